@@ -50,7 +50,8 @@ def lane_sum(values: F32) -> F32:
     total = lanes[..., 0, :]
     for i in range(1, lanes.shape[-2]):
         total = total + lanes[..., i, :]
-    return (total[..., 0] + total[..., 1]) + (total[..., 2] + total[..., 3])
+    result: F32 = (total[..., 0] + total[..., 1]) + (total[..., 2] + total[..., 3])
+    return result
 
 
 def clamp(values: F32, lowest: np.float32, highest: np.float32) -> F32:
@@ -115,10 +116,11 @@ def softplus(x: F32) -> F32:
 
 def _twice_atanh(s: F32, terms: tuple[np.float32, ...]) -> F32:
     s2 = s * s
+    twice: F32 = _TWO * s
     p = np.full_like(s, terms[0])
     for term in terms[1:]:
         p = p * s2 + term
-    return (p * s2) * (_TWO * s) + _TWO * s
+    return (p * s2) * twice + twice
 
 
 def silu(x: F32) -> F32:
@@ -129,4 +131,5 @@ def silu(x: F32) -> F32:
 
 def reciprocal_sqrt(x: F32) -> F32:
     """1 / sqrt(x): two correctly rounded operations, so it needs no polynomial."""
-    return _ONE / np.sqrt(x)
+    root: F32 = np.sqrt(x)
+    return _ONE / root

@@ -23,7 +23,7 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = _temporary_beside(path)
     try:
         yield temporary
-        os.replace(temporary, path)
+        temporary.replace(path)
     except OSError as error:
         raise _explained(error, path) from error
     finally:
