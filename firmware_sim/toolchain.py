@@ -1,0 +1,140 @@
+"""Compiling generated C: a shared library for this machine, an ELF for a microcontroller core.
+
+Both builds take the same sources with the same warnings. The flags that decide the bits of the results are
+`-ffp-contract=off` (no fused multiply-add), `-fno-math-errno` (square root is one instruction) and no -ffast-math.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from edgebci.documents import nearest
+from edgebci.errors import InputError, MissingToolError, VerificationError
+from edgebci.files import replacing
+
+Compiler = Literal["zig", "gcc"]
+Optimization = Literal["0", "1", "2", "3"]
+
+NATIVE = Path(__file__).resolve().parent / "native"
+_STRICT = (
+    "-std=c99 -Wall -Wextra -Wconversion -Wshadow -Wdouble-promotion -Wstrict-prototypes -Werror "
+    "-ffp-contract=off -fno-math-errno -ffreestanding -fno-sanitize=undefined"
+).split()
+# Entry points that the emulator calls by name; nothing else would keep them through --gc-sections.
+_TARGET_ROOTS = (
+    "edgebci_target_entry",
+    "edgebci_harness_init",
+    "edgebci_harness_push",
+    "edgebci_harness_push_missing",
+)
+
+
+@dataclass(frozen=True)
+class Core:
+    """A microcontroller core as the compiler knows it."""
+
+    name: str
+    triple: str
+    zig_cpu: str
+
+
+# Naming the plain CPU would silently give soft float (M4) or no DSP (M33): the floating-point unit is asked for by name.
+CORES = {
+    core.name: core
+    for core in (
+        Core("cortex-m4f", "thumb-freestanding-eabihf", "cortex_m4+vfp4d16sp"),
+        Core("cortex-m7f", "thumb-freestanding-eabihf", "cortex_m7+fp_armv8d16sp"),
+        Core("cortex-m33f", "thumb-freestanding-eabihf", "cortex_m33+dsp+fp_armv8d16sp"),
+    )
+}
+
+
+def compile_host(
+    folder: Path,
+    out: Path,
+    compiler: Compiler = "zig",
+    optimization: Optimization = "3",
+    harness: Path | None = NATIVE / "harness_host.c",
+) -> Path:
+    """Compile every .c file of `folder`, and the harness, into the shared library `out`; returns `out`.
+
+    Raises:
+        MissingToolError: the compiler is absent. VerificationError: the C does not compile without a warning.
+    """
+    flags = [f"-O{optimization}", "-shared", "-fPIC", "-I", str(folder)]
+    with replacing(out) as temporary:
+        _run([*_command(compiler), *_STRICT, *flags, *_sources(folder, harness), "-o", str(temporary)])
+    return out
+
+
+def compile_target(folder: Path, out: Path, core: str = "cortex-m4f", optimization: Optimization = "3") -> Path:
+    """Compile every .c file of `folder` with the target harness into the ELF `out` for `core`; returns `out`.
+
+    Raises:
+        InputError: unknown core. MissingToolError: ziglang is absent.
+        VerificationError: the C does not compile without a warning.
+    """
+    chosen = find_core(core)
+    flags = f"-target {chosen.triple} -mcpu={chosen.zig_cpu} -O{optimization} -fomit-frame-pointer -static".split()
+    flags += [
+        "-ffunction-sections",
+        "-fdata-sections",
+        "-Wl,--gc-sections",
+        "-Wl,--strip-debug",
+        "-T",
+        str(NATIVE / "link.ld"),
+    ]
+    flags += [f"-Wl,-u,{root}" for root in _TARGET_ROOTS]
+    with replacing(out) as temporary:
+        sources = _sources(folder, NATIVE / "harness_target.c")
+        _run([*_command("zig"), *_STRICT, *flags, "-I", str(folder), *sources, "-o", str(temporary)])
+    return out
+
+
+def find_core(name: str) -> Core:
+    """Look up a core; an unknown name raises InputError with the nearest one."""
+    if name not in CORES:
+        raise InputError(f"unknown core {name!r}, {nearest(name, list(CORES))}")
+    return CORES[name]
+
+
+def _sources(folder: Path, harness: Path | None) -> list[str]:
+    sources = sorted(folder.glob("*.c"))
+    if not sources:
+        raise InputError(f"no C file in {folder}; export the decoder with a C target first")
+    return [str(path) for path in [*sources, *([harness] if harness else [])]]
+
+
+def _command(compiler: Compiler) -> list[str]:
+    if compiler == "gcc":
+        if shutil.which("gcc") is None:
+            raise MissingToolError("gcc is not on the PATH; install it (Debian: apt-get install gcc) or use zig")
+        return ["gcc"]
+    if importlib.util.find_spec("ziglang") is None:
+        raise MissingToolError("the zig compiler is not installed; install it with: pip install ziglang")
+    return [sys.executable, "-m", "ziglang", "cc"]
+
+
+def _run(command: list[str]) -> None:
+    result = subprocess.run(command, capture_output=True, text=True, env=_environment(), check=False)
+    if result.returncode:
+        lines = [line for line in result.stderr.splitlines() if "error" in line] or result.stderr.splitlines()
+        first = lines[0] if lines else f"exit status {result.returncode}"
+        raise VerificationError(f"the generated C does not compile: {first}; report it with the ONNX file")
+
+
+def _environment() -> dict[str, str]:
+    """Zig keeps a cache under the home folder; without a writable home it gets one in the temporary folder."""
+    environment = dict(os.environ)
+    home = Path(environment.get("HOME", "/nonexistent"))
+    if "ZIG_GLOBAL_CACHE_DIR" not in environment and not os.access(home, os.W_OK):
+        environment["ZIG_GLOBAL_CACHE_DIR"] = str(Path(tempfile.gettempdir()) / f"edgebci-zig-{os.getuid()}")
+    return environment
