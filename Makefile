@@ -1,0 +1,59 @@
+# The two commands of a newcomer are `make demo` and `make test`; each sets up everything that it needs in .venv.
+#   make demo TORCH_INDEX=URL   take PyTorch from another package index (a CPU-only one is much smaller)
+#   make proof                  measure every figure that the README quotes (long, resumable)
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Build isolation reads this too, so the build tools are pinned like everything else.
+export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: demo test proof lint types layers unit install install-dev format clean
+
+demo: install
+	$(BIN)/edgebci run examples/quickstart.toml
+
+test: lint types layers unit
+
+proof: install-dev
+	$(BIN)/edgebci proof
+
+lint: install-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: install-dev
+	$(BIN)/mypy
+
+layers: install-dev
+	$(BIN)/lint-imports
+
+unit: install-dev
+	$(BIN)/pytest -n 2 --dist worksteal
+
+format: install-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+install: $(VENV)/installed
+install-dev: $(VENV)/installed-dev
+
+$(VENV)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
+	  { echo "edgebci needs Python 3.11; found $$($(PYTHON) --version). Install it or run: make PYTHON=/path/to/python3.11"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+$(VENV)/installed: $(VENV)/python pyproject.toml constraints.txt
+	$(BIN)/python edgebci/torch_download.py $(TORCH_INDEX)
+	$(BIN)/pip install --quiet $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch==2.13.0
+	$(BIN)/pip install --quiet --editable '.[train]'
+	touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed
+	$(BIN)/pip install --quiet --editable '.[train,dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist runs *.egg-info

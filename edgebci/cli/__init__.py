@@ -1,0 +1,1 @@
+"""The command line: typer commands, each a thin layer over one function of the package."""

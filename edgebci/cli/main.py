@@ -1,0 +1,79 @@
+"""The `edgebci` command: the tour of what it can do, and how every error reaches the user.
+
+Heavy libraries are imported inside the commands, so that `edgebci --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import errno
+import sys
+from typing import Annotated
+
+import typer
+
+from edgebci import __version__
+from edgebci.cli.data import data_app
+from edgebci.cli.profiles import profiles_app
+from edgebci.cli.proof import proof
+from edgebci.cli.run import run
+from edgebci.errors import EdgebciError
+
+INTERRUPTED_EXIT_CODE = 130
+
+app = typer.Typer(
+    name="edgebci",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="From neural recordings to a decoder that runs on an implant's chip.",
+)
+app.command()(run)
+app.add_typer(data_app, name="data")
+app.add_typer(profiles_app, name="profiles")
+app.command()(proof)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"edgebci {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Version.")] = False,
+) -> None:
+    """From neural recordings to a decoder that runs on an implant's chip."""
+
+
+def main() -> None:
+    """Run the command line; an expected error is one sentence on stderr and an exit code, never a traceback."""
+    try:
+        app()
+    except EdgebciError as error:
+        _fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        _fail("stopped; finished stages are kept: run the same command again to go on", INTERRUPTED_EXIT_CODE)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        _fail(f"no space left on the disk ({error.filename or 'while writing'}); free some and run again", 2)
+
+
+def _fail(sentence: str, code: int) -> None:
+    from rich.console import Console
+
+    Console(stderr=True, soft_wrap=True).print(f"[bold red]edgebci:[/] {_plain(sentence)}", highlight=False)
+    sys.exit(code)
+
+
+def _plain(sentence: str) -> str:
+    """Square brackets of a message are text, not markup."""
+    from rich.markup import escape
+
+    return escape(sentence)
+
+
+if __name__ == "__main__":
+    main()

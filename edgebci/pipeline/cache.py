@@ -1,0 +1,116 @@
+"""Finished stages of a run are kept; a stage is done again only when what went into it changed.
+
+A run folder holds one folder for each stage. `stage.json` in it is written last, with the fingerprint of everything
+that the stage depends on: its part of the configuration, the fingerprints of the stages before it, and the sources
+of edgebci itself. A folder without that file is a stage that was interrupted: it is kept for the stage to resume
+from if it was started with the same fingerprint, and removed if not.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+import edgebci
+from edgebci.documents import Document
+from edgebci.errors import InputError
+from edgebci.files import write_text
+
+_SOURCE_SUFFIXES = {".py", ".c", ".h", ".ld", ".j2"}
+
+
+class StageRecord(Document):
+    """What `stage.json` says of a finished stage, and `started.json` of one that is under way."""
+
+    fingerprint: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A finished stage: where its files are and what they were made from."""
+
+    name: str
+    folder: Path
+    fingerprint: str
+    seconds: float
+    was_kept: bool
+
+
+def run_stage(root: Path, name: str, inputs: list[str], work: Callable[[Path], None]) -> Stage:
+    """Do `work(folder)` unless a finished folder with the same inputs is there.
+
+    Args:
+        root: the run's folder.
+        name: of the stage and of its folder.
+        inputs: fingerprints and JSON of all that the result depends on.
+        work: writes the stage's files into the folder it is given.
+    """
+    folder = root / name
+    fingerprint = hashlib.sha256(json.dumps([name, source_digest(), *inputs]).encode()).hexdigest()
+    finished = _record(folder / "stage.json")
+    if finished is not None and finished.fingerprint == fingerprint:
+        return Stage(name, folder, fingerprint, finished.seconds, was_kept=True)
+    _begin(folder, fingerprint)
+    started = time.monotonic()
+    work(folder)
+    seconds = time.monotonic() - started
+    _write_record(folder / "stage.json", fingerprint, seconds)
+    return Stage(name, folder, fingerprint, seconds, was_kept=False)
+
+
+@functools.cache
+def source_digest() -> str:
+    """SHA-256 over the names and bytes of the package's own sources."""
+    package = Path(edgebci.__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(p for p in _walk(package) if p.suffix in _SOURCE_SUFFIXES):
+        digest.update(path.relative_to(package).as_posix().encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _walk(folder: Path) -> list[Path]:
+    """Files below a folder; unlike Path.rglob it follows the links to the stage folders of a checkout."""
+    found: list[Path] = []
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            found += _walk(entry)
+        else:
+            found.append(entry)
+    return found
+
+
+def _begin(folder: Path, fingerprint: str) -> None:
+    """Make the folder ready: keep what an interrupted run with the same inputs left, remove anything else."""
+    started = _record(folder / "started.json")
+    if started is None or started.fingerprint != fingerprint:
+        _remove(folder)
+    _write_record(folder / "started.json", fingerprint, 0.0)
+
+
+def _remove(folder: Path) -> None:
+    if not folder.exists():
+        return
+    if not (folder / "started.json").exists() and any(folder.iterdir()):
+        raise InputError(f"{folder} exists and was not made by edgebci run; move it away or choose another --out")
+    shutil.rmtree(folder)
+
+
+def _record(path: Path) -> StageRecord | None:
+    try:
+        return StageRecord.model_validate_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValidationError):
+        return None
+
+
+def _write_record(path: Path, fingerprint: str, seconds: float) -> None:
+    write_text(path, StageRecord(fingerprint=fingerprint, seconds=seconds).model_dump_json(indent=2))
