@@ -25,9 +25,18 @@ Optimization = Literal["0", "1", "2", "3"]
 
 NATIVE = Path(__file__).resolve().parent / "native"
 _STRICT = (
-    "-std=c99 -Wall -Wextra -Wconversion -Wshadow -Wdouble-promotion -Wstrict-prototypes -Werror "
-    "-ffp-contract=off -fno-math-errno -ffreestanding -fno-sanitize=undefined"
-).split()
+    *(
+        "-std=c99",
+        "-Wall",
+        "-Wextra",
+        "-Wconversion",
+        "-Wshadow",
+        "-Wdouble-promotion",
+        "-Wstrict-prototypes",
+        "-Werror",
+    ),
+    *("-ffp-contract=off", "-fno-math-errno", "-ffreestanding", "-fno-sanitize=undefined"),
+)
 # Entry points that the emulator calls by name; nothing else would keep them through --gc-sections.
 _TARGET_ROOTS = (
     "edgebci_target_entry",
@@ -46,7 +55,7 @@ class Core:
     zig_cpu: str
 
 
-# Naming the plain CPU would silently give soft float (M4) or no DSP (M33): the floating-point unit is asked for by name.
+# The plain CPU names silently give soft float (M4) or no DSP (M33), so the floating-point unit is asked for by name.
 CORES = {
     core.name: core
     for core in (

@@ -81,9 +81,9 @@ def test_quantizer_rounds_ties_to_even_and_saturates_like_numpy(
             expected = getattr(arithmetic, name)(x, inverse_scale)
         got = np.empty(x.size, dtype=dtype)
         function = getattr(probe, f"probe_{name}")
-        function(address(x), ctypes.c_float(inverse_scale), ctypes.c_uint32(x.size), address(got))
+        function(address(x), ctypes.c_float(float(inverse_scale)), ctypes.c_uint32(x.size), address(got))
         np.testing.assert_array_equal(got, expected)
-    assert getattr(arithmetic, name)(np.float32([2.5, 3.5, -0.5]), np.float32(1)).tolist() == [2, 4, 0]
+    assert getattr(arithmetic, name)(np.array([2.5, 3.5, -0.5], np.float32), np.float32(1)).tolist() == [2, 4, 0]
 
 
 @given(seed=st.integers(0, 2**32 - 1), groups=st.integers(1, 64))
