@@ -1,0 +1,53 @@
+"""Rules of the house that a linter does not know."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDERS = ("edgebci", "training", "export", "firmware_sim", "tests", "examples")
+
+
+def python_files() -> list[Path]:
+    found = [p for folder in FOLDERS for p in (ROOT / folder).rglob("*.py") if "__pycache__" not in p.parts]
+    assert len(found) > 50
+    return found
+
+
+def test_no_source_file_is_over_350_lines() -> None:
+    long = [p.name for p in python_files() if "tests" not in p.parts and len(p.read_text().splitlines()) > 350]
+    assert long == []
+
+
+def test_no_function_is_over_60_lines() -> None:
+    long = []
+    for path in python_files():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef) and (node.end_lineno or 0) - node.lineno >= 60:
+                long.append(f"{path.name}:{node.name}")
+    assert long == []
+
+
+def test_every_test_asserts_something() -> None:
+    empty = []
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+                body = ast.dump(node)
+                if not re.search(r"Assert\(|raises|assert_", body):
+                    empty.append(f"{path.name}:{node.name}")
+    assert empty == []
+
+
+def test_no_file_is_named_like_a_standard_module() -> None:
+    names = {p.stem for p in python_files()} - {"__init__", "__main__"}
+    assert names & (set(sys.stdlib_module_names) | {"onnx", "torch", "numpy", "scipy"}) == set()
+
+
+def test_nothing_looks_ahead_in_time_and_nothing_loads_pickles() -> None:
+    forbidden = re.compile(r"\b(filtfilt|sosfiltfilt|pickle\.load|torch\.load\(|allow_pickle=True)")
+    bad = [p.name for p in python_files() if "tests" not in p.parts and forbidden.search(p.read_text())]
+    assert bad == []
