@@ -1,0 +1,49 @@
+"""A decoder with plausible random weights: for tests, and for timing where accuracy does not matter."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgebci.arithmetic import F32
+from edgebci.decoder_spec import DecoderSpec
+
+
+def random_parameters(spec: DecoderSpec, seed: int) -> dict[str, F32]:
+    """Weights drawn as Mamba-2 is initialised, by their names in a checkpoint.
+
+    dt_bias gives log-uniform steps in [0.001, 0.1], A is uniform in [1, 16] (arXiv 2405.21060 and its code): decays
+    from 0.2 to 0.999 per step. Norm weights spread around 1 so that no scale is trivial.
+    """
+    rng = np.random.default_rng(seed)
+    return {name: _draw(name, shape, rng).astype(np.float32) for name, shape in spec.parameter_shapes().items()}
+
+
+def random_frames(spec: DecoderSpec, n_frames: int, seed: int) -> F32:
+    """(n_frames, n_inputs) of standardised, slowly varying, mutually correlated features, as band powers are."""
+    rng = np.random.default_rng(seed)
+    latents = rng.standard_normal((n_frames, 6))
+    for t in range(1, n_frames):
+        latents[t] = 0.95 * latents[t - 1] + np.sqrt(1 - 0.95**2) * latents[t]
+    mixed = latents @ rng.standard_normal((6, spec.n_inputs)) / np.sqrt(6)
+    frames: F32 = (0.7 * mixed + 0.7 * rng.standard_normal((n_frames, spec.n_inputs))).astype(np.float32)
+    return frames
+
+
+def _draw(
+    name: str, shape: tuple[int, ...], rng: np.random.Generator
+) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    if name.endswith("A_log"):
+        return np.log(rng.uniform(1.0, 16.0, shape))
+    if name.endswith("dt_bias"):
+        dt = np.exp(rng.uniform(np.log(1e-3), np.log(1e-1), shape))
+        inverse_softplus: NDArray[np.float64] = dt + np.log(-np.expm1(-dt))
+        return inverse_softplus
+    if name.endswith(("norm.weight", ".D")):
+        return rng.uniform(0.6, 1.4, shape)
+    if name.endswith("bias"):
+        return rng.uniform(-0.2, 0.2, shape)
+    bound = 1.0 / math.sqrt(math.prod(shape[1:]))
+    return rng.uniform(-np.sqrt(3.0), np.sqrt(3.0), shape) * bound
