@@ -1,0 +1,1 @@
+"""The front end: one specification of the features, a float64 reference and the device's float32 definition."""

@@ -1,0 +1,149 @@
+"""The front end as the device computes it: float32, bit by bit what the generated C does.
+
+All constants come from `coefficients.DeviceCoefficients`. G good channels, kinds = bands then lmp then raw.
+Each line is float32 operations in the order in which they are written, each rounded.
+
+Per row of counts:
+    step[c]: integers, see `conditioning.py`
+    x[c] = (float32) step[c] * uv_per_step
+    for each kind, for each good channel: y = x[c] through the sections of the kind's chain, in order (`sections.py`)
+    for each band: sum = sum + y * y                     (sum = 0 at the first row of a frame)
+
+Per frame, after its last row, for each kind and good channel:
+    states of all sections: s = flush(s)
+    band:      p = p + power_rate * (flush(sum) * power_scale[band] - p);  p = flush(p);  f = log(p + floor_uv2)
+    lmp, raw:  f = y of the last row
+    z = normalisation of f, see `normalization.py`
+    output[kind * C + c] = z; 0 for every dead channel
+
+At power-on, and at a frame with reset_before: s = 0, p = 0, and the normaliser is reset.
+No channel needs another after `step`, so C may also keep a frame of steps and run it channel by channel.
+flush, log and clamp are those of `edgebci.arithmetic`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgebci.arithmetic import F32, I32, flush, log
+from edgebci.features.coefficients import DeviceCoefficients, device_coefficients
+from edgebci.features.conditioning import Conditioner, segments
+from edgebci.features.front_end import Bool, FrontEnd
+from edgebci.features.normalization import RunningNormalizer
+from edgebci.features.sections import Chain, SectionKind, run_sections
+from edgebci.features.specification import Counts
+
+
+@dataclass(frozen=True)
+class DeviceFrames:
+    """K frames of the device.
+
+    Fields:
+        z: (K, F) float32, the decoder's input.
+        features: (K, F) float32 before normalisation; 0 for dead channels.
+        valid, artefact: (K,) bool.
+        reset_before: (K,) bool: the decoder's state starts anew with this frame.
+    """
+
+    z: F32
+    features: F32
+    valid: Bool
+    artefact: Bool
+    reset_before: Bool
+
+
+class DeviceFrontEnd:
+    """The device's front end as a stream: counts in any portions, frames out."""
+
+    def __init__(self, front_end: FrontEnd) -> None:
+        self._c = device_coefficients(front_end)
+        self._conditioner = Conditioner(self._c.integer_path)
+        self._filters = FilterBank(self._c)
+        self._normalizer = RunningNormalizer(self._c.normalizer, np.float32)
+        self._n_features = front_end.n_features
+        good = self._c.integer_path.good
+        self._columns = (np.arange(len(self._c.chains))[:, None] * front_end.n_channels + good).ravel()
+
+    def push(self, counts: Counts, missing: Bool | None = None) -> DeviceFrames:
+        """Take (T, C) counts and (T,) missing (default none) and return the frames they finish."""
+        conditioned = self._conditioner.push(counts, missing)
+        n_frames = len(conditioned.valid)
+        z = np.zeros((n_frames, self._n_features), dtype=np.float32)
+        features = np.zeros_like(z)
+        for frames in segments(conditioned.reset_before):
+            if conditioned.reset_before[frames.start]:
+                self._filters.reset()
+                self._normalizer.reset()
+            values = self._filters.push(conditioned.steps[frames])
+            features[frames, self._columns] = values
+            z[frames, self._columns] = self._normalizer.push(values, conditioned.valid[frames])
+        return DeviceFrames(z, features, conditioned.valid, conditioned.artefact, conditioned.reset_before)
+
+
+class FilterBank:
+    """Sections, band powers and low-passes of the good channels, with their states."""
+
+    def __init__(self, coefficients: DeviceCoefficients) -> None:
+        self._c = coefficients
+        self._n_good = len(coefficients.integer_path.good)
+        shapes = sorted({_shape(chain) for chain in coefficients.chains})
+        self._cascades = [_Cascade(shape, coefficients.chains, self._n_good) for shape in shapes]
+        self.reset()
+
+    def reset(self) -> None:
+        """Set all states to zero."""
+        self._power = np.zeros((self._c.n_bands, self._n_good), dtype=np.float32)
+        for cascade in self._cascades:
+            cascade.reset()
+
+    def push(self, steps: I32) -> F32:
+        """Turn (K, D, G) steps into (K, kinds * G) features."""
+        x = steps.astype(np.float32) * self._c.uv_per_step
+        return np.array([self._features(self.filter_frame(frame)) for frame in x], dtype=np.float32)
+
+    def filter_frame(self, x: F32) -> F32:
+        """Pass one frame of (D, G) microvolt through all chains: (D, kinds, G), before the chains' gains."""
+        y = np.empty((len(x), len(self._c.chains), self._n_good), dtype=np.float32)
+        for cascade in self._cascades:
+            y[:, cascade.rows] = cascade.push(x)
+        return y
+
+    def _features(self, y: F32) -> F32:
+        n_bands = self._c.n_bands
+        square = y[:, :n_bands] * y[:, :n_bands]
+        # accumulate adds row after row: the order of the definition.
+        total = np.add.accumulate(square, axis=0)[-1]
+        mean_square = flush(total) * self._c.power_scale[:, None]
+        self._power = flush(self._power + self._c.power_rate * (mean_square - self._power))
+        return np.concatenate([log(self._power + self._c.floor_uv2), y[-1, n_bands:]]).ravel()
+
+
+class _Cascade:
+    """All chains with the same kinds of sections, side by side: vectorised over chains and channels."""
+
+    def __init__(self, shape: tuple[SectionKind, ...], chains: tuple[Chain, ...], n_good: int) -> None:
+        self.rows = [i for i, chain in enumerate(chains) if _shape(chain) == shape]
+        members = [chains[i].sections for i in self.rows]
+        self._kinds = shape
+        values = [[[s.g, s.r, s.a] for s in sections] for sections in members]
+        # (sections, 3, chains, 1): g, r, a of one section for every chain.
+        self._coefficients = np.array(values, dtype=np.float32).transpose(1, 2, 0)[..., None]
+        self._state_shape = (len(shape), 2, len(members), n_good)
+        self.reset()
+
+    def reset(self) -> None:
+        self._states = np.zeros(self._state_shape, dtype=np.float32)
+
+    def push(self, x: F32) -> F32:
+        """(D, G) microvolt to (D, chains, G); states are flushed at the end."""
+        y = x[:, None]
+        for j, kind in enumerate(self._kinds):
+            y, *states = run_sections(kind, self._coefficients[j], y, *self._states[j])
+            self._states[j] = flush(np.array(states))
+        return y
+
+
+def _shape(chain: Chain) -> tuple[SectionKind, ...]:
+    return tuple(section.kind for section in chain.sections)

@@ -1,0 +1,59 @@
+"""Running normalisation of features: one definition, computed in float64 for training and float32 on the device.
+
+With the bundle's statistics mean and inverse_sd, the state (shift = 0, scale = 1 at power-on, per feature) and
+clamp(v, lo, hi) of `edgebci.arithmetic`, one frame of features f is, in this order:
+
+    u = (f - mean) * inverse_sd
+    d = u - shift
+    z = clamp(d * scale, -z_limit, z_limit)                                       the output
+    if running and the frame is valid:
+        shift = clamp(shift + rate * clamp(d, -z_limit, z_limit), -mean_limit, mean_limit)
+        scale = clamp(scale + scale * (half_rate * (1 - z * z)), lowest_scale, highest_scale)
+
+`scale` follows 1 / sd without a division or a root: it rests where the mean of z^2 is 1, and to first order in the
+rate it is the inverse root of the exponentially averaged variance. A frame that is not valid (start-up, artefact)
+teaches nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgebci.arithmetic import clamp
+from edgebci.features.coefficients import NormalizerConstants
+from edgebci.features.front_end import Bool
+
+Float = TypeVar("Float", bound=np.floating[Any])
+
+
+class RunningNormalizer:
+    """State of the normalisation of good channels' features (N,), in float32 or float64."""
+
+    def __init__(self, constants: NormalizerConstants, dtype: type[np.float32] | type[np.float64]) -> None:
+        self._c = constants
+        self._dtype = dtype
+        self.reset()
+
+    def reset(self) -> None:
+        """Start from the bundle's statistics."""
+        self.shift = np.zeros(len(self._c.mean), dtype=self._dtype)
+        self.scale = np.ones(len(self._c.mean), dtype=self._dtype)
+
+    def push(self, features: NDArray[Any], valid: Bool) -> NDArray[Any]:
+        """Normalise (K, N) features, frame by frame, to z (K, N)."""
+        c = self._c
+        one = self._dtype(1.0)
+        u = (features - c.mean) * c.inverse_sd
+        z = np.empty_like(u)
+        for k in range(len(u)):
+            d = u[k] - self.shift
+            z[k] = clamp(d * self.scale, -c.z_limit, c.z_limit)
+            if c.running and valid[k]:
+                bounded = clamp(d, -c.z_limit, c.z_limit)
+                self.shift = clamp(self.shift + c.rate * bounded, -c.mean_limit, c.mean_limit)
+                scale = self.scale + self.scale * (c.half_rate * (one - z[k] * z[k]))
+                self.scale = clamp(scale, c.lowest_scale, c.highest_scale)
+        return z

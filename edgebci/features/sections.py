@@ -1,0 +1,121 @@
+"""Second-order sections in the one form that the device computes: the state-variable form of a Butterworth pole pair.
+
+A direct-form biquad puts a low corner into the tiny difference between its coefficients and 2 or 1, which float32
+cannot hold. Here the corner is a factor, g = tan(pi * corner / rate), kept to 24 bits however small it is, and
+the two states are integrators (the trapezoidal, "topology-preserving" discretisation: Zavalishin, The Art of VA
+Filter Design, 2012). One step, every operation rounded to float32, in this order:
+
+    high = a * ((x - s2) - r * s1)          r = g + k, k = 1 / Q;  a = 1 / (1 + g * r)
+    t1 = g * high;  band = s1 + t1;  s1 = band + t1
+    t2 = g * band;  low  = s2 + t2;  s2 = low  + t2
+
+and the section's output is `high`, `band` or `low`, as its kind says: s^2, g s or g^2 over s^2 + k g s + g^2.
+"""
+
+from __future__ import annotations
+
+import cmath
+import math
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+
+from edgebci.arithmetic import F32
+
+
+class SectionKind(IntEnum):
+    """Which of the three outputs a section passes on."""
+
+    HIGH = 0
+    BAND = 1
+    LOW = 2
+
+
+@dataclass(frozen=True)
+class Section:
+    """Coefficients of one section, designed in float64 and rounded once."""
+
+    kind: SectionKind
+    g: np.float32
+    r: np.float32
+    a: np.float32
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Sections in the order in which the signal passes them; its output times `gain` is the Butterworth filter's."""
+
+    sections: tuple[Section, ...]
+    gain: float
+
+
+def band_pass(low_hz: float, high_hz: float, order: int, rate_hz: float) -> Chain:
+    """Design a Butterworth band-pass of `order` sections, equal to scipy.signal.butter(order, [low, high], "bandpass").
+
+    The lowest pole pairs become high-passes and come first, so that drift and offset are gone before the rest.
+    """
+    w_low, w_high = _prewarped(low_hz, rate_hz), _prewarped(high_hz, rate_hz)
+    width, centre2 = w_high - w_low, w_low * w_high
+    pairs = sorted(pair for pole in _prototype_poles(order) for pair in _band_pairs(pole * width / 2.0, centre2))
+    half = order // 2
+    kinds = [SectionKind.HIGH] * half + [SectionKind.BAND] * (order % 2) + [SectionKind.LOW] * half
+    # Each kind passes s^2, g s or g^2; the filter wants width^order * s^order.
+    passed = math.prod(g ** int(kind) for kind, (g, _) in zip(kinds, pairs, strict=True))
+    sections = tuple(_section(kind, g, k) for kind, (g, k) in zip(kinds, pairs, strict=True))
+    return Chain(sections, width**order / passed)
+
+
+def low_pass(corner_hz: float, order: int, rate_hz: float) -> Chain:
+    """Design a Butterworth low-pass of `order` poles (even), equal to scipy.signal.butter(order, corner)."""
+    g = _prewarped(corner_hz, rate_hz)
+    return Chain(tuple(_section(SectionKind.LOW, g, -2.0 * pole.real) for pole in _prototype_poles(order)), 1.0)
+
+
+def run_sections(kind: SectionKind, coefficients: F32, x: F32, s1: F32, s2: F32) -> tuple[F32, F32, F32]:
+    """Pass x (T, ...) through sections of one kind, sample by sample.
+
+    Args:
+        kind: Which output they pass on.
+        coefficients: (3, ...) g, r and a, broadcast against a sample; float32.
+        x: Input, one sample per row.
+        s1, s2: States (...) before the first sample.
+
+    Returns:
+        The output (T, ...) and the two states after the last sample.
+    """
+    g, r, a = coefficients
+    y = np.empty((len(x), *s1.shape), dtype=np.float32)
+    for t in range(len(x)):
+        high = a * ((x[t] - s2) - r * s1)
+        t1 = g * high
+        band = s1 + t1
+        s1 = band + t1
+        t2 = g * band
+        low = s2 + t2
+        s2 = low + t2
+        y[t] = (high, band, low)[kind]
+    return y, s1, s2
+
+
+def _prewarped(corner_hz: float, rate_hz: float) -> float:
+    return math.tan(math.pi * corner_hz / rate_hz)
+
+
+def _prototype_poles(order: int) -> list[complex]:
+    """Poles of the unit Butterworth low-pass with imaginary part >= 0; the real one (odd order) is exactly -1."""
+    upper = [cmath.exp(1j * math.pi * (2 * i + order + 1) / (2 * order)) for i in range(order // 2)]
+    return upper + [complex(-1.0, 0.0)] * (order % 2)
+
+
+def _band_pairs(half: complex, centre2: float) -> list[tuple[float, float]]:
+    """(g, k) of the pole pairs that one prototype pole times width / 2 gives: one pair if real, two if complex."""
+    if half.imag == 0.0:
+        return [(math.sqrt(centre2), -2.0 * half.real / math.sqrt(centre2))]
+    root = cmath.sqrt(half * half - centre2)
+    return [(abs(pole), -2.0 * pole.real / abs(pole)) for pole in (half + root, half - root)]
+
+
+def _section(kind: SectionKind, g: float, k: float) -> Section:
+    r = g + k
+    return Section(kind, np.float32(g), np.float32(r), np.float32(1.0 / (1.0 + g * r)))
