@@ -1,0 +1,6 @@
+"""The report of a run: a versioned JSON document and one HTML page that opens offline."""
+
+from edgebci.reporting.page import render
+from edgebci.reporting.schema import Report, Traces
+
+__all__ = ["Report", "Traces", "render"]

@@ -1,0 +1,48 @@
+"""`report.html`: one file, no network, light and dark, drawn from the report and the traces."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgebci.files import write_text
+from edgebci.reporting.figures import accuracy_svg, cycles_svg, power_svg, traces_svg
+from edgebci.reporting.schema import Report, Span, Traces
+from edgebci.reporting.sentences import decision, interval_text, span_text
+
+
+def render(report: Report, traces: Traces, path: Path) -> None:
+    """Write the page."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"interval": interval_text, "span": span_text, "thousands": _thousands, "milli": _milli}
+    page = environment.get_template("report.html.j2").render(
+        report=report, decision=decision(report), figures=_figures(report, traces)
+    )
+    write_text(path, page)
+
+
+def _figures(report: Report, traces: Traces) -> dict[str, object]:
+    import markupsafe
+
+    drawn = {
+        "traces": traces_svg(traces, report.data.axes, report.data.target_unit),
+        "accuracy": accuracy_svg(report.forms, report.baseline.score.r2_mean),
+        "cycles": cycles_svg(report.firmware),
+        "power": power_svg(report.implants),
+    }
+    return {name: markupsafe.Markup(svg) for name, svg in drawn.items()}
+
+
+def _thousands(value: float) -> str:
+    return f"{value:,.0f}"
+
+
+def _milli(span: Span) -> Span:
+    return Span(low=span.low / 1e3, typical=span.typical / 1e3, high=span.high / 1e3)

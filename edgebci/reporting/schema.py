@@ -1,0 +1,210 @@
+"""What a report says, as data. `report.json` is this model; `report.html` is drawn from it and from the traces.
+
+Every figure about a chip or an implant is modelled unless its name says measured.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import JsonValue
+
+from edgebci.comparison import Comparison, Score
+from edgebci.documents import Document
+
+F64 = NDArray[np.float64]
+
+
+class Span(Document):
+    """A figure with its range."""
+
+    low: float
+    typical: float
+    high: float
+
+
+class SplitSection(Document):
+    """Which seconds of the recording were seen by what."""
+
+    train_s: tuple[float, float]
+    validation_s: tuple[float, float]
+    test_s: tuple[float, float]
+    gap_s: float
+    gap_reasons_s: dict[str, float]
+    residual_autocorrelation_s: float
+
+
+class DataSection(Document):
+    """The recording and what was decoded from it."""
+
+    source: str
+    sha256: str
+    subject_id: str
+    session_id: str
+    duration_s: float
+    n_channels: int
+    n_good_channels: int
+    lfp_rate_hz: float
+    frame_rate_hz: float
+    n_features: int
+    target: str
+    target_unit: str
+    axes: tuple[str, ...]
+    n_test_frames: int
+    n_scored_frames: int
+    notes: tuple[str, ...]
+    split: SplitSection
+
+
+class DecoderSection(Document):
+    """Size of the student, counted."""
+
+    n_parameters: int
+    macs_per_step: int
+    int8_mac_share: float
+    weight_bytes: int
+    state_bytes: int
+    teacher_parameters: int
+    seeds: tuple[int, ...]
+    exported_seed: int
+
+
+class FormScore(Document):
+    """One form of the same decoder on the whole test part."""
+
+    name: str
+    score: Score
+    r2_with_flagged_frames: float
+
+
+class BaselineSection(Document):
+    """Ridge on the same features, and the verdict."""
+
+    description: str
+    score: Score
+    student_against_ridge: Comparison
+    device_against_torch: Comparison
+
+
+class BitExactness(Document):
+    """NumPy reference, host library and emulated core, compared byte by byte on the test stream."""
+
+    n_frames: int
+    reference_equals_host: bool
+    host_equals_target: bool
+    compared: str
+    first_difference: str | None = None
+
+
+class GraphCheck(Document):
+    """How far an ONNX graph is from its reference."""
+
+    name: str
+    n_steps: int
+    detail: str
+
+
+class FunctionCost(Document):
+    """Modelled cycles and counted instructions of one C function, per decoder step."""
+
+    name: str
+    part: Literal["front end", "decoder", "harness"]
+    cycles_per_step: float
+    instructions_per_step: float
+
+
+class FirmwareSection(Document):
+    """The device program on its emulated core."""
+
+    core: str
+    compiler: str
+    flash_bytes: int
+    ram_bytes: int
+    stack_bytes: int
+    instructions_per_step: float
+    cycles_per_step: Span
+    worst_step_cycles: float
+    decoder_cycles_per_step: float
+    front_end_cycles_per_step: float
+    functions: tuple[FunctionCost, ...]
+    assumptions: tuple[str, ...]
+
+
+class PowerPart(Document):
+    """One consumer inside an implant, in microwatt at the battery or rectifier."""
+
+    name: str
+    power_uw: Span
+
+
+class AssumedInput(Document):
+    """A number that no public source was found for."""
+
+    name: str
+    value: str
+    source: str
+
+
+class ImplantSection(Document):
+    """The decoder inside one implant; everything here is modelled."""
+
+    implant: str
+    compute: str
+    radio: str
+    parts: tuple[PowerPart, ...]
+    total_uw: Span
+    radio_bit_s: Span
+    radio_capacity_bit_s: float | None
+    latency_us: Span
+    deadline_us: float
+    meets_deadline: bool
+    battery_h: Span | None
+    temperature_rise_c: Span | None
+    temperature_limit_c: float | None
+    dominant: str
+    findings: tuple[str, ...]
+    assumed: tuple[AssumedInput, ...]
+
+
+class StageSection(Document):
+    """How long a stage took, and whether it was kept from an earlier run."""
+
+    name: str
+    seconds: float
+    was_kept: bool
+
+
+class Report(Document):
+    """Everything that a run found."""
+
+    schema_version: Literal["edgebci.report/1"] = "edgebci.report/1"
+    name: str
+    created_utc: str
+    edgebci_version: str
+    command: str
+    data: DataSection
+    decoder: DecoderSection
+    forms: tuple[FormScore, ...]
+    baseline: BaselineSection
+    graphs: tuple[GraphCheck, ...]
+    bit_exactness: BitExactness
+    firmware: FirmwareSection
+    implants: tuple[ImplantSection, ...]
+    stages: tuple[StageSection, ...]
+    configuration: dict[str, JsonValue]
+
+    def form(self, name: str) -> FormScore:
+        """The score of one form by its name."""
+        return next(form for form in self.forms if form.name == name)
+
+
+@dataclass(frozen=True)
+class Traces:
+    """The decoded traces that the page draws: times_s (T,), each of shape (T, D)."""
+
+    times_s: F64
+    truth: F64
+    decoded: dict[str, F64]

@@ -1,0 +1,75 @@
+"""What the figures of a report mean, in words: used by the page and by the terminal's summary."""
+
+from __future__ import annotations
+
+from edgebci.comparison import Interval
+from edgebci.reporting.schema import ImplantSection, Report, Span
+
+DEVICE_FORM = "device (host twin)"
+
+
+def interval_text(interval: Interval) -> str:
+    """0.412 (0.371 to 0.449)."""
+    return f"{interval.value:.3f} ({interval.low:.3f} to {interval.high:.3f})"
+
+
+def span_text(span: Span, unit: str = "") -> str:
+    """12.3 (10.1 to 15.0) unit, with three significant digits."""
+    return f"{_short(span.typical)} ({_short(span.low)} to {_short(span.high)}) {unit}".rstrip()
+
+
+def decision(report: Report) -> list[str]:
+    """The findings that decide, first things first."""
+    return [_accuracy(report), _ridge(report), _exactness(report), _cost(report), *map(_implant, report.implants)]
+
+
+def bit_exact_line(report: Report) -> str:
+    """NumPy reference == host twin == cortex-m4f, or the first difference."""
+    exact = report.bit_exactness
+    if exact.reference_equals_host and exact.host_equals_target:
+        return f"NumPy reference == host twin == {report.firmware.core}, bit for bit, {exact.n_frames:,} frames"
+    return f"NOT bit-exact: {exact.first_difference}"
+
+
+def _accuracy(report: Report) -> str:
+    r2 = report.form(DEVICE_FORM).score.r2_mean
+    return f"The device program decodes {report.data.target} with R² {interval_text(r2)} on the test part."
+
+
+def _ridge(report: Report) -> str:
+    result = report.baseline.student_against_ridge
+    return (
+        f"Against ridge the student is: {result.verdict} ({interval_text(result.difference)} R², margin "
+        f"{result.margin:g}, {result.n_seeds} seed{'s' if result.n_seeds != 1 else ''}: {result.reason})."
+    )
+
+
+def _exactness(report: Report) -> str:
+    return bit_exact_line(report) + f" ({report.bit_exactness.compared})."
+
+
+def _cost(report: Report) -> str:
+    firmware = report.firmware
+    return (
+        f"A step takes {firmware.instructions_per_step:,.0f} instructions (counted) and "
+        f"{firmware.cycles_per_step.typical:,.0f} cycles (modelled), of them {firmware.decoder_cycles_per_step:,.0f} "
+        f"in the decoder; {firmware.flash_bytes / 1024:.1f} KiB of flash, {firmware.ram_bytes / 1024:.1f} KiB of RAM."
+    )
+
+
+def _implant(implant: ImplantSection) -> str:
+    life = f"; battery {span_text(implant.battery_h, 'h')}" if implant.battery_h else ""
+    rise = f"; {span_text(implant.temperature_rise_c, '°C')} warmer" if implant.temperature_rise_c else ""
+    power_mw = Span(**{k: v / 1e3 for k, v in implant.total_uw.model_dump().items()})
+    deadline = "meets" if implant.meets_deadline else "MISSES"
+    return (
+        f"{implant.implant} with {implant.compute} and {implant.radio} (modelled): {span_text(power_mw, 'mW')}"
+        f"{life}{rise}; the step {deadline} its deadline of {implant.deadline_us / 1e3:g} ms; "
+        f"widest input: {implant.dominant}."
+    )
+
+
+def _short(value: float) -> str:
+    if value == 0:
+        return "0"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"

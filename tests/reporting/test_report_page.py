@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from edgebci.documents import load_json
+from edgebci.errors import InputError
+from edgebci.files import write_text
+from edgebci.reporting import Report, Traces, render
+from edgebci.reporting.sentences import bit_exact_line, decision
+
+
+@pytest.fixture(scope="module")
+def page(report: Report, traces: Traces, tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("page") / "report.html"
+    render(report, traces, path)
+    return path.read_text()
+
+
+def test_the_page_needs_no_network(page: str) -> None:
+    # Name spaces of SVG are names, not addresses that a browser fetches.
+    addresses = re.findall(r"(?:src|href)\s*=\s*[\"'](?!#)([^\"']*)", page) + re.findall(r"url\((?!#)([^)]*)", page)
+    assert addresses == []
+    assert "<script" not in page
+
+
+def test_the_page_shows_four_pictures_and_every_implant(page: str, report: Report) -> None:
+    assert page.count("<svg") == 4
+    assert page.count("assumed inputs") == len(report.implants)
+    assert "modelled" in page
+
+
+def test_text_from_the_configuration_is_escaped(page: str) -> None:
+    assert "<b>&</b>" not in page
+    assert "example &lt;b&gt;" in page
+
+
+def test_tags_are_balanced(page: str) -> None:
+    class Balance(HTMLParser):
+        void = frozenset({"meta", "br", "path", "use", "img", "rect"})
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.open: list[str] = []
+
+        def handle_starttag(self, tag: str, attrs: object) -> None:
+            if tag not in self.void:
+                self.open.append(tag)
+
+        def handle_endtag(self, tag: str) -> None:
+            if tag not in self.void:
+                assert self.open.pop() == tag
+
+    parser = Balance()
+    parser.feed(re.sub(r"<[^>]*/>", "", page))
+    assert parser.open == []
+
+
+def test_the_same_report_gives_the_same_bytes(report: Report, traces: Traces, tmp_path: Path, page: str) -> None:
+    render(report, traces, tmp_path / "again.html")
+    assert (tmp_path / "again.html").read_text() == page
+
+
+def test_pictures_follow_the_colours_of_the_page(page: str) -> None:
+    assert "currentColor" in page
+    assert "prefers-color-scheme: dark" in page
+
+
+def test_the_json_document_is_read_back_equal(report: Report, tmp_path: Path) -> None:
+    write_text(tmp_path / "report.json", report.model_dump_json())
+    assert load_json(tmp_path / "report.json", Report) == report
+
+
+def test_a_report_of_another_version_is_refused(report: Report, tmp_path: Path) -> None:
+    write_text(tmp_path / "r.json", report.model_dump_json().replace("edgebci.report/1", "edgebci.report/9"))
+    with pytest.raises(InputError, match=r"edgebci\.report/1"):
+        load_json(tmp_path / "r.json", Report)
+
+
+def test_a_difference_is_never_called_bit_exact(report: Report) -> None:
+    broken = report.bit_exactness.model_copy(update={"host_equals_target": False, "first_difference": "frame 3"})
+    assert "NOT bit-exact: frame 3" in bit_exact_line(report.model_copy(update={"bit_exactness": broken}))
+
+
+def test_the_decision_names_accuracy_verdict_exactness_cost_and_each_implant(report: Report) -> None:
+    sentences = decision(report)
+    assert len(sentences) == 4 + len(report.implants)
+    assert str(report.baseline.student_against_ridge.verdict) in sentences[1]
+    assert "meets its deadline" in sentences[4]
