@@ -1,0 +1,200 @@
+"""An emulated Cortex-M4F that runs a linked program, function by function.
+
+    machine = Machine(FirmwareImage.load(path))
+    machine.write("counts", samples.tobytes())
+    frames = machine.call("edgebci_harness_push", 20)
+
+Memory is that of the program and nothing else: its code (read-only), its data, and a stack with unmapped pages on both sides. Whatever
+touches anything else, runs an instruction that the core lacks or never returns becomes a VerificationError that says where.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+from unicorn import UC_ARCH_ARM, UC_MODE_MCLASS, UC_MODE_THUMB, Uc, UcError
+from unicorn.arm_const import (
+    UC_ARM_REG_LR,
+    UC_ARM_REG_PC,
+    UC_ARM_REG_R0,
+    UC_ARM_REG_R1,
+    UC_ARM_REG_R2,
+    UC_ARM_REG_R3,
+    UC_ARM_REG_SP,
+    UC_CPU_ARM_CORTEX_M4,
+)
+from unicorn.unicorn_const import (
+    UC_ERR_EXCEPTION,
+    UC_ERR_INSN_INVALID,
+    UC_HOOK_MEM_INVALID,
+    UC_MEM_FETCH_PROT,
+    UC_MEM_FETCH_UNMAPPED,
+    UC_MEM_WRITE_PROT,
+    UC_MEM_WRITE_UNMAPPED,
+    UC_PROT_EXEC,
+    UC_PROT_READ,
+    UC_PROT_WRITE,
+)
+
+from edgebci.errors import InputError, VerificationError
+from edgebci.firmware_sim.block_profile import LIMIT_REACHED, TABLE_FULL, BlockCounter
+from edgebci.firmware_sim.firmware_image import FirmwareImage, Segment
+
+PAGE = 4096
+STACK_TOP = 0x30000000
+RETURN_ADDRESS = 0x1FFF0000  # where a called function returns to: mapped, and holds nothing
+DEFAULT_STACK_BYTES = 32 * 1024
+DEFAULT_INSTRUCTION_LIMIT = 2_000_000_000
+_PAINT = 0xA5
+_ARGUMENTS = (UC_ARM_REG_R0, UC_ARM_REG_R1, UC_ARM_REG_R2, UC_ARM_REG_R3)
+_WRITES = (UC_MEM_WRITE_UNMAPPED, UC_MEM_WRITE_PROT)
+_FETCHES = (UC_MEM_FETCH_UNMAPPED, UC_MEM_FETCH_PROT)
+
+
+class Machine:
+    """One program on one core, from power-on; its memory lives on between calls.
+
+    Args:
+        image: the program.
+        regions: parts of the program to count apart: a name and the function that enters it. Not for recursive functions.
+        profile: count instructions and edges. Without it a run cannot be limited and only its results are known.
+        stack_bytes: what the stack may use, rounded up to whole pages of 4,096 bytes.
+    """
+
+    def __init__(
+        self,
+        image: FirmwareImage,
+        regions: Mapping[str, str] | None = None,
+        profile: bool = True,
+        stack_bytes: int = DEFAULT_STACK_BYTES,
+    ) -> None:
+        self.image = image
+        self.region_names = ("", *(regions or {}))
+        self._engine = Uc(UC_ARCH_ARM, UC_MODE_THUMB | UC_MODE_MCLASS)
+        self._engine.ctl_set_cpu_model(UC_CPU_ARM_CORTEX_M4)
+        self._memory = {segment.address: self._map_segment(segment) for segment in image.segments}
+        self._stack = self._map(STACK_TOP - _pages(stack_bytes), stack_bytes, UC_PROT_READ | UC_PROT_WRITE)
+        self._stack[:] = _PAINT
+        self._map(RETURN_ADDRESS, PAGE, UC_PROT_READ | UC_PROT_EXEC)
+        self._fault: tuple[int, int] | None = None
+        self._engine.hook_add(UC_HOOK_MEM_INVALID, self._remember_fault)
+        entries = tuple(image.symbol(function).address for function in (regions or {}).values())
+        code = self._memory[image.code.address]
+        self.counter = BlockCounter(self._engine, image, code, entries) if profile else None
+
+    def call(self, function: str, *arguments: int, instruction_limit: int = DEFAULT_INSTRUCTION_LIMIT) -> int:
+        """Call a function with up to four integer arguments and run it until it returns; the result is R0, unsigned.
+
+        Raises:
+            InputError: there is no such function.
+            VerificationError: the program faulted, overflowed its stack or did not return within `instruction_limit`.
+        """
+        engine, address = self._engine, self.image.symbol(function).address
+        engine.reg_write(UC_ARM_REG_SP, STACK_TOP)
+        engine.reg_write(UC_ARM_REG_LR, RETURN_ADDRESS | 1)
+        for register, value in zip(_ARGUMENTS, arguments, strict=False):
+            engine.reg_write(register, value & 0xFFFFFFFF)
+        self._fault = None
+        if self.counter:
+            self.counter.begin(instruction_limit)
+        try:
+            engine.emu_start(address | 1, RETURN_ADDRESS)
+        except UcError as error:
+            self._explain(error)
+        self._require_return(function, instruction_limit)
+        return int(engine.reg_read(UC_ARM_REG_R0))
+
+    @property
+    def instructions(self) -> int:
+        """Instructions executed since power-on."""
+        return self.counter.instructions if self.counter else 0
+
+    @property
+    def stack_peak_bytes(self) -> int:
+        """The most stack that any call has used so far: how far the paint is gone."""
+        touched = np.flatnonzero(self._stack != _PAINT)
+        return len(self._stack) - int(touched[0]) if len(touched) else 0
+
+    def view(self, symbol: str, dtype: str | np.dtype[Any] = "u1") -> NDArray[Any]:
+        """The variable itself as a one-dimensional array: reading and writing it touches the machine's memory."""
+        found = self.image.symbol(symbol)
+        for address, memory in self._memory.items():
+            if address <= found.address < address + len(memory):
+                start = found.address - address
+                return memory[start : start + found.size_bytes].view(dtype)
+        raise InputError(f"{symbol!r} is at {self.image.place(found.address)}, outside the program's memory")
+
+    def read(self, symbol: str) -> bytes:
+        """Return the bytes of a variable."""
+        return self.view(symbol).tobytes()
+
+    def write(self, symbol: str, content: bytes) -> None:
+        """Overwrite the beginning of a variable.
+
+        Raises:
+            InputError: the variable is smaller than `content`.
+        """
+        variable = self.view(symbol)
+        if len(content) > len(variable):
+            raise InputError(f"{len(content)} bytes do not fit {symbol!r}, which has {len(variable)}; write fewer")
+        variable[: len(content)] = np.frombuffer(content, np.uint8)
+
+    def _map_segment(self, segment: Segment) -> NDArray[np.uint8]:
+        rights = UC_PROT_READ | UC_PROT_WRITE * segment.writable | UC_PROT_EXEC * segment.executable
+        memory = self._map(segment.address, segment.size_bytes, rights)
+        memory[: len(segment.content)] = np.frombuffer(segment.content, np.uint8)
+        return memory
+
+    def _map(self, address: int, size_bytes: int, rights: int) -> NDArray[np.uint8]:
+        """Give the machine memory that belongs to us, so that reading a variable copies nothing."""
+        start = address // PAGE * PAGE
+        size = _pages(address + size_bytes - start)
+        memory = np.frombuffer(mmap.mmap(-1, size), np.uint8)
+        self._engine.mem_map_ptr(start, size, rights, memory.ctypes.data)
+        return memory[address - start :]
+
+    def _remember_fault(self, engine: Uc, access: int, address: int, *rest: object) -> bool:
+        self._fault = (access, address)
+        return False
+
+    def _explain(self, error: UcError) -> NoReturn:
+        where = self._where()
+        if self._fault is not None:
+            raise VerificationError(
+                f"{self._access_fault(*self._fault)} in {where}; the firmware has a defect"
+            ) from error
+        if error.errno in (UC_ERR_INSN_INVALID, UC_ERR_EXCEPTION):
+            raise VerificationError(
+                f"an instruction that a Cortex-M4F does not have, or a trap, in {where}; compile for cortex-m4f"
+            ) from error
+        raise VerificationError(
+            f"the emulated core stopped with {error} in {where}; the firmware has a defect"
+        ) from error
+
+    def _access_fault(self, access: int, address: int) -> str:
+        if STACK_TOP - len(self._stack) - PAGE <= address < STACK_TOP - len(self._stack):
+            return f"the stack overflowed its {len(self._stack)} bytes (access to 0x{address:08x})"
+        kind = "a write to" if access in _WRITES else "a jump to" if access in _FETCHES else "a read from"
+        return f"{kind} {self.image.place(address)}, which is not {'writable' if access in _WRITES else 'mapped'},"
+
+    def _where(self) -> str:
+        address = int(self._engine.reg_read(UC_ARM_REG_PC)) & ~1
+        return f"function {self.image.function_at(address)} at {self.image.place(address)}"
+
+    def _require_return(self, function: str, instruction_limit: int) -> None:
+        stopped = self.counter.stopped if self.counter else 0
+        if stopped == LIMIT_REACHED:
+            raise VerificationError(
+                f"{function} did not return within {instruction_limit} instructions, it was in {self._where()}; "
+                "it may never end, or the limit is too low"
+            )
+        if stopped == TABLE_FULL:
+            raise VerificationError(f"{function} has more blocks of code than the profile can count; report it")
+
+
+def _pages(size_bytes: int) -> int:
+    return -(-size_bytes // PAGE) * PAGE

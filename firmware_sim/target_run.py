@@ -1,0 +1,125 @@
+"""Running the whole device program on the emulated core, frame by frame, as the implant would.
+
+The program offers three functions, `edgebci_harness_init()`, `edgebci_harness_push(n)` and `edgebci_harness_push_missing(n)`, which return how
+many frames were finished, and three buffers: `edgebci_harness_counts` (samples in), `edgebci_harness_outputs` and `edgebci_harness_valid`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgebci.errors import VerificationError
+from edgebci.firmware_sim.cycles import CycleMeter, CycleReport
+from edgebci.firmware_sim.emulator import Machine
+from edgebci.firmware_sim.firmware_image import FirmwareImage
+from edgebci.firmware_sim.memory_use import MemoryUse, memory_use
+from edgebci.progress import Progress, silent
+
+REGIONS = {"front end": "edgebci_front_end_push", "decoder": "edgebci_decoder_step"}
+"""The parts that are costed apart, by the function that enters each; those that a program lacks are left out."""
+STATE_SYMBOL = "edgebci_harness_context"
+_PROGRESS_EVERY = 50  # frames
+
+
+@dataclass(frozen=True)
+class TargetRun:
+    """What the emulated core computed and what it took."""
+
+    outputs: NDArray[np.float32]  # (K, D)
+    valid: NDArray[np.bool_]  # (K,)
+    instructions: int  # from power-on, exact
+    cycles: CycleReport
+    step_cycles: NDArray[np.float64]  # (K, 1 + R): whole step, then each region of `cycles.steps`
+    memory: MemoryUse
+    state: bytes | None  # the context after the last sample, if the program exports it
+
+
+def run_on_target(
+    elf: Path,
+    counts: NDArray[np.int16],
+    missing: NDArray[np.bool_] | None,
+    n_channels: int,
+    samples_per_frame: int,
+    n_outputs: int,
+    progress: Progress = silent,
+) -> TargetRun:
+    """Run the program in `elf` on a stream of ADC counts.
+
+    Args:
+        counts: (T, n_channels). missing: (T,) samples that never arrived, or None.
+        samples_per_frame: samples to one output, the most that are pushed at once.
+        n_outputs: D, values in one output.
+        progress: fraction of the samples done.
+
+    Raises:
+        InputError: no such file, or it lacks the harness. VerificationError: the program faulted, or lost a frame.
+    """
+    image = FirmwareImage.load(elf)
+    machine = Machine(image, regions={name: f for name, f in REGIONS.items() if image.has(f)})
+    machine.call("edgebci_harness_init")
+    harness = _Harness(machine, n_channels, n_outputs)
+    for start, stop, lost in pieces(len(counts), missing, samples_per_frame):
+        harness.push(counts[start:stop], lost)
+        if stop % (samples_per_frame * _PROGRESS_EVERY) < samples_per_frame:
+            progress(stop / len(counts), f"{machine.instructions / 1e6:.0f} million instructions")
+    return harness.result(len(counts) // samples_per_frame)
+
+
+def pieces(n_samples: int, missing: NDArray[np.bool_] | None, at_most: int) -> Iterator[tuple[int, int, bool]]:
+    """Cut a stream at the frame borders and wherever samples begin or cease to be missing: (start, stop, missing)."""
+    lost = np.zeros(n_samples, bool) if missing is None else missing
+    changes = np.flatnonzero(lost[1:] != lost[:-1]) + 1
+    cuts = np.union1d(np.arange(0, n_samples, at_most), changes).tolist() + [n_samples]
+    for start, stop in zip(cuts, cuts[1:], strict=False):
+        yield start, stop, bool(lost[start])
+
+
+class _Harness:
+    """The harness of one machine: pushes samples and collects the frames that come out."""
+
+    def __init__(self, machine: Machine, n_channels: int, n_outputs: int) -> None:
+        self._machine = machine
+        self._counts = machine.view("edgebci_harness_counts", "<i2")[:].reshape(-1, n_channels)
+        self._values = machine.view("edgebci_harness_outputs", "<f4")[:n_outputs]
+        self._valid = machine.view("edgebci_harness_valid", "u1")
+        self._meter = CycleMeter(machine)
+        self._outputs: list[NDArray[np.float32]] = []
+        self._flags: list[bool] = []
+        self._laps: list[NDArray[np.float64]] = []
+
+    def push(self, counts: NDArray[np.int16], missing: bool) -> None:
+        """Push samples (n, channels), no more than to the end of the frame."""
+        if missing:
+            finished = self._machine.call("edgebci_harness_push_missing", len(counts))
+        else:
+            self._counts[: len(counts)] = counts
+            finished = self._machine.call("edgebci_harness_push", len(counts))
+        if finished > 1:
+            raise VerificationError(
+                f"the firmware finished {finished} frames where one was due; it counts samples wrongly"
+            )
+        if finished:
+            self._outputs.append(self._values.copy())
+            self._flags.append(bool(self._valid[0]))
+            self._laps.append(self._meter.lap())
+
+    def result(self, n_frames: int) -> TargetRun:
+        if len(self._outputs) != n_frames or not n_frames:
+            raise VerificationError(
+                f"the firmware gave {len(self._outputs)} frames where {n_frames} were due; it counts samples wrongly"
+            )
+        machine, laps = self._machine, np.array(self._laps)
+        return TargetRun(
+            outputs=np.array(self._outputs),
+            valid=np.array(self._flags),
+            instructions=machine.instructions,
+            cycles=self._meter.report(laps),
+            step_cycles=laps,
+            memory=memory_use(machine.image, machine.stack_peak_bytes),
+            state=machine.read(STATE_SYMBOL) if machine.image.has(STATE_SYMBOL) else None,
+        )

@@ -1,0 +1,102 @@
+"""Thumb instructions, reduced to what decides their cycles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import capstone
+from capstone import arm_const
+
+from edgebci.errors import VerificationError
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """One decoded instruction. Register names are the assembler's; a double d4 is given as its halves s8 and s9."""
+
+    address: int
+    size: int  # bytes, 2 or 4
+    name: str  # without condition, width and flag suffix: `ldreq.w` is `ldr`
+    text: str
+    conditional: bool
+    reads: frozenset[str]
+    writes: frozenset[str]
+    address_registers: frozenset[str]  # what a load or store computes its address from
+    has_register_offset: bool
+    n_listed: int  # words in the register list of a multiple load or store
+
+    @property
+    def end(self) -> int:
+        """Address of the instruction after it."""
+        return self.address + self.size
+
+    @property
+    def branches(self) -> bool:
+        """Whether it can change the flow of control."""
+        return "pc" in self.writes or self.name in _BRANCHES
+
+    @property
+    def always_branches(self) -> bool:
+        """Whether it changes the flow of control each time it runs."""
+        return self.branches and not self.conditional and self.name not in ("cbz", "cbnz")
+
+
+_BRANCHES = {"b", "bl", "bx", "blx", "cbz", "cbnz", "tbb", "tbh"}
+_LISTS_WITH_BASE = {"ldm", "ldmdb", "stm", "stmdb", "vldmia", "vldmdb", "vstmia", "vstmdb"}
+_LISTS = _LISTS_WITH_BASE | {"push", "pop", "vpush", "vpop"}
+# Names under which capstone hands out the same operation.
+_SYNONYMS = {"fconsts": "vmov", "fmstat": "vmrs", "movs": "mov", "hint": "nop"}
+_NO_CONDITION = (arm_const.ARM_CC_AL, arm_const.ARM_CC_INVALID)
+
+
+def decode(code: bytes, address: int) -> tuple[Instruction, ...]:
+    """Decode a block of Thumb code that starts at `address`.
+
+    Raises:
+        VerificationError: not all bytes are instructions of the core.
+    """
+    instructions = tuple(_instruction(i) for i in _decoder().disasm(code, address))
+    if sum(i.size for i in instructions) != len(code):
+        end = instructions[-1].end if instructions else address
+        raise VerificationError(f"no instruction can be decoded at 0x{end:08x}; compile the firmware for cortex-m4f")
+    return instructions
+
+
+def _decoder() -> capstone.Cs:
+    decoder = capstone.Cs(capstone.CS_ARCH_ARM, capstone.CS_MODE_THUMB | capstone.CS_MODE_MCLASS)
+    decoder.detail = True
+    return decoder
+
+
+def _instruction(raw: capstone.CsInsn) -> Instruction:
+    name = raw.insn_name()
+    read, written = raw.regs_access()
+    memory = [o.mem for o in raw.operands if o.type == arm_const.ARM_OP_MEM]
+    return Instruction(
+        address=raw.address,
+        size=raw.size,
+        name=_SYNONYMS.get(name, name),
+        text=f"{raw.mnemonic} {raw.op_str}".strip(),
+        conditional=raw.cc not in _NO_CONDITION and name != "it",
+        reads=_single_words(raw.reg_name(r) for r in read),
+        writes=_single_words(raw.reg_name(r) for r in written),
+        address_registers=frozenset(raw.reg_name(r) for m in memory for r in (m.base, m.index) if r),
+        has_register_offset=any(m.index for m in memory),
+        n_listed=_words(raw, name),
+    )
+
+
+def _words(raw: capstone.CsInsn, name: str) -> int:
+    if name not in _LISTS:
+        return 0
+    registers = [raw.reg_name(o.reg) for o in raw.operands if o.type == arm_const.ARM_OP_REG]
+    return len(_single_words(registers[name in _LISTS_WITH_BASE :]))
+
+
+def _single_words(names: Iterable[str]) -> frozenset[str]:
+    result: set[str] = set()
+    for name in names:
+        is_double = name[0] == "d" and name[1:].isdigit()
+        result |= {f"s{2 * int(name[1:])}", f"s{2 * int(name[1:]) + 1}"} if is_double else {name}
+    return frozenset(result)
