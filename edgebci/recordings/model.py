@@ -63,6 +63,13 @@ class RecordingInfo(Document):
         return tuple(series.name for series in self.behavior)
 
 
+class NwbOptions(Document):
+    """Which series to take: the LFP's name (needed where there are several), and the behaviours' (all if none)."""
+
+    lfp: str | None = None
+    behavior: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class Behavior:
     """A behaviour series: timestamps_s (N,), values (N, D) in `unit`."""
