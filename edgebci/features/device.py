@@ -10,7 +10,7 @@ Per row of counts:
     for each band: sum = sum + y * y                     (sum = 0 at the first row of a frame)
 
 Per frame, after its last row, for each kind and good channel:
-    states of all sections: s = flush(s)
+    states of all sections, s1, s2 and c: s = flush(s)
     band:      p = p + power_rate * (flush(sum) * power_scale[band] - p);  p = flush(p);  f = log(p + floor_uv2)
     lmp, raw:  f = y of the last row
     z = normalisation of f, see `normalization.py`
@@ -32,7 +32,7 @@ from edgebci.features.coefficients import DeviceCoefficients, device_coefficient
 from edgebci.features.conditioning import Conditioner, segments
 from edgebci.features.front_end import Bool, FrontEnd
 from edgebci.features.normalization import RunningNormalizer
-from edgebci.features.sections import Chain, SectionKind, run_sections
+from edgebci.features.sections import Chain, run_sections
 from edgebci.features.specification import Counts
 
 
@@ -88,15 +88,15 @@ class FilterBank:
     def __init__(self, coefficients: DeviceCoefficients) -> None:
         self._c = coefficients
         self._n_good = len(coefficients.integer_path.good)
-        shapes = sorted({_shape(chain) for chain in coefficients.chains})
-        self._cascades = [_Cascade(shape, coefficients.chains, self._n_good) for shape in shapes]
+        n_stages = max(len(chain.sections) for chain in coefficients.chains)
+        self._stages = [_Stage(j, coefficients.chains, self._n_good) for j in range(n_stages)]
         self.reset()
 
     def reset(self) -> None:
         """Set all states to zero."""
         self._power = np.zeros((self._c.n_bands, self._n_good), dtype=np.float32)
-        for cascade in self._cascades:
-            cascade.reset()
+        for stage in self._stages:
+            stage.reset()
 
     def push(self, steps: I32) -> F32:
         """Turn (K, D, G) steps into (K, kinds * G) features."""
@@ -105,9 +105,9 @@ class FilterBank:
 
     def filter_frame(self, x: F32) -> F32:
         """Pass one frame of (D, G) microvolt through all chains: (D, kinds, G), before the chains' gains."""
-        y = np.empty((len(x), len(self._c.chains), self._n_good), dtype=np.float32)
-        for cascade in self._cascades:
-            y[:, cascade.rows] = cascade.push(x)
+        y = np.repeat(x[:, None], len(self._c.chains), axis=1)
+        for stage in self._stages:
+            y[:, stage.rows] = stage.push(y[:, stage.rows])
         return y
 
     def _features(self, y: F32) -> F32:
@@ -120,30 +120,20 @@ class FilterBank:
         return np.concatenate([log(self._power + self._c.floor_uv2), y[-1, n_bands:]]).ravel()
 
 
-class _Cascade:
-    """All chains with the same kinds of sections, side by side: vectorised over chains and channels."""
+class _Stage:
+    """Section j of every chain that has one, side by side: vectorised over chains and channels."""
 
-    def __init__(self, shape: tuple[SectionKind, ...], chains: tuple[Chain, ...], n_good: int) -> None:
-        self.rows = [i for i, chain in enumerate(chains) if _shape(chain) == shape]
-        members = [chains[i].sections for i in self.rows]
-        self._kinds = shape
-        values = [[[s.g, s.r, s.a] for s in sections] for sections in members]
-        # (sections, 3, chains, 1): g, r, a of one section for every chain.
-        self._coefficients = np.array(values, dtype=np.float32).transpose(1, 2, 0)[..., None]
-        self._state_shape = (len(shape), 2, len(members), n_good)
+    def __init__(self, j: int, chains: tuple[Chain, ...], n_good: int) -> None:
+        self.rows = [i for i, chain in enumerate(chains) if j < len(chain.sections)]
+        self._sections = [chains[i].sections[j] for i in self.rows]
+        self._n_good = n_good
         self.reset()
 
     def reset(self) -> None:
-        self._states = np.zeros(self._state_shape, dtype=np.float32)
+        self._states = np.zeros((3, len(self.rows), self._n_good), dtype=np.float32)
 
     def push(self, x: F32) -> F32:
-        """(D, G) microvolt to (D, chains, G); states are flushed at the end."""
-        y = x[:, None]
-        for j, kind in enumerate(self._kinds):
-            y, *states = run_sections(kind, self._coefficients[j], y, *self._states[j])
-            self._states[j] = flush(np.array(states))
+        """(D, chains, G) in, (D, chains, G) out; states are flushed at the end."""
+        y, states = run_sections(self._sections, x, self._states)
+        self._states = flush(states)
         return y
-
-
-def _shape(chain: Chain) -> tuple[SectionKind, ...]:
-    return tuple(section.kind for section in chain.sections)

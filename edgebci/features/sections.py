@@ -5,23 +5,33 @@ cannot hold. Here the corner is a factor, g = tan(pi * corner / rate), kept to 2
 the two states are integrators (the trapezoidal, "topology-preserving" discretisation: Zavalishin, The Art of VA
 Filter Design, 2012). One step, every operation rounded to float32, in this order:
 
-    high = a * ((x - s2) - r * s1)          r = g + k, k = 1 / Q;  a = 1 / (1 + g * r)
+    high = a * ((x - s2) - r * s1)                   r = g + k, k = 1 / Q;  a = 1 / (1 + g * r)
     t1 = g * high;  band = s1 + t1;  s1 = band + t1
-    t2 = g * band;  low  = s2 + t2;  s2 = low  + t2
+    t2 = g * band;  low = s2 + t2
+    u = (t2 + t2) + c;  new = s2 + u
+    c = u - (new - s2) if the section carries, else c stays 0;  s2 = new
 
 and the section's output is `high`, `band` or `low`, as its kind says: s^2, g s or g^2 over s^2 + k g s + g^2.
+
+s2 follows the input's offset. Where the corner is low, its steps are so small beside a large offset that rounding
+swallows them (0.05 Hz at 1 kS/s, 50 mV that came after power-on: the output is wrong by 6 %). Sections with a corner
+below CARRY_CORNER therefore carry what the last addition lost, c, into the next one: the error falls to 3 in a million.
 """
 
 from __future__ import annotations
 
 import cmath
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
 
 from edgebci.arithmetic import F32
+
+CARRY_CORNER = 1.0 / 200.0
+"""Of the sampling rate: sections below it carry the rounding error of their second state."""
 
 
 class SectionKind(IntEnum):
@@ -40,6 +50,7 @@ class Section:
     g: np.float32
     r: np.float32
     a: np.float32
+    carries: bool
 
 
 @dataclass(frozen=True)
@@ -72,30 +83,47 @@ def low_pass(corner_hz: float, order: int, rate_hz: float) -> Chain:
     return Chain(tuple(_section(SectionKind.LOW, g, -2.0 * pole.real) for pole in _prototype_poles(order)), 1.0)
 
 
-def run_sections(kind: SectionKind, coefficients: F32, x: F32, s1: F32, s2: F32) -> tuple[F32, F32, F32]:
-    """Pass x (T, ...) through sections of one kind, sample by sample.
+def run_sections(sections: Sequence[Section], x: F32, states: F32) -> tuple[F32, F32]:
+    """Pass n signals side by side through one section each, sample by sample.
 
     Args:
-        kind: Which output they pass on.
-        coefficients: (3, ...) g, r and a, broadcast against a sample; float32.
-        x: Input, one sample per row.
-        s1, s2: States (...) before the first sample.
+        sections: One for each of the n signals.
+        x: (T, n, G) input of G channels.
+        states: (3, n, G) s1, s2 and c before the first sample.
 
     Returns:
-        The output (T, ...) and the two states after the last sample.
+        The output (T, n, G) and the states after the last sample (3, n, G).
     """
-    g, r, a = coefficients
-    y = np.empty((len(x), *s1.shape), dtype=np.float32)
-    for t in range(len(x)):
-        high = a * ((x[t] - s2) - r * s1)
-        t1 = g * high
-        band = s1 + t1
-        s1 = band + t1
-        t2 = g * band
-        low = s2 + t2
-        s2 = low + t2
-        y[t] = (high, band, low)[kind]
-    return y, s1, s2
+    g, r, a = (_column(sections, name, x.shape[1:]) for name in ("g", "r", "a"))
+    carries = _column(sections, "carries", x.shape[1:])
+    outputs = np.empty((3, *x.shape), dtype=np.float32)
+    s1, s2, c = (state.copy() for state in states)
+    t12, new = np.empty_like(s1), np.empty_like(s1)
+    # Results go to prepared arrays: making new ones would double the time.
+    for x_t, high, band, low in zip(x, *outputs, strict=True):
+        np.multiply(r, s1, out=t12)
+        np.subtract(x_t, s2, out=high)
+        np.subtract(high, t12, out=high)
+        np.multiply(a, high, out=high)
+        np.multiply(g, high, out=t12)  # t1
+        np.add(s1, t12, out=band)
+        np.add(band, t12, out=s1)
+        np.multiply(g, band, out=t12)  # t2
+        np.add(s2, t12, out=low)
+        np.add(t12, t12, out=t12)
+        np.add(t12, c, out=t12)  # u
+        np.add(s2, t12, out=new)
+        np.subtract(new, s2, out=s2)
+        np.subtract(t12, s2, out=c)
+        np.multiply(c, carries, out=c)  # 1 or 0
+        s2, new = new, s2
+    chosen = [outputs[section.kind][:, i] for i, section in enumerate(sections)]
+    return np.stack(chosen, axis=1), np.stack([s1, s2, c])
+
+
+def _column(sections: Sequence[Section], name: str, shape: tuple[int, ...]) -> F32:
+    values = np.array([[getattr(section, name)] for section in sections], dtype=np.float32)
+    return np.ascontiguousarray(np.broadcast_to(values, shape))
 
 
 def _prewarped(corner_hz: float, rate_hz: float) -> float:
@@ -118,4 +146,5 @@ def _band_pairs(half: complex, centre2: float) -> list[tuple[float, float]]:
 
 def _section(kind: SectionKind, g: float, k: float) -> Section:
     r = g + k
-    return Section(kind, np.float32(g), np.float32(r), np.float32(1.0 / (1.0 + g * r)))
+    carries = g < math.tan(math.pi * CARRY_CORNER)
+    return Section(kind, np.float32(g), np.float32(r), np.float32(1.0 / (1.0 + g * r)), carries)
