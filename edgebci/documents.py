@@ -103,7 +103,7 @@ def _keys_beside(location: tuple[int | str, ...], model: type[BaseModel]) -> lis
         fields = getattr(current, "model_fields", {})
         if part in fields:
             current = _inner_model(fields[part].annotation)
-    return sorted(getattr(current, "model_fields", {}))
+    return sorted(field.alias or name for name, field in getattr(current, "model_fields", {}).items())
 
 
 def _inner_model(annotation: object) -> object:
