@@ -97,7 +97,6 @@ def compile_target(folder: Path, out: Path, core: str = "cortex-m4f", optimizati
         "-ffunction-sections",
         "-fdata-sections",
         "-Wl,--gc-sections",
-        "-Wl,--strip-debug",
         "-T",
         str(NATIVE / "link.ld"),
     ]

@@ -1,6 +1,8 @@
 /* Portable C99 kernels of the quantized decoder; see the header for layouts. */
 #include "edgebci_kernels.h"
 
+#include <stddef.h>
+
 #include "edgebci_math.h"
 
 EDGEBCI_KERNEL void edgebci_quantize_linear(const float *restrict x, float inverse_scale, uint32_t n,
@@ -13,7 +15,7 @@ EDGEBCI_KERNEL void edgebci_quantize_linear(const float *restrict x, float inver
 
 static inline float scaled(int32_t sum, const edgebci_dense_t *d, uint32_t row)
 {
-    return (float)sum * d->scale[row] + d->bias[row];
+    return (float)sum * d->scale[row] + (d->bias != NULL ? d->bias[row] : 0.0f);
 }
 
 /* Four rows at a time: one load of an activation serves four multiplications. */
@@ -166,9 +168,9 @@ EDGEBCI_KERNEL void edgebci_mamba2_step(const edgebci_mamba2_t *m, float *restri
     mamba2_gate(p, d_inner, g);
 }
 
-EDGEBCI_KERNEL void edgebci_add(float *restrict x, const float *restrict y, uint32_t n)
+EDGEBCI_KERNEL void edgebci_add(const float *x, const float *y, uint32_t n, float *sum)
 {
     for (uint32_t i = 0; i < n; i++) {
-        x[i] = x[i] + y[i];
+        sum[i] = x[i] + y[i];
     }
 }

@@ -15,7 +15,7 @@ typedef struct {
     uint32_t rows, columns;
     const int8_t *weight;  /* [rows][columns], -127..127 */
     const float *scale;    /* [rows], activation scale times weight scale */
-    const float *bias;     /* [rows] */
+    const float *bias;     /* [rows], or NULL: none */
 } edgebci_dense_t;
 
 /* q = quantize(x / rms(x) * gamma). */
@@ -56,7 +56,7 @@ void edgebci_rms_norm_quantize(const edgebci_rms_norm_t *norm, const float *rest
 void edgebci_mamba2_step(const edgebci_mamba2_t *m, float *restrict p, int16_t *restrict conv, int16_t *restrict ssm,
                          float *restrict g);
 
-/* Add: x[i] += y[i]. */
-void edgebci_add(float *restrict x, const float *restrict y, uint32_t n);
+/* Add: sum[i] = x[i] + y[i]; sum may be x or y. */
+void edgebci_add(const float *x, const float *y, uint32_t n, float *sum);
 
 #endif

@@ -11,6 +11,8 @@
 
 /* One operator is one function in the binary, so that a profile can say where the cycles go. */
 #define EDGEBCI_KERNEL __attribute__((noinline))
+/* Arrays of small integers begin on a word, so that a kernel may load four at once. */
+#define EDGEBCI_ALIGNED __attribute__((aligned(4)))
 
 #define EDGEBCI_TINY 0x1.79ca1p-67f          /* 1e-20: what is smaller becomes zero */
 #define EDGEBCI_EXP_LOWEST (-46.0f)          /* exp is zero there and below */

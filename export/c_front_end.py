@@ -1,0 +1,142 @@
+"""The front end's numbers as C: the macros of edgebci_configuration.h and the tables of front_end_data.c."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+
+from edgebci.errors import InputError
+from edgebci.export.c_literals import literal, wrapped
+from edgebci.features.coefficients import DeviceCoefficients, IntegerPath, device_coefficients
+from edgebci.features.front_end import FrontEnd
+from edgebci.features.sections import Section
+
+Macro = tuple[str, str, str]
+"""Name without EDGEBCI_, value, comment."""
+
+_BY_SECTION, _BY_KIND = "EDGEBCI_SECTIONS * EDGEBCI_GOOD", "EDGEBCI_KINDS * EDGEBCI_GOOD"
+FRONT_END_FIELDS = tuple(
+    (f"front_end.{name}", f"front_end.{name}", c_type, count)
+    for name, c_type, count in (
+        ("held", "int32", "EDGEBCI_GOOD"),
+        ("offset", "int32", "EDGEBCI_GOOD"),
+        ("known", "uint8", "EDGEBCI_GOOD"),
+        ("s1", "float32", _BY_SECTION),
+        ("s2", "float32", _BY_SECTION),
+        ("carry", "float32", "EDGEBCI_CARRY_ROWS * EDGEBCI_GOOD"),
+        ("power", "float32", _BY_KIND),
+        ("shift", "float32", _BY_KIND),
+        ("scale", "float32", _BY_KIND),
+        ("missing_run", "uint32", "1"),
+        ("frames", "uint32", "1"),
+        ("flagged", "uint32", "1"),
+        ("reset_due", "uint8", "1"),
+    )
+)
+"""Name, member, type and number of elements of what the front end remembers (edgebci_front_end.h)."""
+
+LONGEST_BLOCK = 16
+"""Rows that wait for the filters: more rows load coefficients less often and take more memory."""
+
+
+def configuration_context(front_end: FrontEnd) -> dict[str, Any]:
+    """What edgebci_configuration.h.j2 shows; raises InputError if the C types cannot hold a size."""
+    c, spec = device_coefficients(front_end), front_end.spec
+    if front_end.n_channels > 65535:
+        raise InputError(f"{front_end.n_channels} channels: the C front end indexes at most 65535; use fewer")
+    return {
+        "macros": [*_sizes(front_end, c), *_integer_macros(c.integer_path, spec.adc.bits), *_float_macros(c)],
+        "uv_per_count": f"{spec.adc.uv_per_count:g}",
+        "adc_bits": spec.adc.bits,
+        "count_type": "int16_t" if spec.adc.bits <= 16 else "int32_t",
+        # A comparison with 0 bands would always be false, which compilers report.
+        "is_band": f"((kind) < {c.n_bands}u)" if c.n_bands else "0",
+    }
+
+
+def data_context(front_end: FrontEnd) -> dict[str, Any]:
+    """What front_end_data.c.j2 shows."""
+    c, kinds = device_coefficients(front_end), front_end.spec.kinds
+    ends = np.cumsum([0, *(len(chain.sections) for chain in c.chains)])
+    scales = np.zeros(len(kinds), np.float32)
+    scales[: c.n_bands] = c.power_scale
+    by_kind = (len(kinds), -1)
+    rows = zip(kinds, c.normalizer.mean.reshape(by_kind), c.normalizer.inverse_sd.reshape(by_kind), strict=True)
+    statistics = [(kind, wrapped(mean, "       "), wrapped(inverse_sd, "       ")) for kind, mean, inverse_sd in rows]
+    return {
+        "good": c.integer_path.good,
+        "n_channels": front_end.n_channels,
+        "good_values": wrapped(c.integer_path.good),
+        "chains": list(zip(kinds, _chains(c), strict=True)),
+        "chain_begin": ", ".join(str(end) for end in ends),
+        "power_scale": ", ".join(literal(scale) for scale in scales),
+        "mean": [(kind, mean) for kind, mean, _ in statistics],
+        "inverse_sd": [(kind, inverse_sd) for kind, _, inverse_sd in statistics],
+    }
+
+
+def block_rows(samples_per_frame: int) -> int:
+    """The largest divisor of a frame up to LONGEST_BLOCK, or LONGEST_BLOCK where divisors are small."""
+    divisors = [n for n in range(1, LONGEST_BLOCK + 1) if samples_per_frame % n == 0]
+    return divisors[-1] if divisors[-1] >= LONGEST_BLOCK // 2 else min(LONGEST_BLOCK, samples_per_frame)
+
+
+def _sizes(front_end: FrontEnd, c: DeviceCoefficients) -> list[Macro]:
+    path, sections = c.integer_path, [section for chain in c.chains for section in chain.sections]
+    return [
+        ("CHANNELS", f"{path.n_channels}u", "width of a row of counts"),
+        ("GOOD", f"{len(path.good)}u", "channels that are not dead"),
+        ("SAMPLES_PER_FRAME", f"{path.samples_per_frame}u", f"{front_end.spec.frame_rate_hz:g} frames a second"),
+        ("BLOCK", f"{block_rows(path.samples_per_frame)}u", "rows that are filtered together"),
+        ("KINDS", f"{len(c.chains)}u", ", ".join(front_end.spec.kinds)),
+        ("CARRY_ROWS", f"{max(1, sum(section.carries for section in sections))}u", "sections that carry, at least 1"),
+        ("SECTIONS", f"{len(sections)}u", "second-order sections of all kinds"),
+    ]
+
+
+def _integer_macros(path: IntegerPath, bits: int) -> list[Macro]:
+    return [
+        ("LOWEST_COUNT", f"({path.lowest_count})", "a count at a rail is saturated"),
+        ("HIGHEST_COUNT", str(path.highest_count), ""),
+        ("COUNT_SPAN", str(1 << bits), "no two counts are further apart"),
+        ("REFERENCE_AVERAGE", str(int(path.reference == "average")), ""),
+        ("REFERENCE_MEDIAN", str(int(path.reference == "median")), ""),
+        ("MULTIPLIER", str(path.multiplier), "steps per count, so that the reference is an integer"),
+        ("HOLD", str(int(path.hold)), "missing samples: 1 hold, 0 zero"),
+        ("FLAGGED_LIMIT", f"{path.flagged_limit}u", "more saturated or missing samples make a frame an artefact"),
+        ("STARTUP_FRAMES", f"{path.startup_frames}u", "not valid after power-on or reset"),
+        ("RESET_AFTER_SAMPLES", f"{path.reset_after_samples}u", "missing rows in a row"),
+    ]
+
+
+def _float_macros(c: DeviceCoefficients) -> list[Macro]:
+    n = c.normalizer
+    values = {
+        "UV_PER_STEP": c.uv_per_step,
+        "POWER_RATE": c.power_rate,
+        "FLOOR_UV2": c.floor_uv2,
+        "RATE": n.rate,
+        "HALF_RATE": n.half_rate,
+        "Z_LIMIT": n.z_limit,
+        "MEAN_LIMIT": n.mean_limit,
+        "LOWEST_SCALE": n.lowest_scale,
+        "HIGHEST_SCALE": n.highest_scale,
+    }
+    floats = [(name, literal(value), f"{value:.6g}") for name, value in values.items()]
+    return [("RUNNING", f"{int(n.running)}u", "the normalisation learns"), *floats]
+
+
+def _chains(c: DeviceCoefficients) -> list[list[str]]:
+    """Initializers of edgebci_section_t by chain; sections that carry get rows 1, 2, ... in their order."""
+    carrying = itertools.count(1)
+    return [
+        [_section(section, next(carrying) if section.carries else 0) for section in chain.sections]
+        for chain in c.chains
+    ]
+
+
+def _section(section: Section, carry: int) -> str:
+    coefficients = (literal(value) for value in (section.g, section.r, section.a))
+    return ", ".join([*coefficients, f"{int(section.kind)}u", f"{carry}u"])
