@@ -34,17 +34,16 @@ def no_tap(name: str, values: F64) -> None:
     """Look at nothing."""
 
 
-def segments(n_frames: int, reset_before: NDArray[np.bool_] | None, longest: int = CHUNK) -> Iterator[tuple[int, bool]]:
-    """Cut [0, n_frames) where the state resets and at most `longest` frames apart: yields (stop, reset at its start).
-
-    The first piece starts at 0 and each next one where the last stopped.
-    """
+def segments(
+    n_frames: int, reset_before: NDArray[np.bool_] | None, longest: int = CHUNK
+) -> Iterator[tuple[int, int, bool]]:
+    """Cut [0, n_frames) where the state resets and at most `longest` frames apart: yields (start, stop, reset)."""
     resets = np.zeros(n_frames, bool) if reset_before is None else reset_before
     start = 0
     while start < n_frames:
         later = np.flatnonzero(resets[start + 1 : start + longest])
         stop = start + 1 + int(later[0]) if later.size else min(start + longest, n_frames)
-        yield stop, bool(resets[start])
+        yield start, stop, bool(resets[start])
         start = stop
 
 
@@ -72,11 +71,10 @@ class FloatDecoder:
     def stream(self, frames: F32, reset_before: NDArray[np.bool_] | None = None, tap: Tap = no_tap) -> F64:
         """Decode (T, n_inputs) from zero states, which `reset_before` (T,) restores: returns (T, n_outputs)."""
         outputs = np.zeros((len(frames), self.spec.n_outputs))
-        states, start = self.initial_states(), 0
-        for stop, reset in segments(len(frames), reset_before):
+        states = self.initial_states()
+        for start, stop, reset in segments(len(frames), reset_before):
             states = self.initial_states() if reset else states
             outputs[start:stop], states = self.run(frames[start:stop], states, tap)
-            start = stop
         return outputs
 
     def run(self, frames: F32, states: States, tap: Tap = no_tap) -> tuple[F64, States]:

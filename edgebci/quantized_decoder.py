@@ -122,11 +122,10 @@ class QuantizedDecoder:
     def stream(self, frames: F32, reset_before: NDArray[np.bool_] | None = None, tap: QuantizedTap = no_tap) -> F32:
         """Decode (T, n_inputs) from zero states, which `reset_before` (T,) restores: returns (T, n_outputs)."""
         outputs = np.zeros((len(frames), self.spec.n_outputs), np.float32)
-        states, start = self.initial_states(), 0
-        for stop, reset in segments(len(frames), reset_before, CHUNK):
+        states = self.initial_states()
+        for start, stop, reset in segments(len(frames), reset_before, CHUNK):
             states = self.initial_states() if reset else states
             outputs[start:stop], states = self.run(frames[start:stop], states, tap)
-            start = stop
         return outputs
 
     def run(self, frames: F32, states: QuantizedStates, tap: QuantizedTap = no_tap) -> tuple[F32, QuantizedStates]:
