@@ -199,7 +199,8 @@ def load_profile(model: type[ProfileModel], name: str) -> ProfileModel:
     names = profile_names(model)
     if name not in names:
         raise InputError(
-            f"no profile {name!r} in {model.folder}; {nearest(name, list(names))} or give a path to a .toml"
+            f"no profile {name!r} in {model.folder} (one of your own is given as the path of its .toml file); "
+            f"{nearest(name, list(names))}"
         )
     return load_toml(profile_folder() / model.folder / f"{name}.toml", model)
 

@@ -54,7 +54,7 @@ class Quantity(Document):
     def _range_is_ordered(self) -> Self:
         if not self.low <= self.typical <= self.high:
             raise ValueError(
-                f"low {self.low:g}, typical {self.typical:g} and high {self.high:g} are out of order; sort them"
+                f"low {self.low:.9g}, typical {self.typical:.9g} and high {self.high:.9g} are out of order; sort them"
             )
         return self
 

@@ -16,7 +16,8 @@ from edgebci.quantity import quantities
 class DecoderLoad(Document):
     """What a decoder asks of an implant, as its emulated binary showed.
 
-    Cycles are modelled cycles of one frame on `core`: front end and decoder together, and the front end's part alone.
+    Cycles are those of one frame on `core`, modelled at zero wait states: front end and decoder together, and the front
+    end's part alone. What flash and the model's error add is the compute profile's, and is applied here, once.
     """
 
     core: Core

@@ -110,7 +110,7 @@ def test_a_faulty_profile_is_refused_in_one_sentence(
 
 
 def test_an_unknown_profile_names_the_nearest() -> None:
-    with pytest.raises(InputError, match="no profile 'stm32l4r' in compute; did you mean 'stm32l4r5'"):
+    with pytest.raises(InputError, match=r"no profile 'stm32l4r' in compute .*; did you mean 'stm32l4r5'"):
         load_profile(ComputePart, "stm32l4r")
 
 
@@ -143,7 +143,7 @@ def test_check_wants_a_known_kind(tmp_path: Path) -> None:
 def test_check_wants_the_tissue_of_an_implant_to_exist(tmp_path: Path) -> None:
     path = tmp_path / "utah96-lfp.toml"
     path.write_text(_changed(IMPLANT, '"grey-matter"', '"gray-matter"'), encoding="utf-8")
-    with pytest.raises(InputError, match="no profile 'gray-matter' in tissue; did you mean 'grey-matter'"):
+    with pytest.raises(InputError, match=r"no profile 'gray-matter' in tissue .*; did you mean 'grey-matter'"):
         check_profile(path)
 
 

@@ -96,6 +96,17 @@ def test_more_cycles_or_bits_never_take_less_power(design: Design, cycles: float
         assert after >= before * (1 - TINY) - TINY
 
 
+@settings(max_examples=100, deadline=None)
+@given(designs(), st.floats(0, 1e9))
+def test_a_core_never_runs_more_than_all_the_time(design: Design, cycles: float) -> None:
+    busy = design.doing(Work(cycles, 1))
+    compute = design.compute
+    assert 0.0 <= duty(busy, typical) <= 1.0
+    always_uw = compute.clock_mhz.typical * compute.active_pj_per_cycle.typical
+    assert compute.sleep_uw.typical <= POWER["compute"](busy, typical) * (1 + TINY)
+    assert POWER["compute"](busy, typical) <= always_uw * (1 + TINY)
+
+
 @settings(max_examples=50, deadline=None)
 @given(designs(), st.floats(1.01, 10))
 def test_a_longer_worst_step_takes_longer_and_changes_no_power(design: Design, factor: float) -> None:

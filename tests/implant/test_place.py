@@ -82,8 +82,8 @@ def test_the_untuned_utah_array_is_within_a_factor_of_four_of_the_published_slop
 
 def test_the_step_takes_its_cycles_at_the_clock(load: DecoderLoad) -> None:
     step = _place(load, "utah96-lfp").step
-    # 760,000 modelled cycles at 120 MHz; real cycles are 0.98, 1.2 and 1.41 times that.
-    assert step.worst_step_ms.low == pytest.approx(0.98 * 760 / 120)
+    # 760,000 modelled cycles at 120 MHz; real cycles are 0.95, 1.2 and 1.41 times that.
+    assert step.worst_step_ms.low == pytest.approx(0.95 * 760 / 120)
     assert step.worst_step_ms.typical == pytest.approx(1.2 * 760 / 120)
     assert step.worst_step_ms.high == pytest.approx(1.41 * 760 / 120)
     assert step.deadline_ms == 20.0
