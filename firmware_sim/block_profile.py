@@ -1,7 +1,7 @@
 """How often each edge between basic blocks was taken, counted by a native hook inside the emulator.
 
-The hook, `native/block_hook.c`, is compiled for this machine at its first use and kept in the user's cache folder. A Python callback in
-its place would run 20 times slower.
+The hook, `native/block_hook.c`, is compiled for this machine at its first use and kept in the user's cache folder.
+A Python callback in its place would run 20 times slower.
 """
 
 from __future__ import annotations
@@ -18,10 +18,9 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from unicorn import Uc
 from unicorn.arm_const import UC_ARM_REG_LR
 from unicorn.unicorn_const import UC_HOOK_BLOCK
-from unicorn.unicorn_py3.unicorn import uclib
+from unicorn.unicorn_py3.unicorn import Uc, uclib
 
 from edgebci.errors import VerificationError
 from edgebci.firmware_sim.firmware_image import FirmwareImage
@@ -57,7 +56,10 @@ class _Profile(ctypes.Structure):
 
 @dataclass(frozen=True)
 class EdgeProfile:
-    """Counts so far. Block 0 is the host, which calls functions; a block's executions are the counts of the edges into it."""
+    """Counts so far of B blocks and E edges.
+
+    Block 0 is the host, which calls functions. A block ran as often as the edges into it were taken.
+    """
 
     block_address: NDArray[np.uint32]  # (B,)
     block_size: NDArray[np.uint32]  # (B,) bytes
@@ -123,8 +125,15 @@ class BlockCounter:
     def profile(self) -> EdgeProfile:
         """A copy of everything counted so far."""
         blocks, edges = self._blocks[: self._profile.n_blocks], self._edges[: self.n_edges]
-        copies = [blocks[name].copy() for name in ("address", "size", "instructions", "region")]
-        return EdgeProfile(*copies, edges["source"].copy(), edges["target"].copy(), self.counts())
+        return EdgeProfile(
+            block_address=blocks["address"].copy(),
+            block_size=blocks["size"].copy(),
+            block_instructions=blocks["instructions"].copy(),
+            block_region=blocks["region"].copy(),
+            edge_source=edges["source"].copy(),
+            edge_target=edges["target"].copy(),
+            edge_count=self.counts(),
+        )
 
     def _new_profile(self, image: FirmwareImage, n_entries: int) -> _Profile:
         return _Profile(

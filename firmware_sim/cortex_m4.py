@@ -1,14 +1,15 @@
 """How many cycles a Cortex-M4F takes for a run of instructions, from zero-wait-state memory.
 
-An in-order, single-issue pipeline. Each figure below carries where it is from. Beyond the table of instructions the model knows:
+An in-order, single-issue pipeline. Each figure below carries where it is from. Beyond the table of instructions the
+model knows:
   * a load or a store after a load overlaps with it, unless its address comes from that load;
   * an address that the instruction before computed costs a cycle more;
   * a floating-point result that the next instruction uses costs a cycle more;
-  * a division, a square root or a multiply-accumulate keeps the floating-point unit busy while integer instructions go on;
+  * a floating-point division, square root or multiply-accumulate keeps its unit busy while integer instructions go on;
   * a taken branch refills the pipeline;
   * IT after a 16-bit instruction is free.
-It does not know: unaligned accesses (the compiler emits none for aligned data), bus contention between literal loads and fetch, fetch
-penalties of misaligned 32-bit instructions, wait states.
+It does not know: unaligned accesses (the compiler emits none for aligned data), bus contention between literal loads
+and fetch, fetch penalties of misaligned 32-bit instructions, wait states.
 """
 
 from __future__ import annotations
@@ -78,13 +79,14 @@ class Kind(Enum):
 
 
 _NAMES = {
-    Kind.ALU: "adc add addw adr and asr bfc bfi bic clz cmn cmp eor lsl lsr mov movt movw mvn mul mla mls neg nop orn orr pkhbt pkhtb "
-    "qadd qadd16 qadd8 qasx qdadd qdsub qsax qsub qsub16 qsub8 rbit rev rev16 revsh ror rrx rsb sadd16 sadd8 sasx sbc sbfx sel "
-    "shadd16 shadd8 shasx shsax shsub16 shsub8 smlabb smlabt smlatb smlatt smlad smladx smlal smlalbb smlalbt smlaltb smlaltt "
-    "smlald smlaldx smlawb smlawt smlsd smlsdx smlsld smlsldx smmla smmlar smmls smmlsr smmul smmulr smuad smuadx smulbb smulbt "
-    "smultb smultt smull smulwb smulwt smusd smusdx ssat ssat16 ssax ssub16 ssub8 sub subw sxtab sxtab16 sxtah sxtb sxtb16 sxth "
-    "teq tst uadd16 uadd8 uasx ubfx uhadd16 uhadd8 uhasx uhsax uhsub16 uhsub8 umaal umlal umull uqadd16 uqadd8 uqasx uqsax "
-    "uqsub16 uqsub8 usad8 usada8 usat usat16 usax usub16 usub8 uxtab uxtab16 uxtah uxtb uxtb16 uxth",
+    Kind.ALU: "adc add addw adr and asr bfc bfi bic clz cmn cmp eor lsl lsr mov movt movw mvn mul mla mls neg nop "
+    "orn orr pkhbt pkhtb qadd qadd16 qadd8 qasx qdadd qdsub qsax qsub qsub16 qsub8 rbit rev rev16 revsh ror rrx rsb "
+    "sadd16 sadd8 sasx sbc sbfx sel shadd16 shadd8 shasx shsax shsub16 shsub8 smlabb smlabt smlatb smlatt smlad "
+    "smladx smlal smlalbb smlalbt smlaltb smlaltt smlald smlaldx smlawb smlawt smlsd smlsdx smlsld smlsldx smmla "
+    "smmlar smmls smmlsr smmul smmulr smuad smuadx smulbb smulbt smultb smultt smull smulwb smulwt smusd smusdx "
+    "ssat ssat16 ssax ssub16 ssub8 sub subw sxtab sxtab16 sxtah sxtb sxtb16 sxth teq tst uadd16 uadd8 uasx ubfx "
+    "uhadd16 uhadd8 uhasx uhsax uhsub16 uhsub8 umaal umlal umull uqadd16 uqadd8 uqasx uqsax uqsub16 uqsub8 usad8 "
+    "usada8 usat usat16 usax usub16 usub8 uxtab uxtab16 uxtah uxtb uxtb16 uxth",
     Kind.DIVIDE: "sdiv udiv",
     Kind.LOAD: "ldr ldrb ldrh ldrsb ldrsh ldrex ldrexb ldrexh ldrt ldrbt ldrht ldrsbt ldrsht vldr",
     Kind.STORE: "str strb strh strex strexb strexh strt strbt strht vstr",
@@ -100,6 +102,7 @@ _NAMES = {
 }
 KINDS = {name: kind for kind, names in _NAMES.items() for name in names.split()}
 _FP_KINDS = {Kind.FP_ARITHMETIC, Kind.FP_PLAIN, Kind.FP_MULTIPLY_ADD, Kind.FP_DIVIDE}
+_FPU_BUSY = {Kind.FP_MULTIPLY_ADD: FP_MULTIPLY_ADD, Kind.FP_DIVIDE: FP_DIVIDE}
 _NONE: frozenset[str] = frozenset()
 
 
@@ -108,7 +111,8 @@ def kind_of(instruction: Instruction) -> Kind:
     kind = KINDS.get(instruction.name)
     if kind is None:
         raise VerificationError(
-            f"the cycle model of the Cortex-M4F has no figure for {instruction.text!r} at 0x{instruction.address:08x}; add it to cortex_m4.py"
+            f"the cycle model has no figure for {instruction.text!r} at 0x{instruction.address:08x}; "
+            "add it to cortex_m4.py"
         )
     return kind
 
@@ -135,8 +139,7 @@ class Pipeline:
         issue = self.cycle
         self.cycle += self._cost(instruction, kind)
         self._finish(instruction, kind, issue)
-        if instruction.conditional and self.cycle > start + 1 and kind is not Kind.BRANCH:
-            self.slack += self.cycle - start - 1
+        self.slack += self._avoidable(instruction, kind, self.cycle - start)
 
     def refill(self, instruction: Instruction) -> None:
         """Add what the taken branch `instruction` costs beyond its own cycles."""
@@ -157,7 +160,6 @@ class Pipeline:
         if kind is Kind.IT:
             return IT_FOLDED.typical if self._narrow_before else ALU.typical
         if kind is Kind.DIVIDE:
-            self.slack += DIVIDE.typical - DIVIDE.low
             return DIVIDE.typical
         if kind is Kind.FP_PLAIN and _moves_between_files(instruction):
             return FP_CORE_MOVE.typical
@@ -179,13 +181,19 @@ class Pipeline:
     def _address_stall(self, instruction: Instruction) -> float:
         return ADDRESS_STALL.typical if self._computed & instruction.address_registers else 0
 
+    def _avoidable(self, instruction: Instruction, kind: Kind, cycles: float) -> float:
+        """How many cycles the instruction may take less than charged, by its operands or when its condition fails."""
+        if instruction.conditional and kind is not Kind.BRANCH:
+            return max(cycles, _FPU_BUSY.get(kind, ALU).typical) - ALU.typical
+        return DIVIDE.typical - DIVIDE.low if kind is Kind.DIVIDE else 0.0
+
     def _finish(self, instruction: Instruction, kind: Kind, issue: float) -> None:
         single_load = kind is Kind.LOAD and not _is_double(instruction) and "pc" not in instruction.writes
         self._overlaps = single_load
         self._loaded = instruction.writes if single_load else _NONE
         self._computed = instruction.writes if kind in (Kind.ALU, Kind.DIVIDE) else _NONE
         self._narrow_before = instruction.size == 2 and kind is not Kind.IT
-        busy = {Kind.FP_MULTIPLY_ADD: FP_MULTIPLY_ADD, Kind.FP_DIVIDE: FP_DIVIDE}.get(kind, FP_ARITHMETIC).typical
+        busy = _FPU_BUSY.get(kind, FP_ARITHMETIC).typical
         if kind in _FP_KINDS:
             self._fpu_free = issue + busy
         delayed = kind in (Kind.FP_ARITHMETIC, Kind.FP_MULTIPLY_ADD, Kind.FP_DIVIDE)

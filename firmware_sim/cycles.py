@@ -1,8 +1,8 @@
 """Cycles of a run, modelled from the counts of its edges.
 
-An edge from block A to block B costs what B takes after A: cycles(A then B) - cycles(A), so that what overlaps across their border
-is counted once. What a taken branch adds is the branching function's. Counts are exact, cycles are modelled: `CycleReport` says how far
-they can be trusted.
+An edge from block A to block B costs what B takes after A: cycles(A then B) - cycles(A), so that what overlaps across
+their border is counted once. What a taken branch adds is the branching function's. Counts are exact, cycles are
+modelled: `CycleReport` says how far they can be trusted.
 """
 
 from __future__ import annotations
@@ -22,14 +22,16 @@ from edgebci.quantity import Quantity
 
 F64 = NDArray[np.float64]
 
-# Hardware over model. Low: the model was fitted on a part at zero wait states. High: on MLPerf Tiny's anomaly detection, 264,192
-# weights read from flash behind 5 wait states, the model lies 29 % under the measured run of a comparable library: 1 / (1 - 0.29).
+# Hardware over model. Low: the model was fitted on a part at zero wait states. High: on MLPerf Tiny's anomaly
+# detection, 264,192 weights read from flash behind wait states, such a model lies 29 % under the measured run of a
+# comparable library: 1 / (1 - 0.29).
 FLASH_WAIT_FACTOR = Quantity(
     low=1.0,
     typical=1.2,
     high=1.41,
     unit="ratio",
-    source="pqm4 on STM32L4R5 at 24 MHz (low); MLPerf Tiny ad on STM32L4R5 at 120 MHz against the model (high); their middle (typical)",
+    source="pqm4 on STM32L4R5 at 24 MHz (low); MLPerf Tiny v1.0 ad on STM32L4R5 at 120 MHz against such a model "
+    "(high); about their middle (typical)",
     evidence_class="derived",
 )
 STRAIGHT_CODE_ERROR = 0.05  # against pqm4 and CoreMark on hardware
@@ -99,15 +101,12 @@ class EdgeCosts:
         source = self._block(profile, int(profile.edge_source[edge]))
         target = self._block(profile, int(profile.edge_target[edge]))
         pipeline = _run(Pipeline(), source)
-        before, slack_before = pipeline.cycle, pipeline.slack
-        if not source:
-            # The way back to the host is no edge, so the call from it carries the refill of the return.
-            refill = INDIRECT_REFILL.typical
-        else:
-            refill = _take(pipeline, source[-1], target[0].address)
+        slack_before = pipeline.slack
+        # The way back to the host is no edge, so the call from it carries the refill of the return.
+        refill = _take(pipeline, source[-1], target[0].address) if source else INDIRECT_REFILL.typical
         after_branch = pipeline.cycle
         _run(pipeline, target)
-        return pipeline.cycle - after_branch, refill, pipeline.slack - slack_before if source else pipeline.slack
+        return pipeline.cycle - after_branch, refill, pipeline.slack - slack_before
 
     def _block(self, profile: EdgeProfile, block: int) -> tuple[Instruction, ...]:
         if block == 0:
@@ -127,7 +126,7 @@ def _run(pipeline: Pipeline, block: Iterable[Instruction]) -> Pipeline:
 
 
 def _take(pipeline: Pipeline, last: Instruction, destination: int) -> float:
-    """Refill the pipeline if the way from `last` to `destination` is a taken branch; return the cycles that this adds."""
+    """Refill the pipeline if the way from `last` to `destination` is a taken branch; return the cycles it adds."""
     before = pipeline.cycle
     if last.branches and (destination != last.end or last.always_branches):
         pipeline.refill(last)

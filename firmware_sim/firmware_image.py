@@ -10,9 +10,12 @@ from pathlib import Path
 from elftools.common.exceptions import ELFError
 from elftools.elf.constants import P_FLAGS
 from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
 
 from edgebci.documents import nearest
 from edgebci.errors import InputError
+
+_NEAR_BYTES = 1 << 24  # farther than this from a symbol, an address has nothing to do with it
 
 
 @dataclass(frozen=True)
@@ -94,16 +97,15 @@ class FirmwareImage:
         return self._functions[i].name if i >= 0 else f"code at 0x{address:08x}"
 
     def place(self, address: int) -> str:
-        """Say where an address is, as `name+0x10 (0x20000010)`, by the nearest symbol before it, or only the number."""
+        """Say where an address is, as `0x20000010 (counts+16)`, by the nearest symbol before it."""
         i = bisect.bisect_right(self._addresses, address) - 1
-        if i < 0 or address >= self._end_after(address):
+        if i < 0 or address >= self._addresses[i] + _NEAR_BYTES:
             return f"0x{address:08x}"
         symbol = self.symbols[i]
-        return f"{symbol.name}+0x{address - symbol.address:x} (0x{address:08x})"
-
-    def _end_after(self, address: int) -> int:
-        ends = (s.address + s.size_bytes for s in self.segments if s.address <= address)
-        return max(ends, default=0)
+        offset, past_end = address - symbol.address, address - symbol.address - symbol.size_bytes
+        if symbol.size_bytes and past_end >= 0:
+            return f"0x{address:08x} ({past_end} bytes past the end of {symbol.name})"
+        return f"0x{address:08x} ({symbol.name}+{offset})"
 
     @cached_property
     def _by_name(self) -> dict[str, Symbol]:
@@ -136,12 +138,16 @@ def _segments(elf: ELFFile) -> tuple[Segment, ...]:
     )
 
 
+def _symbol(name: str, value: int, size_bytes: int, is_function: bool) -> Symbol:
+    return Symbol(name, value & ~1 if is_function else value, size_bytes, is_function)
+
+
 def _symbols(elf: ELFFile, path: Path) -> tuple[Symbol, ...]:
     table = elf.get_section_by_name(".symtab")
-    if table is None:
+    if not isinstance(table, SymbolTableSection):
         raise InputError(f"{path} has no symbol table; link it without -s")
     kept = (
-        Symbol(s.name, s["st_value"] & ~1, s["st_size"], s["st_info"]["type"] == "STT_FUNC")
+        _symbol(s.name, s["st_value"], s["st_size"], s["st_info"]["type"] == "STT_FUNC")
         for s in table.iter_symbols()
         if s.name and s["st_info"]["type"] in ("STT_FUNC", "STT_OBJECT") and s["st_shndx"] != "SHN_UNDEF"
     )

@@ -1,11 +1,13 @@
 """Running the whole device program on the emulated core, frame by frame, as the implant would.
 
-The program offers three functions, `edgebci_harness_init()`, `edgebci_harness_push(n)` and `edgebci_harness_push_missing(n)`, which return how
-many frames were finished, and three buffers: `edgebci_harness_counts` (samples in), `edgebci_harness_outputs` and `edgebci_harness_valid`.
+The program offers three functions, `edgebci_harness_init()`, `edgebci_harness_push(n)` and
+`edgebci_harness_push_missing(n)`, of which the last two return how many frames were finished, and three buffers:
+`edgebci_harness_counts` (samples in), `edgebci_harness_outputs` and `edgebci_harness_valid`.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,10 +64,10 @@ def run_on_target(
     image = FirmwareImage.load(elf)
     machine = Machine(image, regions={name: f for name, f in REGIONS.items() if image.has(f)})
     machine.call("edgebci_harness_init")
-    harness = _Harness(machine, n_channels, n_outputs)
+    harness = _Harness(machine, n_channels, samples_per_frame, n_outputs)
     for start, stop, lost in pieces(len(counts), missing, samples_per_frame):
         harness.push(counts[start:stop], lost)
-        if stop % (samples_per_frame * _PROGRESS_EVERY) < samples_per_frame:
+        if stop == len(counts) or stop % (samples_per_frame * _PROGRESS_EVERY) == 0:
             progress(stop / len(counts), f"{machine.instructions / 1e6:.0f} million instructions")
     return harness.result(len(counts) // samples_per_frame)
 
@@ -74,17 +76,23 @@ def pieces(n_samples: int, missing: NDArray[np.bool_] | None, at_most: int) -> I
     """Cut a stream at the frame borders and wherever samples begin or cease to be missing: (start, stop, missing)."""
     lost = np.zeros(n_samples, bool) if missing is None else missing
     changes = np.flatnonzero(lost[1:] != lost[:-1]) + 1
-    cuts = np.union1d(np.arange(0, n_samples, at_most), changes).tolist() + [n_samples]
-    for start, stop in zip(cuts, cuts[1:], strict=False):
+    cuts = [*np.union1d(np.arange(0, n_samples, at_most), changes).tolist(), n_samples]
+    for start, stop in itertools.pairwise(cuts):
         yield start, stop, bool(lost[start])
 
 
 class _Harness:
     """The harness of one machine: pushes samples and collects the frames that come out."""
 
-    def __init__(self, machine: Machine, n_channels: int, n_outputs: int) -> None:
+    def __init__(self, machine: Machine, n_channels: int, samples_per_frame: int, n_outputs: int) -> None:
         self._machine = machine
-        self._counts = machine.view("edgebci_harness_counts", "<i2")[:].reshape(-1, n_channels)
+        buffer = machine.view("edgebci_harness_counts", "<i2")
+        if len(buffer) != samples_per_frame * n_channels:
+            raise VerificationError(
+                f"the firmware's buffer holds {len(buffer)} counts where a frame has {samples_per_frame} samples of "
+                f"{n_channels} channels; generate it for this front end"
+            )
+        self._counts = buffer.reshape(-1, n_channels)
         self._values = machine.view("edgebci_harness_outputs", "<f4")[:n_outputs]
         self._valid = machine.view("edgebci_harness_valid", "u1")
         self._meter = CycleMeter(machine)
