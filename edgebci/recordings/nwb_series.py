@@ -179,7 +179,7 @@ def _is_behavior(series: pynwb.TimeSeries) -> bool:
 
 
 def _read_behavior(path: Path, name: str, series: pynwb.TimeSeries) -> NwbBehavior:
-    values = np.asarray(series.data[:]) * series.conversion + (series.offset or 0.0)
+    values = np.asarray(series.data[:]) * float(series.conversion) + float(series.offset or 0.0)
     if len(values) < 2:
         raise InputError(f"{path}: behaviour {name!r} has {len(values)} samples; leave it out, or give a longer one")
     if series.rate is not None:
@@ -196,6 +196,6 @@ def _read_behavior(path: Path, name: str, series: pynwb.TimeSeries) -> NwbBehavi
 
 def _rows(data: h5py.Dataset, n_bytes: int) -> int:
     """Rows of about n_bytes, a multiple of the stored chunk so that none is decompressed twice."""
-    rows = max(1, n_bytes // max(1, data.dtype.itemsize * int(np.prod(data.shape[1:]))))
-    chunk = int(data.chunks[0]) if data.chunks else 1
+    rows: int = max(1, n_bytes // max(1, data.dtype.itemsize * int(np.prod(data.shape[1:]))))
+    chunk: int = data.chunks[0] if data.chunks else 1
     return max(chunk, rows // chunk * chunk) if chunk <= 16 * rows else rows

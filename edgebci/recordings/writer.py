@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
+import re
 from pathlib import Path
 from types import TracebackType
 
@@ -51,12 +54,16 @@ class RecordingWriter(contextlib.AbstractContextManager["RecordingWriter"]):
         self._spikes: tuple[F64, NDArray[np.int64]] | None = None
         self._stack = contextlib.ExitStack()
         self._temporary = self._stack.enter_context(replacing(Path(path)))
-        self._file = h5py.File(self._temporary, "w")
-        layout.mark_data(self._file)
-        for name, identity in (("subject", subject_id), ("session", session_id)):
-            layout.mark_data(self._file.create_group(name))
-            self._file[name].attrs["id"] = identity
-        self._lfp = _ChunkedSignal(self._file.create_group("lfp"), len(channel_names))
+        try:
+            self._file = h5py.File(self._temporary, "w")
+            layout.mark_data(self._file)
+            for name, identity in (("subject", subject_id), ("session", session_id)):
+                layout.mark_data(self._file.create_group(name))
+                self._file[name].attrs["id"] = identity
+            self._lfp = _ChunkedSignal(self._file.create_group("lfp"), len(channel_names))
+        except BaseException as error:
+            self._abandon(error)
+            raise
 
     @property
     def n_samples(self) -> int:
@@ -181,8 +188,11 @@ class RecordingWriter(contextlib.AbstractContextManager["RecordingWriter"]):
             self._abandon(error)
 
     def _abandon(self, error: BaseException) -> None:
-        # After a full disk HDF5 can't flush, and closing raises the same error once more.
-        with contextlib.suppress(OSError, RuntimeError):
+        # HDF5 writes what it still holds when it closes, and crashes at exit if it can't: on a full disk it needs the
+        # space that the doomed file takes.
+        with contextlib.suppress(OSError):
+            os.truncate(self._temporary, 0)
+        with contextlib.suppress(OSError, RuntimeError, AttributeError):
             self._file.close()
         self._stack.__exit__(type(error), error, error.__traceback__)
 
@@ -197,7 +207,17 @@ class RecordingWriter(contextlib.AbstractContextManager["RecordingWriter"]):
         layout.write_table(self._file, "channels", {"id": np.array(self.channel_names, dtype=str), "good": self._good})
         self._write_spikes(domain)
         self._file.attrs["notes"] = np.array([n.encode() for n in self._notes], dtype="S" if self._notes else "S1")
+        self._flush()
         self._file.close()
+
+    def _flush(self) -> None:
+        """A full disk must show here, where the file can still be given up, and not while it closes."""
+        try:
+            self._file.flush()
+        except RuntimeError as error:
+            # For this call h5py has no OSError; HDF5 says the number in its text.
+            number = re.search(r"errno = (\d+)", str(error))
+            raise OSError(int(number[1]) if number else errno.EIO, str(error)) from error
 
     def _write_spikes(self, domain_s: F64) -> None:
         if self._spikes is None:
