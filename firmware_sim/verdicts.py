@@ -32,14 +32,15 @@ def _doubt(verdict: Verdict) -> str:
     return "does not" if verdict == "no" else "may not"
 
 
-def _span(result: Estimate, digits: int = 3) -> str:
-    return f"{result.typical:.{digits}g} ({result.low:.{digits}g} to {result.high:.{digits}g}) {result.unit}"
+def _span(result: Estimate) -> str:
+    return f"{result.typical:.3g} ({result.low:.3g} to {result.high:.3g}) {result.unit}"
 
 
 def _power_sentence(total: Estimate) -> str:
     dominant = total.dominated_by
     cause = f"; {dominant.input} makes {dominant.share:.0%} of that range" if dominant else ""
-    return f"The implant takes a modelled {_span(total)}{cause}."
+    low_mw, typical_mw, high_mw = (power_uw * 1e-3 for power_uw in (total.low, total.typical, total.high))
+    return f"The implant takes a modelled {typical_mw:.3g} ({low_mw:.3g} to {high_mw:.3g}) mW{cause}."
 
 
 def _deadline_sentence(step: StepTiming) -> str:

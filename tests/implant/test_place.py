@@ -104,6 +104,12 @@ def test_heat_beyond_the_limit_is_a_finding(load: DecoderLoad) -> None:
     assert any("stay within 1 C of rise in grey-matter" in sentence for sentence in report.findings)
 
 
+def test_the_first_finding_is_the_power_with_its_range_and_cause(load: DecoderLoad) -> None:
+    report = _place(load, "borton-2013")
+    assert report.findings[0].startswith(f"The implant takes a modelled {report.total.typical * 1e-3:.3g} (")
+    assert "mW; implant.front_end.amplifier_uw_per_channel makes" in report.findings[0]
+
+
 def test_flash_and_ram_that_overflow_are_refused_by_how_much(load: DecoderLoad) -> None:
     huge = load.model_copy(update={"flash_bytes": 1_048_576 + 24, "ram_bytes": 262_144 + 1000})
     with pytest.raises(CapacityError, match=r"flash 1,048,600 bytes of 1,048,576, 24 too many; RAM .*, 1,000 too many"):
