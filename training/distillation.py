@@ -1,0 +1,181 @@
+"""How the student learns: to decode the target, and to see at each moment what the teacher sees with hindsight.
+
+loss = task_weight * MSE of the standardised target + alignment_weight * (1 - cosine to the teacher's last layer)
+       + reconstruction_weight * MSE of the frame itself, rebuilt from the last layer
+
+The projections to the teacher's width and back to the frame belong to training and are not kept. The teacher runs once
+over each training interval; what it says of a frame is the same in every epoch, whatever noise the student gets.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from edgebci.checkpoint import Checkpoint, save_checkpoint
+from edgebci.decoder_spec import DecoderSpec
+from edgebci.decoding_data import DecodingData, Floats, Part
+from edgebci.errors import InputError
+from edgebci.files import sha256
+from edgebci.metrics import r2
+from edgebci.progress import Progress, silent
+from edgebci.training.augmentation import augment, channels_of
+from edgebci.training.causal_decoder import CausalDecoder
+from edgebci.training.loop import Learner, Plan, fit, reproducible
+from edgebci.training.recipe import StudentRecipe, TrainingRecipe
+from edgebci.training.record import identity_of, partial_path, record_of
+from edgebci.training.ssm import spread_time_constants
+from edgebci.training.teacher import Teacher, load_teacher
+from edgebci.training.windows import gather, pieces, require_enough
+
+
+def distill(
+    data: DecodingData,
+    teacher: Path | None,
+    spec: DecoderSpec,
+    recipe: TrainingRecipe,
+    out: Path,
+    progress: Progress = silent,
+) -> Checkpoint:
+    """Train a causal student towards a teacher's checkpoint (None: on the task alone) and write it to `out`.
+
+    Early stopping and the choice of epoch look at validation only. An interrupted call leaves its state beside `out`;
+    the same call again goes on from there, to the same bits. The checkpoint's output is in the target's unit.
+
+    Raises:
+        InputError: too few training frames, no validation frames, a constant target, or sizes that do not fit the data.
+    """
+    _require_fit(data, spec, recipe.student)
+    teacher_sha256 = None if teacher is None else sha256(teacher)
+    parts: tuple[Part, ...] = ("train", "validation")
+    plan = Plan(
+        optimiser=recipe.student.optimiser,
+        windows=pieces(data, "train"),
+        seed=recipe.seed,
+        patience_epochs=recipe.student.patience_epochs,
+        identity=identity_of(data, parts, recipe, spec, teacher_sha256 or ""),
+        partial=partial_path(out),
+    )
+    with reproducible(recipe.seed, recipe.threads):
+        seen = None if teacher is None else teacher_view(load_teacher(teacher), data)
+        student = Student(spec, recipe.student, None if seen is None else seen.shape[1])
+        spread_time_constants(student, recipe.student.time_constants_s, data.frame_rate_hz)
+        scale = TargetScale.of(data)
+        fitted = fit(Distillation(student, data, seen, scale, recipe.student), plan, progress)
+    record = record_of(data, parts, recipe, fitted, fitted.score, teacher_sha256)
+    checkpoint = Checkpoint(spec, scale.folded_into(fitted.model.decoder), record)
+    save_checkpoint(out, checkpoint)
+    plan.partial.unlink(missing_ok=True)
+    return checkpoint
+
+
+@dataclass(frozen=True, eq=False)
+class TargetScale:
+    """Mean and standard deviation of each target axis (D,) over the training frames."""
+
+    mean: Floats
+    sd: Floats
+
+    @staticmethod
+    def of(data: DecodingData) -> TargetScale:
+        """Measure the training frames."""
+        targets = data.targets[data.rows("train")]
+        return TargetScale(targets.mean(axis=0), targets.std(axis=0))
+
+    def standardised(self, targets: Floats) -> Floats:
+        """Targets (K, D) without unit."""
+        return (targets - self.mean) / self.sd
+
+    def folded_into(self, decoder: CausalDecoder) -> dict[str, Floats]:
+        """The decoder's parameters, its readout changed so that outputs are in the target's unit."""
+        parameters = {name: tensor.numpy() for name, tensor in decoder.state_dict().items()}
+        weight, bias = parameters["readout.weight"], parameters["readout.bias"]
+        return parameters | {
+            "readout.weight": weight * self.sd[:, None],
+            "readout.bias": bias * self.sd + self.mean,
+        }
+
+
+class Student(nn.Module):
+    """The decoder, and the projections that exist during training only."""
+
+    def __init__(self, spec: DecoderSpec, recipe: StudentRecipe, teacher_width: int | None) -> None:
+        super().__init__()
+        self.decoder = CausalDecoder(spec, recipe.dropout)
+        self.to_teacher = None if teacher_width is None else nn.Linear(spec.d_model, teacher_width)
+        self.to_frame = nn.Linear(spec.d_model, spec.n_inputs) if recipe.reconstruction_weight else None
+
+
+class Distillation(Learner[Student]):
+    """Decode, and align."""
+
+    def __init__(
+        self, model: Student, data: DecodingData, teacher_view: Tensor | None, scale: TargetScale, recipe: StudentRecipe
+    ) -> None:
+        self.model, self.data, self.teacher_view, self.recipe = model, data, teacher_view, recipe
+        self.frames, self.valid = torch.from_numpy(data.frames), torch.from_numpy(data.valid)
+        self.targets = torch.from_numpy(scale.standardised(data.targets))
+        self.channels = channels_of(data)
+        self.burn_in = round(recipe.burn_in_s * data.frame_rate_hz)
+
+    def losses(self, starts: npt.NDArray[np.int64], rng: np.random.Generator) -> dict[str, Tensor]:
+        """Task, alignment and reconstruction on augmented windows, burn-in and invalid frames left out."""
+        recipe, decoder = self.recipe, self.model.decoder
+        length = recipe.optimiser.window_frames
+        frames, counted = gather(self.frames, starts, length), gather(self.valid, starts, length)
+        counted[:, : self.burn_in] = False
+        noisy = augment(frames, self.channels, recipe.augmentation, rng)
+        x, _ = decoder.encode(noisy, decoder.initial_states(len(starts)))
+        truth = gather(self.targets, starts, length)[counted]
+        losses = {"task": recipe.task_weight * functional.mse_loss(decoder.decode(x)[counted], truth)}
+        if self.model.to_teacher is not None and self.teacher_view is not None:
+            seen = gather(self.teacher_view, starts, length)[counted]
+            cosine = functional.cosine_similarity(self.model.to_teacher(x[counted]), seen, dim=-1)
+            losses["alignment"] = recipe.alignment_weight * (1 - cosine.mean())
+        if self.model.to_frame is not None:
+            rebuilt = self.model.to_frame(x[counted])
+            losses["reconstruction"] = recipe.reconstruction_weight * functional.mse_loss(rebuilt, frames[counted])
+        return losses
+
+    @torch.no_grad()
+    def score(self, model: Student) -> float:
+        """R2 over the validation intervals, mean over axes; the state starts from zero in each."""
+        decoded, truth = [], []
+        for start, stop in pieces(self.data, "validation"):
+            counted = self.valid[start:stop].clone()
+            counted[: self.burn_in] = False
+            decoded.append(model.decoder.stream(self.frames[start:stop])[counted])
+            truth.append(self.targets[start:stop][counted])
+        return float(r2(torch.cat(truth).double().numpy(), torch.cat(decoded).double().numpy()).mean())
+
+
+@torch.no_grad()
+def teacher_view(teacher: Teacher, data: DecodingData) -> Tensor:
+    """The teacher's last layer for every training frame (K, d_model); zeros elsewhere, where it may not look."""
+    frames = torch.from_numpy(data.frames)
+    seen = torch.zeros(len(frames), teacher.spec.d_model)
+    for start, stop in pieces(data, "train"):
+        seen[start:stop] = teacher.encode(frames[None, start:stop])[0]
+    return seen
+
+
+def _require_fit(data: DecodingData, spec: DecoderSpec, recipe: StudentRecipe) -> None:
+    require_enough(data, recipe.optimiser.window_frames)
+    found, wanted = (data.frames.shape[1], data.targets.shape[1]), (spec.n_inputs, spec.n_outputs)
+    if found != wanted:
+        raise InputError(
+            f"the data have {found[0]} features and {found[1]} target axes, the decoder {wanted[0]} and {wanted[1]}; "
+            "change its spec"
+        )
+    burn_in = round(recipe.burn_in_s * data.frame_rate_hz)
+    if burn_in >= recipe.optimiser.window_frames:
+        raise InputError(f"a burn-in of {burn_in} frames leaves nothing of a window; shorten burn_in_s")
+    scored = sum(int(data.valid[start + burn_in : stop].sum()) for start, stop in pieces(data, "validation"))
+    if scored < recipe.optimiser.window_frames:
+        raise InputError(f"the validation intervals hold {scored} frames to score; give at least one window's length")

@@ -1,0 +1,51 @@
+"""The state of an unfinished training run on disk, so that it can go on as if nothing had happened."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from edgebci.checkpoint import read_tensors, write_tensors
+from edgebci.documents import Document
+from edgebci.errors import InputError
+
+
+class EpochRecord(Document):
+    """What one epoch did."""
+
+    losses: dict[str, float]
+    """Mean of each weighted part of the loss."""
+    score: float | None
+    """R2 on validation, mean over axes; None where validation is not looked at."""
+
+    def note(self) -> str:
+        """One short line for a progress bar."""
+        parts = ", ".join(f"{name} {value:.3f}" for name, value in self.losses.items())
+        return parts if self.score is None else f"{parts}, validation R2 {self.score:.3f}"
+
+
+class RunHeader(Document):
+    """Header of a saved run: it is continued only by the very same run."""
+
+    identity: str
+    """Hash of recipe, sizes and data."""
+    history: tuple[EpochRecord, ...]
+
+
+def save_run(path: Path, tensors: Mapping[str, Tensor], header: RunHeader) -> None:
+    """Write the state of a run; an interruption leaves the previous state."""
+    write_tensors(path, {name: tensor.detach().numpy() for name, tensor in tensors.items()}, header)
+
+
+def load_run(path: Path, identity: str) -> tuple[dict[str, Tensor], tuple[EpochRecord, ...]] | None:
+    """Read the state of a run, or None where there is none, it is broken, or it is another run's."""
+    try:
+        tensors, header = read_tensors(path, RunHeader)
+    except InputError:
+        return None
+    if header.identity != identity:
+        return None
+    return {name: torch.from_numpy(tensor) for name, tensor in tensors.items()}, header.history
