@@ -82,6 +82,10 @@ class HostTwin:
         """Begin a new stream."""
         self._library.edgebci_init(_address(self._context))
 
+    def reset(self) -> None:
+        """Start the stream anew; frames go on counting."""
+        self._library.edgebci_reset(_address(self._context))
+
     def run(self, counts: NDArray[np.integer[Any]], missing: NDArray[np.bool_] | None = None) -> DeviceRun:
         """Power on and push a whole recording; see `push`."""
         self.power_on()

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import ctypes
 import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
+import onnx
 import pytest
 
+from edgebci.decoder_spec import DecoderSpec
+from edgebci.example_decoder import random_frames, random_parameters
+from edgebci.export.c_generator import generate
+from edgebci.export.quantization import quantize
+from edgebci.export.quantized_graph import quantized_step_graph
+from edgebci.features.front_end import FrontEnd
 from edgebci.firmware_sim.toolchain import compile_host
+from edgebci.quantized_decoder import QuantizedDecoder
 
 HERE = Path(__file__).resolve().parent
 KERNELS = HERE.parent.parent / "export" / "kernels"
@@ -38,3 +48,52 @@ def probe(request: pytest.FixtureRequest, kernel_folder: Path) -> ctypes.CDLL:
     return ctypes.CDLL(
         str(compile_host(kernel_folder, out, compiler, optimization, HERE / "native" / "kernel_probe.c"))
     )
+
+
+@dataclass(frozen=True)
+class Build:
+    """A generated device program, its host twin and the reference that both must equal."""
+
+    folder: Path
+    sources: Path
+    host: Path
+    front_end: FrontEnd
+    decoder: QuantizedDecoder
+
+
+Builder = Callable[[FrontEnd], Build]
+
+
+def decoder_for(n_inputs: int) -> QuantizedDecoder:
+    """A small decoder with two layers, random weights and calibrated scales."""
+    spec = DecoderSpec(
+        n_inputs=n_inputs,
+        output_names=("vx", "vy", "speed"),
+        output_unit="cm/s",
+        d_model=12,
+        n_layers=2,
+        d_state=8,
+        headdim=6,
+        d_conv=3,
+    )
+    return quantize(spec, random_parameters(spec, 3), random_frames(spec, 120, 4))
+
+
+@pytest.fixture(scope="session")
+def build(tmp_path_factory: pytest.TempPathFactory) -> Builder:
+    """Generates and compiles the program of a front end with a small decoder behind it; each one once."""
+    built: dict[str, Build] = {}
+
+    def make(front_end: FrontEnd) -> Build:
+        key = f"{front_end.spec.model_dump_json()} {front_end.good_channels}"
+        if key not in built:
+            folder = tmp_path_factory.mktemp("program")
+            decoder = decoder_for(front_end.n_features)
+            onnx.save(quantized_step_graph(decoder), folder / "decoder_int8.onnx")
+            generate(folder / "decoder_int8.onnx", front_end, folder / "firmware")
+            # Half of the programs by each compiler: every rule is seen by one, most by both.
+            host = compile_host(folder / "firmware", folder / "host.so", "gcc" if len(built) % 2 else "zig", "2")
+            built[key] = Build(folder, folder / "firmware", host, front_end, decoder)
+        return built[key]
+
+    return make
