@@ -30,6 +30,26 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def replacing_folder(folder: Path) -> Iterator[Path]:
+    """Give an empty temporary folder beside `folder`; rename it into place if the block succeeds, remove it if not.
+
+    Raises:
+        InputError: the disk is full or the folder can't be written.
+    """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as place:
+            fresh, previous = Path(place, "new"), Path(place, "old")
+            fresh.mkdir()
+            yield fresh
+            if folder.exists():
+                folder.replace(previous)
+            fresh.replace(folder)
+    except OSError as error:
+        raise _explained(error, folder) from error
+
+
 def write_text(path: Path, text: str) -> None:
     """Write `text` as UTF-8 beside `path` and rename it into place."""
     with replacing(path) as temporary:

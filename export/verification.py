@@ -149,6 +149,7 @@ def verify_quantized(
     frames: F32,
     reset_before: Bool | None = None,
     truth: F64 | None = None,
+    scored: Bool | None = None,
     progress: Progress = silent,
 ) -> QuantizedAgreement:
     """Follow the quantized graph over frames (T, n_inputs) in ONNX Runtime.
@@ -159,6 +160,7 @@ def verify_quantized(
         frames: normalised features.
         reset_before: (T,) true where the states start anew.
         truth: (T, n_outputs) against which R2 is compared; None takes the reference's own output.
+        scored: (T,) frames that count in R2; None is all.
         progress: told how far it is.
 
     Raises:
@@ -170,19 +172,20 @@ def verify_quantized(
     whole = _QuantizerFollower(decoder, _exposed(model), None)
     whole.stream(frames, reset_before, part(progress, 0.4, 0.8))
     outputs = OnnxStepRunner(model).stream(frames, reset_before, part(progress, 0.8, 1.0))
+    reference = decoder.stream(frames, reset_before).astype(np.float64)
+    counted = slice(None) if scored is None else scored
+    compared = (reference if truth is None else truth)[counted]
     return QuantizedAgreement(
         steps=len(frames),
         each_quantizer=each.agreements(),
         whole_step=whole.agreements(),
-        free_running_r2_difference=_r2_difference(decoder, decoder.stream(frames, reset_before), outputs, truth),
+        free_running_r2_difference=_r2_difference(decoder.spec, compared, reference[counted], outputs[counted]),
     )
 
 
-def _r2_difference(decoder: QuantizedDecoder, expected: F32, found: F32, truth: F64 | None) -> tuple[float, ...]:
-    reference = expected.astype(np.float64)
-    against = reference if truth is None else truth
-    difference = r2(against, found.astype(np.float64)) - r2(against, reference)
-    for name, value in zip(decoder.spec.output_names, difference, strict=True):
+def _r2_difference(spec: DecoderSpec, truth: F64, reference: F64, found: F32) -> tuple[float, ...]:
+    difference = r2(truth, found.astype(np.float64)) - r2(truth, reference)
+    for name, value in zip(spec.output_names, difference, strict=True):
         if not abs(value) <= LARGEST_R2_DIFFERENCE:
             raise VerificationError(
                 f"free-running in ONNX Runtime, R2 of {name} differs by {value:.2g} from the reference, allowed is "
