@@ -56,7 +56,7 @@ class QualityScan:
             self._out_everywhere(start, len(stored))
         else:
             self._scan(start, stored, low, high, holed)
-        self._tail = stored[-self._flat_samples :].copy()
+        self._tail = np.concatenate([self._tail, stored[-self._flat_samples :]])[-self._flat_samples :]
         self._next = start + len(stored)
 
     def push_gap(self, start: int, stop: int) -> None:
@@ -68,7 +68,10 @@ class QualityScan:
     def finish(self) -> Quality:
         """Sum up."""
         dropout = [union(rows) for rows in self._dropout]
-        rail = [union([*top, *bottom]) for top, bottom in zip(self._top.rails(), self._bottom.rails(), strict=True)]
+        # A channel that never moves is flat, not at a rail.
+        moves = self._top.value > -self._bottom.value
+        both = zip(self._top.rails(), self._bottom.rails(), moves, strict=True)
+        rail = [union([*top, *bottom] if moving else []) for top, bottom, moving in both]
         out = [union([d, r]) for d, r in zip(dropout, rail, strict=True)]
         all_out = where_at_least(out, len(out))
         witnessed = self._next - total(all_out)
@@ -91,15 +94,12 @@ class QualityScan:
         for c in np.flatnonzero(holed):
             self._dropout[c].append(start + runs(np.isnan(stored[:, c])).astype(np.float64))
         self._find_flat(start, stored, low == high)
-        # A channel that does not move in this block is flat, not at a rail.
-        moving = ~holed & (low != high)
-        self._top.push(start, stored, high, moving)
-        self._bottom.push(start, stored, low, moving)
         for c in np.flatnonzero(holed):
-            column = stored[~np.isnan(stored[:, c]), c]
-            if len(column) and column.min() != column.max():
-                self._top.push_column(start, stored[:, c], column.max(), int(c))
-                self._bottom.push_column(start, stored[:, c], column.min(), int(c))
+            seen = stored[~np.isnan(stored[:, c]), c]
+            # Of a channel with holes the extremes of what it has; where it has nothing, NaN reaches no extreme.
+            low[c], high[c] = (seen.min(), seen.max()) if len(seen) else (np.nan, np.nan)
+        self._top.push(start, stored, high)
+        self._bottom.push(start, stored, low)
 
     def _find_flat(self, start: int, stored: Samples, constant: NDArray[np.bool_]) -> None:
         """Runs of one value, with the last samples of the block before, so that none is lost between two blocks."""
@@ -129,33 +129,26 @@ class _Extreme:
 
     def __init__(self, n_channels: int, sign: int) -> None:
         self._sign = sign
-        self._value = np.full(n_channels, -np.inf)
+        self.value = np.full(n_channels, -np.inf)
         self._integer, self._unsigned = False, False
         self._visits: list[list[F64]] = [[] for _ in range(n_channels)]
 
-    def push(self, start: int, stored: Samples, extreme: Samples, look: NDArray[np.bool_]) -> None:
-        """Take a block whose extreme of each channel is known; only channels marked in `look` count."""
+    def push(self, start: int, stored: Samples, extreme: Samples) -> None:
+        """Take a block (T, C) and the extreme of each channel in it."""
         self._integer, self._unsigned = stored.dtype.kind in "iu", stored.dtype.kind == "u"
-        reached = look & (self._sign * extreme.astype(np.float64) >= self._value)
-        for c in np.flatnonzero(reached):
-            self.push_column(start, stored[:, c], extreme[c], int(c))
-
-    def push_column(self, start: int, column: Samples, extreme: np.generic, c: int) -> None:
-        """Take one channel of a block."""
-        value = self._sign * float(extreme)
-        if value < self._value[c]:
-            return
-        if value > self._value[c]:
-            self._value[c] = value
-            self._visits[c] = []
-        self._visits[c].append(start + runs(column == extreme).astype(np.float64))
+        signed = self._sign * extreme.astype(np.float64)
+        for c in np.flatnonzero(signed >= self.value):
+            if signed[c] > self.value[c]:
+                self.value[c] = signed[c]
+                self._visits[c] = []
+            self._visits[c].append(start + runs(stored[:, c] == extreme[c]).astype(np.float64))
 
     def rails(self) -> list[list[F64]]:
         """For each channel the intervals at its extreme, if that extreme is a rail."""
         return [visits if self._is_rail(c, union(visits)) else [] for c, visits in enumerate(self._visits)]
 
     def _is_rail(self, c: int, visits: F64) -> bool:
-        if self._integer and self._sign * self._value[c] in self._limits():
+        if self._integer and self._sign * self.value[c] in self._limits():
             return True
         return int(np.sum(visits[:, 1] - visits[:, 0] >= VISIT_SAMPLES)) >= VISITS
 

@@ -20,6 +20,7 @@ from edgebci.recordings.model import F64
 
 BLOCK = 1 << 20
 NOMINAL_WITHIN = 1e-4
+NOMINAL_STEPS_HZ = (1000.0, 100.0, 50.0, 10.0, 5.0, 1.0)
 ODD_AT_MOST = 0.05
 # Holes of up to this many samples come from jitter and drift of a clock; the sample before fills them.
 HELD_SAMPLES = 2
@@ -64,7 +65,7 @@ def regular_pieces(
 def fit_grid(timestamps: Timestamps, name: str) -> Grid:
     """Find the rate of ascending timestamps (N,) in seconds, reading them block by block.
 
-    A rate within 100 ppm of a whole number of hertz is taken as that number: a clock is that good, and a front end
+    A rate within 100 ppm of a round number of hertz is taken as that number: a clock is that good, and a front end
     is specified for it.
 
     Raises:
@@ -105,5 +106,9 @@ def _refuse_disorder(steps: F64, start: int, block: F64, name: str) -> None:
 
 
 def _nominal(rate_hz: float) -> float:
-    whole = float(round(rate_hz))
-    return whole if whole and abs(rate_hz / whole - 1.0) < NOMINAL_WITHIN else rate_hz
+    """The roundest number of hertz within the error of a clock, or the rate itself."""
+    for step in NOMINAL_STEPS_HZ:
+        round_hz = step * round(rate_hz / step)
+        if round_hz and abs(rate_hz / round_hz - 1.0) < NOMINAL_WITHIN:
+            return round_hz
+    return rate_hz
