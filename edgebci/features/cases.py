@@ -150,6 +150,7 @@ def _become_ten_times_larger(counts: I32) -> None:
     counts[300:] = np.clip((counts[300:] - counts[300]) * 10, -32767, 32766)
 
 
+_NO_REFERENCE = {"reference": "none"}
 _ZERO = {"missing": Missing(policy="zero", reset_after_s=RESET_AFTER / RATE_HZ)}
 _FAST = {"normalization": Normalization(tau_s=60.0, z_limit=2.0, mean_limit_sd=0.01, sd_limit_ratio=1.02)}
 
@@ -159,7 +160,7 @@ _RECIPES = (
     _Recipe("normalization_reaches_its_bounds", change=_become_ten_times_larger, spec=_FAST),
     _Recipe("median_of_an_even_number", spec={"reference": "median"}),
     _Recipe("median_of_an_odd_number", dead=(3,), spec={"reference": "median"}),
-    _Recipe("no_reference", spec={"reference": "none"}),
+    _Recipe("no_reference", spec=_NO_REFERENCE),
     _Recipe("dead_channels", dead=(0, 9)),
     _Recipe("too_few_good_channels_for_a_reference", dead=(1, 4, 7)),
     _Recipe("one_missing_row_is_held", gaps=((GAP_START, 1),)),
@@ -175,9 +176,9 @@ _RECIPES = (
     _Recipe("all_channels_saturated", change=_saturate_all_for_100_ms),
     _Recipe("saturated_across_a_gap", change=_saturate_all_for_100_ms, gaps=((610, 20),), spec=_ZERO),
     _Recipe("silence_decays_to_zero", change=_fall_silent),
-    _Recipe("step_after_power_on", change=_step_after_power_on),
+    _Recipe("step_after_power_on", change=_step_after_power_on, spec=_NO_REFERENCE),
     _Recipe("full_scale_square", change=_full_scale_square),
-    _Recipe("offset_50_mv_at_24_bits", change=_offsets_of_50_mv, spec={"adc": Adc(bits=24)}),
+    _Recipe("offset_50_mv_at_24_bits", change=_offsets_of_50_mv, spec={"adc": Adc(bits=24), **_NO_REFERENCE}),
     _Recipe("power_only", spec={"lmp": None, "raw": None}),
     _Recipe("low_passes_only", spec={"bands": ()}),
 )
