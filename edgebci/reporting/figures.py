@@ -53,7 +53,7 @@ def accuracy_svg(forms: tuple[FormScore, ...], ridge: Interval) -> str:
     """R² of every form with its 95 % interval, ridge beside them."""
     rows = [(form.name, form.score.r2_mean) for form in forms] + [("ridge", ridge)]
     with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(6, 0.36 * len(rows) + 0.8), layout="constrained")
+        figure = Figure(figsize=(9, 0.36 * len(rows) + 0.8), layout="constrained")
         axes = figure.subplots()
         for y, (name, interval) in enumerate(rows):
             color = PALETTE[5] if name == "ridge" else PALETTE[0]
@@ -69,7 +69,7 @@ def cycles_svg(firmware: FirmwareSection, most: int = 12) -> str:
     ranked = sorted(firmware.functions, key=lambda f: -f.cycles_per_step)[:most]
     colors = {"front end": PALETTE[2], "decoder": PALETTE[0], "harness": PALETTE[7]}
     with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(7, 0.3 * len(ranked) + 0.9), layout="constrained")
+        figure = Figure(figsize=(9, 0.3 * len(ranked) + 0.9), layout="constrained")
         axes = figure.subplots()
         for y, function in enumerate(ranked):
             axes.barh(y, function.cycles_per_step / 1e3, color=colors[function.part])
@@ -86,7 +86,7 @@ def power_svg(implants: tuple[ImplantSection, ...]) -> str:
     """Where the power goes: typical values stacked, with the range of the total."""
     names = list(dict.fromkeys(part.name for implant in implants for part in implant.parts))
     with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(7, 0.55 * len(implants) + 1.5), layout="constrained")
+        figure = Figure(figsize=(9, 0.55 * len(implants) + 1.5), layout="constrained")
         axes = figure.subplots()
         for y, implant in enumerate(implants):
             _stack(axes, y, implant, names)

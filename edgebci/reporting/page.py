@@ -45,4 +45,4 @@ def _thousands(value: float) -> str:
 
 
 def _milli(span: Span) -> Span:
-    return Span(low=span.low / 1e3, typical=span.typical / 1e3, high=span.high / 1e3)
+    return span.scaled(1e-3)

@@ -25,6 +25,10 @@ class Span(Document):
     typical: float
     high: float
 
+    def scaled(self, factor: float) -> Span:
+        """The same figure in another unit; `factor` is positive."""
+        return Span(low=self.low * factor, typical=self.typical * factor, high=self.high * factor)
+
 
 class SplitSection(Document):
     """Which seconds of the recording were seen by what."""
@@ -160,13 +164,16 @@ class ImplantSection(Document):
     radio_capacity_bit_s: float | None
     latency_us: Span
     deadline_us: float
-    meets_deadline: bool
+    meets_deadline: Literal["yes", "no", "depends"]
+    """`depends`: on where in their ranges the inputs lie."""
     battery_h: Span | None
     temperature_rise_c: Span | None
     temperature_limit_c: float | None
     dominant: str
     findings: tuple[str, ...]
     assumed: tuple[AssumedInput, ...]
+    details: JsonValue = None
+    """The simulator's own report, with the inputs of every figure."""
 
 
 class StageSection(Document):

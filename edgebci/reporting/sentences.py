@@ -60,11 +60,11 @@ def _cost(report: Report) -> str:
 def _implant(implant: ImplantSection) -> str:
     life = f"; battery {span_text(implant.battery_h, 'h')}" if implant.battery_h else ""
     rise = f"; {span_text(implant.temperature_rise_c, '°C')} warmer" if implant.temperature_rise_c else ""
-    power_mw = Span(**{k: v / 1e3 for k, v in implant.total_uw.model_dump().items()})
-    deadline = "meets" if implant.meets_deadline else "MISSES"
+    power = span_text(implant.total_uw.scaled(1e-3), "mW")
+    deadline = {"yes": "meets", "no": "MISSES", "depends": "may miss"}[implant.meets_deadline]
     return (
-        f"{implant.implant} with {implant.compute} and {implant.radio} (modelled): {span_text(power_mw, 'mW')}"
-        f"{life}{rise}; the step {deadline} its deadline of {implant.deadline_us / 1e3:g} ms; "
+        f"{implant.implant} with {implant.compute} and {implant.radio} (modelled): {power}"
+        f"{life}{rise}; the worst step {deadline} its deadline of {implant.deadline_us / 1e3:g} ms; "
         f"widest input: {implant.dominant}."
     )
 

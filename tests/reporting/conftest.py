@@ -141,7 +141,7 @@ def implant_section() -> ImplantSection:
         radio_capacity_bit_s=1.3e6,
         latency_us=span(5000),
         deadline_us=20000,
-        meets_deadline=True,
+        meets_deadline="yes",
         battery_h=span(100),
         temperature_rise_c=None,
         temperature_limit_c=None,

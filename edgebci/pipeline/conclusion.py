@@ -1,0 +1,200 @@
+"""The end of a run: scores of all forms, verdicts, the bundle, the implants, and the report."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+import edgebci
+from edgebci.bundle import Accuracy, Bundle
+from edgebci.checkpoint import Checkpoint, load_checkpoint
+from edgebci.files import sha256, write_text
+from edgebci.firmware_sim.design import DecoderLoad
+from edgebci.metrics import F64
+from edgebci.pipeline import learning
+from edgebci.pipeline.configuration import PipelineConfig
+from edgebci.pipeline.device import DeviceResult, load_device
+from edgebci.pipeline.exporting import graph_checks, load_bundle, load_outputs
+from edgebci.pipeline.placement import decoder_load, put_into
+from edgebci.pipeline.preparation import Prepared
+from edgebci.pipeline.scoring import TORCH_FORM, TestPart, judge, residual_autocorrelation_s, score_forms
+from edgebci.pipeline.split import gap_reasons_s
+from edgebci.recordings import open_recording
+from edgebci.reporting import Report, Traces, render
+from edgebci.reporting.schema import (
+    BaselineSection,
+    DataSection,
+    DecoderSection,
+    FormScore,
+    SplitSection,
+    StageSection,
+)
+from edgebci.reporting.sentences import DEVICE_FORM
+from edgebci.workload import workload
+
+REPORT_NAME, PAGE_NAME = "report.json", "report.html"
+
+
+@dataclass(frozen=True)
+class RunFolders:
+    """Where the finished stages lie."""
+
+    features: Path
+    teacher: Path
+    student: Path
+    ridge: Path
+    export: Path
+    device: Path
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Every decoder's output (K, D) over the test part."""
+
+    forms: dict[str, F64]
+    students: list[F64]
+    ridge: F64
+    ridge_text: str
+    checkpoint: Checkpoint
+    exported_seed: int
+    bundle: Bundle
+    device: DeviceResult
+
+
+def conclude(
+    config: PipelineConfig,
+    root: Path,
+    recording: Path,
+    prepared: Prepared,
+    folders: RunFolders,
+    stages: tuple[StageSection, ...],
+    command: str,
+) -> Report:
+    """Score, place and write report.json and report.html into `root`."""
+    decoded = gather(config, prepared, folders)
+    test = TestPart.of(prepared.data, prepared.usable)
+    scores = score_forms(test, decoded.forms, config.comparison.seed)
+    manifest = decoded.bundle.with_accuracy(_accuracy(scores, test, prepared.data.target_names)).manifest
+    report = Report(
+        name=config.name,
+        created_utc=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        edgebci_version=edgebci.__version__,
+        command=command,
+        data=_data_section(config, recording, prepared, test, decoded),
+        decoder=_decoder_section(config, folders, decoded),
+        forms=scores,
+        baseline=_baseline(test, decoded, config),
+        graphs=graph_checks(manifest.float_agreement, manifest.quantized_agreement),
+        bit_exactness=decoded.device.header.bit_exactness,
+        firmware=decoded.device.header.firmware,
+        implants=tuple(put_into(placement, _load(config, prepared, decoded)) for placement in config.implants),
+        stages=stages,
+        configuration=config.model_dump(mode="json", by_alias=True),
+    )
+    traces = Traces(test.times_s, test.truth, {DEVICE_FORM: decoded.forms[DEVICE_FORM], "ridge": decoded.ridge})
+    write_text(root / REPORT_NAME, report.model_dump_json(indent=2))
+    render(report, traces, root / PAGE_NAME)
+    return report
+
+
+def gather(config: PipelineConfig, prepared: Prepared, folders: RunFolders) -> Decoded:
+    """Collect what every decoder says about the test part."""
+    data, rows = prepared.data, slice(*prepared.data.test[0])
+    checkpoints = {s: load_checkpoint(learning.student_path(folders.student, s)) for s in config.student.seeds}
+    best = learning.best_seed(folders.student, config)
+    torch = {s: learning.predict_student(c, data)[rows].astype(np.float64) for s, c in checkpoints.items()}
+    graphs, bundle = load_outputs(folders.export), load_bundle(folders.export)
+    device = load_device(folders.device)
+    predicted, ridge = learning.load_ridge(folders.ridge)
+    return Decoded(
+        forms={TORCH_FORM: torch[best], **graphs, DEVICE_FORM: device.outputs.astype(np.float64)},
+        students=list(torch.values()),
+        ridge=predicted[rows].astype(np.float64),
+        ridge_text=(
+            f"Ridge on the same features: {ridge.n_lags} lags over {ridge.lag_window_s:g} s, penalty {ridge.penalty:g} "
+            "a frame, chosen by contiguous folds inside the training part."
+        ),
+        checkpoint=checkpoints[best],
+        exported_seed=best,
+        bundle=bundle,
+        device=device,
+    )
+
+
+def _baseline(test: TestPart, decoded: Decoded, config: PipelineConfig) -> BaselineSection:
+    return judge(test, decoded.forms, decoded.students, decoded.ridge, decoded.ridge_text, config.comparison)
+
+
+def _accuracy(scores: tuple[FormScore, ...], test: TestPart, axes: tuple[str, ...]) -> tuple[Accuracy, ...]:
+    return tuple(
+        Accuracy(
+            form=form.name,
+            n_frames=int(test.scored.sum()),
+            r2={axis: interval.value for axis, interval in zip(axes, form.score.r2, strict=True)},
+            pearson_r={axis: interval.value for axis, interval in zip(axes, form.score.pearson_r, strict=True)},
+            r2_interval_95={axis: (i.low, i.high) for axis, i in zip(axes, form.score.r2, strict=True)},
+        )
+        for form in scores
+    )
+
+
+def _data_section(
+    config: PipelineConfig, recording: Path, prepared: Prepared, test: TestPart, decoded: Decoded
+) -> DataSection:
+    with open_recording(recording) as opened:
+        info = opened.info
+    source = config.recording
+    return DataSection(
+        source=f"file {source.path.name}" if source.path else "synthetic (edgebci's generator)",
+        sha256=sha256(source.path or recording),
+        subject_id=info.subject_id,
+        session_id=info.session_id,
+        duration_s=info.duration_s,
+        n_channels=info.n_channels,
+        n_good_channels=int(prepared.front_end.good_channels.sum()),
+        lfp_rate_hz=info.lfp_rate_hz,
+        frame_rate_hz=config.features.frame_rate_hz,
+        n_features=prepared.front_end.n_features,
+        target=source.target,
+        target_unit=prepared.data.target_unit,
+        axes=prepared.data.target_names,
+        n_test_frames=len(test.truth),
+        n_scored_frames=int(test.scored.sum()),
+        notes=info.notes,
+        split=_split_section(config, prepared, residual_autocorrelation_s(test, decoded.forms[TORCH_FORM])),
+    )
+
+
+def _split_section(config: PipelineConfig, prepared: Prepared, residual_s: float) -> SplitSection:
+    reasons = gap_reasons_s(config)
+    return SplitSection(
+        train_s=prepared.part_s("train"),
+        validation_s=prepared.part_s("validation"),
+        test_s=prepared.part_s("test"),
+        gap_s=max(reasons.values()),
+        gap_reasons_s=reasons,
+        residual_autocorrelation_s=residual_s,
+    )
+
+
+def _decoder_section(config: PipelineConfig, folders: RunFolders, decoded: Decoded) -> DecoderSection:
+    checkpoint = decoded.checkpoint
+    counts = workload(checkpoint.spec)
+    return DecoderSection(
+        n_parameters=sum(p.size for p in checkpoint.parameters.values()),
+        macs_per_step=counts.macs,
+        int8_mac_share=counts.int8_share,
+        weight_bytes=counts.weight_bytes,
+        state_bytes=counts.state_bytes,
+        teacher_parameters=learning.teacher_size(folders.teacher),
+        seeds=config.student.seeds,
+        exported_seed=decoded.exported_seed,
+    )
+
+
+def _load(config: PipelineConfig, prepared: Prepared, decoded: Decoded) -> DecoderLoad:
+    firmware = decoded.device.header.firmware
+    return decoder_load(config.firmware.core, firmware, prepared.front_end, decoded.checkpoint.spec.n_outputs)
