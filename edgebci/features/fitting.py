@@ -45,8 +45,8 @@ def fit_front_end(spec: FeatureSpec, portions: Callable[[], Iterable[Portion]]) 
         total.add(frames.features, np.broadcast_to(frames.valid[:, None], frames.features.shape))
     if not total.count.any():
         raise InputError(
-            f"no valid frame in the training part (start-up of {spec.startup_s:g} s, gaps and saturation leave none); "
-            "give a longer or cleaner recording"
+            f"no valid frame in the training part (start-up of {spec.startup_frames} frames, gaps and saturation "
+            "leave none); give a longer or cleaner recording"
         )
     mean, sd = total.mean, total.sd()
     dead = ~np.tile(good, len(spec.kinds))

@@ -112,7 +112,8 @@ class FeatureSpec(Document):
     power_tau_s: the mean square of a band over a frame is averaged over frames with this time constant;
     the feature is log(power_uv2 + floor_uv2). lmp, raw: the low-passed LFP in microvolt at the frame's time.
     invalid_fraction: a frame with more saturated or missing samples than this is an artefact: not valid, and the
-    normaliser does not learn from it. startup_s: no frame is valid before, counted from power-on or reset.
+    normaliser does not learn from it. startup_s: no frame is valid before, counted from power-on or reset;
+    by default the memory of the features, so that a valid frame owes nothing to having been switched on.
     """
 
     rate_hz: float = Field(gt=0)
@@ -127,7 +128,7 @@ class FeatureSpec(Document):
     normalization: Normalization = Normalization()
     missing: Missing = Missing()
     invalid_fraction: float = Field(default=0.1, ge=0.0, lt=1.0)
-    startup_s: float = Field(default=2.0, ge=0.0)
+    startup_s: float | None = Field(default=None, ge=0.0)
 
     @model_validator(mode="after")
     def _can_be_computed(self) -> FeatureSpec:
@@ -158,7 +159,8 @@ class FeatureSpec(Document):
     @property
     def startup_frames(self) -> int:
         """Frames that are not valid after power-on or reset."""
-        return math.ceil(self.startup_s * self.frame_rate_hz)
+        startup_s = self.memory_s if self.startup_s is None else self.startup_s
+        return math.ceil(startup_s * self.frame_rate_hz)
 
     @property
     def reset_after_samples(self) -> int:

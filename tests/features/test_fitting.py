@@ -67,7 +67,7 @@ def test_the_statistics_are_those_of_the_valid_training_frames() -> None:
             "the largest standard deviation is 0 uV .flat is below 0.5 uV",
         ),
         (np.full((2000, 4), 32767, np.int16), "none of 4 channels carries a signal"),
-        (base_counts()[:100].astype(np.int16), "no valid frame in the training part .start-up of 0.3 s"),
+        (base_counts()[:100].astype(np.int16), "no valid frame in the training part .start-up of 15 frames"),
     ],
 )
 def test_training_data_without_a_signal_are_refused(counts: np.ndarray, sentence: str) -> None:

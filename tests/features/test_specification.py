@@ -83,3 +83,10 @@ def test_startup_and_reset_are_rounded_up_to_whole_frames_and_samples() -> None:
         {**REFERENCE_DECODER, "startup_s": 0.05, "missing": {"reset_after_s": 0.1005}}, FeatureSpec, "pipeline.toml"
     )
     assert (spec.startup_frames, spec.reset_after_samples) == (3, 101)
+
+
+def test_startup_lasts_as_long_as_the_features_remember_unless_told_otherwise() -> None:
+    spec = parse(REFERENCE_DECODER, FeatureSpec, "pipeline.toml")
+    assert 0 <= spec.startup_frames - spec.memory_s * spec.frame_rate_hz < 1
+    slower = parse({**REFERENCE_DECODER, "power_tau_s": 1.0}, FeatureSpec, "pipeline.toml")
+    assert slower.startup_frames > spec.startup_frames > 50
