@@ -18,7 +18,7 @@ from edgebci.cli.proof import proof
 from edgebci.cli.run import run
 from edgebci.errors import EdgebciError
 
-INTERRUPTED_EXIT_CODE = 130
+INTERRUPTED_EXIT_CODE = 130  # what typer makes of Ctrl-C
 
 app = typer.Typer(
     name="edgebci",
@@ -53,7 +53,9 @@ def main() -> None:
         app()
     except EdgebciError as error:
         _fail(str(error), error.exit_code)
-    except KeyboardInterrupt:
+    except SystemExit as stop:
+        if stop.code != INTERRUPTED_EXIT_CODE:
+            raise
         _fail("stopped; finished stages are kept: run the same command again to go on", INTERRUPTED_EXIT_CODE)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):

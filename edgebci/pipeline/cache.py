@@ -45,7 +45,9 @@ class Stage:
     was_kept: bool
 
 
-def run_stage(root: Path, name: str, inputs: list[str], work: Callable[[Path], None]) -> Stage:
+def run_stage(
+    root: Path, name: str, inputs: list[str], work: Callable[[Path], None], sources: str | None = None
+) -> Stage:
     """Do `work(folder)` unless a finished folder with the same inputs is there.
 
     Args:
@@ -53,9 +55,10 @@ def run_stage(root: Path, name: str, inputs: list[str], work: Callable[[Path], N
         name: of the stage and of its folder.
         inputs: fingerprints and JSON of all that the result depends on.
         work: writes the stage's files into the folder it is given.
+        sources: digest of the code that the stage runs; None is all of the package.
     """
     folder = root / name
-    fingerprint = hashlib.sha256(json.dumps([name, source_digest(), *inputs]).encode()).hexdigest()
+    fingerprint = hashlib.sha256(json.dumps([name, sources or source_digest(), *inputs]).encode()).hexdigest()
     finished = _record(folder / "stage.json")
     if finished is not None and finished.fingerprint == fingerprint:
         return Stage(name, folder, fingerprint, finished.seconds, was_kept=True)

@@ -19,7 +19,7 @@ from edgebci.progress import Progress, part
 from edgebci.reporting.schema import Report, StageSection
 
 # Share of the progress bar, about the share of the time that the quickstart takes on 2 cores.
-_SHARES = {
+SHARES = {
     "recording": 0.16,
     "features": 0.1,
     "teacher": 0.22,
@@ -39,8 +39,8 @@ class _Run:
         self._progress = progress
 
     def stage(self, name: str, inputs: list[str], work: Callable[[Path, Progress], None]) -> Stage:
-        start = sum(_SHARES[stage.name] for stage in self.stages)
-        report = part(self._progress, start, start + _SHARES[name])
+        start = sum(SHARES[stage.name] for stage in self.stages)
+        report = part(self._progress, start, start + SHARES[name])
         report(0.0, name)
         done = run_stage(
             self.root, name, inputs, lambda folder: work(folder, lambda f, note: report(f, f"{name}: {note}"))
@@ -72,7 +72,7 @@ def run_pipeline(config: PipelineConfig, root: Path, command: str, progress: Pro
     teacher, student, ridge = (stage.folder for stage in trained)
     folders = RunFolders(features.folder, teacher, student, ridge, exported.folder, device.folder)
     stages = tuple(StageSection(name=s.name, seconds=s.seconds, was_kept=s.was_kept) for s in run.stages)
-    progress(1 - _SHARES["report"], "report")
+    progress(1 - SHARES["report"], "report")
     return conclude(config, root, path, prepared, folders, stages, command)
 
 

@@ -1,0 +1,73 @@
+"""Which files a claim measures, and one digest over them: figures older than their code are found out.
+
+Comments, docstrings and formatting of Python files do not count: they change nothing that is measured.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import edgebci
+from edgebci.errors import InputError
+
+README_NAME, PROOF_NAME = "README.md", "examples/proof.json"
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Files by glob patterns from the top of the checkout, less those of the second list."""
+
+    globs: tuple[str, ...]
+    but_not: tuple[str, ...] = ()
+
+    def paths(self, checkout: Path) -> list[Path]:
+        """The files, in the order of their names.
+
+        Raises:
+            InputError: a pattern finds nothing.
+        """
+        left_out = {path for pattern in self.but_not for path in checkout.glob(pattern)}
+        found: set[Path] = set()
+        for pattern in self.globs:
+            matches = [path for path in checkout.glob(pattern) if path.is_file() and "__pycache__" not in path.parts]
+            if not matches:
+                raise InputError(f"no source matches {pattern!r} in {checkout}; correct the claim that names it")
+            found.update(matches)
+        return sorted(found - left_out)
+
+    def digest(self, checkout: Path) -> str:
+        """SHA-256 over the names of the files and what they say."""
+        digest = hashlib.sha256()
+        for path in self.paths(checkout):
+            digest.update(path.relative_to(checkout).as_posix().encode())
+            digest.update(hashlib.sha256(_content(path)).digest())
+        return digest.hexdigest()
+
+
+def find_checkout() -> Path:
+    """The top of the checkout that this package runs from.
+
+    Raises:
+        InputError: the package is installed away from a checkout.
+    """
+    checkout = Path(edgebci.__file__).resolve().parent.parent
+    if not (checkout / README_NAME).is_file() or not (checkout / "examples").is_dir():
+        raise InputError(f"{checkout} is no checkout of edgebci; run edgebci proof in one, installed with make demo")
+    return checkout
+
+
+class _WithoutText(ast.NodeTransformer):
+    """Removes statements that are nothing but a string."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:  # noqa: N802 (the name that ast calls)
+        is_text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        return None if is_text else node
+
+
+def _content(path: Path) -> bytes:
+    if path.suffix != ".py":
+        return path.read_bytes()
+    return ast.dump(_WithoutText().visit(ast.parse(path.read_bytes()))).encode()
