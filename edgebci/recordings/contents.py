@@ -72,7 +72,7 @@ class Field:
         values = getattr(part, self.field)
         times = np.asarray(part.timestamps, dtype=np.float64)
         names = tuple(text(a) for a in self.dataset.attrs.get("axis_names", ()))
-        values = values.reshape(len(values), -1).astype(np.float64)
+        values = values.reshape(len(values), self.info().n_dims).astype(np.float64)
         if len(names) != values.shape[1]:
             names = (self.name,) if values.shape[1] == 1 else tuple(f"{self.name}[{i}]" for i in range(values.shape[1]))
         return Behavior(times, values, self.unit, names)

@@ -6,6 +6,8 @@ makes one group as `to_hdf5` of the class in its name does (temporaldata 0.1), p
 
 from __future__ import annotations
 
+import errno
+import re
 from collections.abc import Mapping
 
 import h5py
@@ -39,7 +41,7 @@ def write_table(parent: h5py.Group, name: str, columns: Mapping[str, ArrayLike])
     group = parent.create_group(name)
     arrays = {key: np.asarray(column) for key, column in columns.items()}
     for key, array in arrays.items():
-        group.create_dataset(key, data=_ascii(array) if array.dtype.kind == "U" else array)
+        _dataset(group, key, _ascii(array) if array.dtype.kind == "U" else array)
     group.attrs["_unicode_keys"] = np.array([k for k, a in arrays.items() if a.dtype.kind == "U"], dtype="S")
     group.attrs["object"] = "ArrayDict"
 
@@ -71,9 +73,9 @@ def write_irregular(
     group = parent.create_group(name)
     _dataset(group, "timestamps", timestamps_s, "s")
     for key, column in columns.items():
-        group.create_dataset(key, data=column)
+        _dataset(group, key, column)
     seconds = np.arange(domain_s[0, 0], domain_s[-1, 1] + 1.0, 1.0, dtype=np.float64)
-    group.create_dataset("timestamp_indices_1s", data=np.searchsorted(timestamps_s, seconds))
+    _dataset(group, "timestamp_indices_1s", np.searchsorted(timestamps_s, seconds))
     write_interval(group, "domain", domain_s)
     group.attrs["timekeys"] = np.array(["timestamps"], dtype="S")
     group.attrs["_unicode_keys"] = np.array([], dtype="S")
@@ -81,9 +83,27 @@ def write_irregular(
     return group
 
 
-def _dataset(group: h5py.Group, name: str, values: NDArray[np.generic], unit: str) -> h5py.Dataset:
+def flush(item: h5py.File | h5py.Dataset) -> None:
+    """Write out what HDF5 still holds of a file or dataset.
+
+    A full disk must show here, while the file can be given up in order, and not when something closes: HDF5 can't
+    recover from a close that fails.
+
+    Raises:
+        OSError: with the system's error number, as other calls of h5py do.
+    """
+    try:
+        item.flush()
+    except RuntimeError as error:
+        number = re.search(r"errno = (\d+)", str(error))
+        raise OSError(int(number[1]) if number else errno.EIO, str(error)) from error
+
+
+def _dataset(group: h5py.Group, name: str, values: NDArray[np.generic], unit: str = "") -> h5py.Dataset:
     dataset = group.create_dataset(name, data=values)
-    dataset.attrs["unit"] = unit
+    if unit:
+        dataset.attrs["unit"] = unit
+    flush(dataset)
     return dataset
 
 

@@ -82,7 +82,7 @@ class Recording(contextlib.AbstractContextManager["Recording"]):
             part = self._lfp.series.slice(first, last, reset_origin=False)
             values = getattr(part, self._lfp.field)
             offset = round((part.domain.start[0] - info.start_s) * info.lfp_rate_hz) - start_sample
-            out[offset : offset + len(values)] = values.reshape(len(values), -1)
+            out[offset : offset + len(values)] = values.reshape(len(values), info.n_channels)
         return out * np.float32(self._microvolt) if self._microvolt != 1.0 else out
 
     def lfp_chunks(self, chunk_s: float = 10.0) -> Iterator[tuple[int, F32]]:

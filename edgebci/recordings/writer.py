@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
-import re
 from pathlib import Path
 from types import TracebackType
 
@@ -55,7 +53,8 @@ class RecordingWriter(contextlib.AbstractContextManager["RecordingWriter"]):
         self._stack = contextlib.ExitStack()
         self._temporary = self._stack.enter_context(replacing(Path(path)))
         try:
-            self._file = h5py.File(self._temporary, "w")
+            # No cache of chunks: they are written whole, and one that a full disk refuses must not wait for the close.
+            self._file = h5py.File(self._temporary, "w", rdcc_nbytes=0)
             layout.mark_data(self._file)
             for name, identity in (("subject", subject_id), ("session", session_id)):
                 layout.mark_data(self._file.create_group(name))
@@ -132,7 +131,7 @@ class RecordingWriter(contextlib.AbstractContextManager["RecordingWriter"]):
         """Add a small value under "group.name": text or a number as an attribute, an array as a dataset."""
         parent, name = self._place(path)
         if isinstance(value, np.ndarray):
-            parent.create_dataset(name, data=value)
+            layout.flush(parent.create_dataset(name, data=value))
         else:
             parent.attrs[name] = value
 
@@ -207,17 +206,8 @@ class RecordingWriter(contextlib.AbstractContextManager["RecordingWriter"]):
         layout.write_table(self._file, "channels", {"id": np.array(self.channel_names, dtype=str), "good": self._good})
         self._write_spikes(domain)
         self._file.attrs["notes"] = np.array([n.encode() for n in self._notes], dtype="S" if self._notes else "S1")
-        self._flush()
+        layout.flush(self._file)
         self._file.close()
-
-    def _flush(self) -> None:
-        """A full disk must show here, where the file can still be given up, and not while it closes."""
-        try:
-            self._file.flush()
-        except RuntimeError as error:
-            # For this call h5py has no OSError; HDF5 says the number in its text.
-            number = re.search(r"errno = (\d+)", str(error))
-            raise OSError(int(number[1]) if number else errno.EIO, str(error)) from error
 
     def _write_spikes(self, domain_s: F64) -> None:
         if self._spikes is None:
@@ -231,7 +221,9 @@ class RecordingWriter(contextlib.AbstractContextManager["RecordingWriter"]):
         """The stretches (K, 2) in seconds between the gaps."""
         edges = [0, *(edge for gap in self._gaps for edge in gap), self.n_samples]
         stretches = np.array(edges, dtype=np.float64).reshape(-1, 2)
-        domain: F64 = self.start_s + stretches[stretches[:, 1] > stretches[:, 0]] / self.lfp_rate_hz
+        if np.any(stretches[:, 1] <= stretches[:, 0]):
+            raise ValueError("a recording begins and ends with a sample, and one gap is not followed by another")
+        domain: F64 = self.start_s + stretches / self.lfp_rate_hz
         return domain
 
     def _place(self, path: str) -> tuple[h5py.Group, str]:

@@ -34,7 +34,7 @@ class NwbRecipe:
     conversion: float = 1e-6
     channel_conversion: Array | None = None
     offset_v: float = 0.0
-    place: str = "LFP"  # LFP, acquisition or both
+    place: str = "LFP"  # LFP; acquisition; both of these; probes: two in LFP
     speed: Array | None = field(default_factory=lambda: np.arange(800.0))
     speed_rate_hz: float = 50.0
     speed_start_s: float = 0.0
@@ -96,9 +96,11 @@ def _add_lfp(content: pynwb.NWBFile, recipe: NwbRecipe) -> None:
         content.add_electrode(group=group, location="M1")
     module = content.create_processing_module(name="ecephys", description="-")
     container = LFP(name="LFP")
-    if recipe.place in ("LFP", "both"):
+    if recipe.place != "acquisition":
         module.add(container)
         container.add_electrical_series(_electrical(content, recipe, "lfp"))
+    if recipe.place == "probes":
+        container.add_electrical_series(_electrical(content, recipe, "other"))
     if recipe.place in ("acquisition", "both"):
         content.add_acquisition(_electrical(content, recipe, "raw"))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -18,7 +20,7 @@ Samples = NDArray[np.generic]
 def scanned(stored: Samples, cuts: list[int] | None = None) -> Quality:
     scan = QualityScan(RATE_HZ, stored.shape[1])
     edges = sorted({0, len(stored), *(cuts or [])})
-    for start, stop in zip(edges[:-1], edges[1:], strict=True):
+    for start, stop in itertools.pairwise(edges):
         scan.push(start, stored[start:stop])
     return scan.finish()
 

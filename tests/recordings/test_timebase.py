@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -19,7 +21,7 @@ def placed(times: NDArray[np.float64], grid: Grid, cuts: list[int]) -> NDArray[n
     points = grid.place(times)
     out = np.full(int(points[-1]) + 1, np.nan)
     edges, previous = sorted({0, len(times), *cuts}), -1
-    for start, stop in zip(edges[:-1], edges[1:], strict=True):
+    for start, stop in itertools.pairwise(edges):
         stored = np.arange(start, stop, dtype=np.float64)[:, None]
         following = int(points[stop]) if stop < len(points) else int(points[-1]) + 1
         for first, piece in regular_pieces(stored, points[start:stop], previous, following):
