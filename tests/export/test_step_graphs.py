@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import onnx.inliner
 import pytest
 from onnx import numpy_helper
 
+from edgebci.errors import InputError
 from edgebci.export.quantized_graph import quantized_step_graph
 from edgebci.export.step_graph import float_step_graph
 from edgebci.export.step_runner import OnnxStepRunner, session_options
@@ -106,3 +108,11 @@ def test_a_runner_with_resets_is_a_fresh_runner_on_each_part(forms: Any) -> None
     resets[[30, 70]] = True
     parts = [runner.stream(part) for part in np.split(frames, [30, 70])]
     assert runner.stream(frames, resets).tobytes() == np.concatenate(parts).tobytes()
+
+
+def test_a_file_that_is_no_graph_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "broken.onnx").write_bytes(b"no graph")
+    with pytest.raises(InputError, match=r"cannot open .*broken\.onnx .*export the decoder again"):
+        OnnxStepRunner(tmp_path / "broken.onnx")
+    with pytest.raises(InputError, match=r"no file .*absent\.onnx"):
+        OnnxStepRunner(tmp_path / "absent.onnx")

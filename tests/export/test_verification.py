@@ -9,7 +9,12 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
+from edgebci.decoder_spec import DecoderSpec
 from edgebci.errors import VerificationError
+from edgebci.example_decoder import random_frames, random_parameters
+from edgebci.export.quantization import quantize
+from edgebci.export.quantized_graph import quantized_step_graph
+from edgebci.export.step_graph import float_step_graph
 from edgebci.export.verification import FLOAT_TOLERANCE, verify_float, verify_quantized
 
 
@@ -81,6 +86,25 @@ def test_a_wrong_tensor_of_the_int8_graph_is_named_by_the_first_quantizer_it_rea
     wrong = altered(forms.quantized_graph, weight, 1.3)
     with pytest.raises(VerificationError, match=rf"ONNX Runtime: {tensor} differs at step \d by \d+ LSB"):
         verify_quantized(wrong, forms.quantized, forms.frames[:40])
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        {"d_model": 4, "n_layers": 1, "d_state": 4, "headdim": 8, "d_conv": 2},  # one head, shortest convolution
+        {"d_model": 8, "n_layers": 3, "d_state": 4, "headdim": 1, "d_conv": 8},  # a head per channel, longest
+        {"d_model": 12, "n_layers": 1, "d_state": 20, "headdim": 4, "expand": 1},
+        {"d_model": 8, "n_layers": 1, "d_state": 4, "headdim": 8, "norm_epsilon": 0.3},
+    ],
+)
+def test_decoders_of_any_size_agree(sizes: dict[str, Any]) -> None:
+    spec = DecoderSpec(n_inputs=5, output_names=("speed",), output_unit="cm/s", **sizes)
+    parameters, frames = random_parameters(spec, 3), random_frames(spec, 200, 4)
+    quantized = quantize(spec, parameters, frames[:100])
+    floating = verify_float(float_step_graph(spec, parameters), spec, parameters, frames[100:], evaluator_steps=5)
+    integers = verify_quantized(quantized_step_graph(quantized), quantized, frames[100:])
+    assert floating.steps == integers.steps == 100
+    assert len(integers.each_quantizer) == 2 + 4 * spec.n_layers
 
 
 def test_many_differences_of_one_lsb_are_too_many(forms: Any) -> None:
