@@ -32,7 +32,7 @@ from edgebci.features.coefficients import DeviceCoefficients, device_coefficient
 from edgebci.features.conditioning import Conditioner, segments
 from edgebci.features.front_end import Bool, FrontEnd
 from edgebci.features.normalization import RunningNormalizer
-from edgebci.features.sections import Chain, run_sections
+from edgebci.features.sections import Chain, SideBySide
 from edgebci.features.specification import Counts
 
 
@@ -101,7 +101,10 @@ class FilterBank:
     def push(self, steps: I32) -> F32:
         """Turn (K, D, G) steps into (K, kinds * G) features."""
         x = steps.astype(np.float32) * self._c.uv_per_step
-        return np.array([self._features(self.filter_frame(frame)) for frame in x], dtype=np.float32)
+        features = np.array([self._power_and_last(self.filter_frame(frame)) for frame in x], dtype=np.float32)
+        n_bands = self._c.n_bands
+        features[:, :n_bands] = log(features[:, :n_bands] + self._c.floor_uv2)
+        return features.reshape(len(x), -1)
 
     def filter_frame(self, x: F32) -> F32:
         """Pass one frame of (D, G) microvolt through all chains: (D, kinds, G), before the chains' gains."""
@@ -110,30 +113,30 @@ class FilterBank:
             y[:, stage.rows] = stage.push(y[:, stage.rows])
         return y
 
-    def _features(self, y: F32) -> F32:
+    def _power_and_last(self, y: F32) -> F32:
+        """(kinds, G) of a frame: averaged power of the bands in uV^2, last sample of the low-passes in uV."""
         n_bands = self._c.n_bands
         square = y[:, :n_bands] * y[:, :n_bands]
         # accumulate adds row after row: the order of the definition.
         total = np.add.accumulate(square, axis=0)[-1]
         mean_square = flush(total) * self._c.power_scale[:, None]
         self._power = flush(self._power + self._c.power_rate * (mean_square - self._power))
-        return np.concatenate([log(self._power + self._c.floor_uv2), y[-1, n_bands:]]).ravel()
+        return np.concatenate([self._power, y[-1, n_bands:]])
 
 
 class _Stage:
-    """Section j of every chain that has one, side by side: vectorised over chains and channels."""
+    """Section j of every chain that has one."""
 
     def __init__(self, j: int, chains: tuple[Chain, ...], n_good: int) -> None:
         self.rows = [i for i, chain in enumerate(chains) if j < len(chain.sections)]
-        self._sections = [chains[i].sections[j] for i in self.rows]
-        self._n_good = n_good
+        self._sections = SideBySide.of([chains[i].sections[j] for i in self.rows], n_good)
         self.reset()
 
     def reset(self) -> None:
-        self._states = np.zeros((3, len(self.rows), self._n_good), dtype=np.float32)
+        self._states = self._sections.initial_states()
 
     def push(self, x: F32) -> F32:
         """(D, chains, G) in, (D, chains, G) out; states are flushed at the end."""
-        y, states = run_sections(self._sections, x, self._states)
+        y, states = self._sections.run(x, self._states)
         self._states = flush(states)
         return y

@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgebci.arithmetic import F32
 
@@ -83,47 +84,64 @@ def low_pass(corner_hz: float, order: int, rate_hz: float) -> Chain:
     return Chain(tuple(_section(SectionKind.LOW, g, -2.0 * pole.real) for pole in _prototype_poles(order)), 1.0)
 
 
-def run_sections(sections: Sequence[Section], x: F32, states: F32) -> tuple[F32, F32]:
-    """Pass n signals side by side through one section each, sample by sample.
+@dataclass(frozen=True)
+class SideBySide:
+    """n sections, one for each of n signals of G channels, as arrays.
 
-    Args:
-        sections: One for each of the n signals.
-        x: (T, n, G) input of G channels.
-        states: (3, n, G) s1, s2 and c before the first sample.
-
-    Returns:
-        The output (T, n, G) and the states after the last sample (3, n, G).
+    Fields:
+        kinds: (n,) output of each.
+        g, r, a, carries: (n, G) coefficients; carries is 1 or 0.
     """
-    g, r, a = (_column(sections, name, x.shape[1:]) for name in ("g", "r", "a"))
-    carries = _column(sections, "carries", x.shape[1:])
-    outputs = np.empty((3, *x.shape), dtype=np.float32)
-    s1, s2, c = (state.copy() for state in states)
-    t12, new = np.empty_like(s1), np.empty_like(s1)
-    # Results go to prepared arrays: making new ones would double the time.
-    for x_t, high, band, low in zip(x, *outputs, strict=True):
-        np.multiply(r, s1, out=t12)
-        np.subtract(x_t, s2, out=high)
-        np.subtract(high, t12, out=high)
-        np.multiply(a, high, out=high)
-        np.multiply(g, high, out=t12)  # t1
-        np.add(s1, t12, out=band)
-        np.add(band, t12, out=s1)
-        np.multiply(g, band, out=t12)  # t2
-        np.add(s2, t12, out=low)
-        np.add(t12, t12, out=t12)
-        np.add(t12, c, out=t12)  # u
-        np.add(s2, t12, out=new)
-        np.subtract(new, s2, out=s2)
-        np.subtract(t12, s2, out=c)
-        np.multiply(c, carries, out=c)  # 1 or 0
-        s2, new = new, s2
-    chosen = [outputs[section.kind][:, i] for i, section in enumerate(sections)]
-    return np.stack(chosen, axis=1), np.stack([s1, s2, c])
 
+    kinds: NDArray[np.intp]
+    g: F32
+    r: F32
+    a: F32
+    carries: F32
 
-def _column(sections: Sequence[Section], name: str, shape: tuple[int, ...]) -> F32:
-    values = np.array([[getattr(section, name)] for section in sections], dtype=np.float32)
-    return np.ascontiguousarray(np.broadcast_to(values, shape))
+    @classmethod
+    def of(cls, sections: Sequence[Section], n_channels: int) -> SideBySide:
+        """Arrange sections for signals of n_channels."""
+
+        def column(name: str) -> F32:
+            values = np.array([getattr(section, name) for section in sections], dtype=np.float32)
+            return np.repeat(values[:, None], n_channels, axis=1)
+
+        kinds = np.array([section.kind for section in sections], dtype=np.intp)
+        return cls(kinds, column("g"), column("r"), column("a"), column("carries"))
+
+    def initial_states(self) -> F32:
+        """(3, n, G) zeros: s1, s2 and c."""
+        return np.zeros((3, *self.g.shape), dtype=np.float32)
+
+    def run(self, x: F32, states: F32) -> tuple[F32, F32]:
+        """Pass (T, n, G) signals through, sample by sample; returns the output (T, n, G) and the states after it."""
+        g, r, a, carrying = self.g, self.r, self.a, bool(self.carries.any())
+        outputs = np.empty((3, *x.shape), dtype=np.float32)
+        s1, s2, c = states.copy()
+        t12, new = np.empty_like(s1), np.empty_like(s1)
+        # Results go to prepared arrays: making new ones would double the time.
+        for x_t, high, band, low in zip(x, *outputs, strict=True):
+            np.multiply(r, s1, out=t12)
+            np.subtract(x_t, s2, out=high)
+            np.subtract(high, t12, out=high)
+            np.multiply(a, high, out=high)
+            np.multiply(g, high, out=t12)  # t1
+            np.add(s1, t12, out=band)
+            np.add(band, t12, out=s1)
+            np.multiply(g, band, out=t12)  # t2
+            np.add(s2, t12, out=low)
+            np.add(t12, t12, out=t12)
+            if carrying:
+                np.add(t12, c, out=t12)
+            np.add(s2, t12, out=new)  # t12 is u
+            if carrying:
+                np.subtract(new, s2, out=c)
+                np.subtract(t12, c, out=c)
+                np.multiply(c, self.carries, out=c)
+            s2, new = new, s2
+        chosen = outputs[self.kinds, :, np.arange(len(self.kinds))]
+        return chosen.swapaxes(0, 1), np.array([s1, s2, c])
 
 
 def _prewarped(corner_hz: float, rate_hz: float) -> float:

@@ -12,7 +12,7 @@ from edgebci.features.cases import front_end_for
 from edgebci.features.coefficients import device_coefficients
 from edgebci.features.conditioning import Conditioner
 from edgebci.features.device import FilterBank
-from edgebci.features.sections import Chain, band_pass, low_pass, run_sections
+from edgebci.features.sections import Chain, SideBySide, band_pass, low_pass
 from edgebci.features.specification import Adc, Band, FeatureSpec, LowPass
 
 F64 = NDArray[np.float64]
@@ -30,7 +30,8 @@ def impulse_response(chain: Chain, length: int) -> F64:
     y: F32 = np.zeros((length, 1, 1), dtype=np.float32)
     y[0] = 1.0
     for section in chain.sections:
-        y, _ = run_sections([section], y, np.zeros((3, 1, 1), dtype=np.float32))
+        one = SideBySide.of([section], 1)
+        y, _ = one.run(y, one.initial_states())
     return y[:, 0, 0].astype(np.float64) * chain.gain
 
 
