@@ -4,14 +4,12 @@
     machine.write("counts", samples.tobytes())
     frames = machine.call("edgebci_harness_push", 20)
 
-Memory is that of the program and nothing else: its code (read-only), its data, and a stack with unmapped pages on both
-sides. Whatever touches anything else, runs an instruction that the core lacks or never returns becomes a
+Whatever touches memory that is not the program's, runs an instruction that the core lacks or never returns becomes a
 VerificationError that says where. One fault of a real core goes unnoticed: a misaligned LDRD, LDM or VLDR.
 """
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
@@ -31,32 +29,19 @@ from unicorn.unicorn_const import (
     UC_ARCH_ARM,
     UC_ERR_EXCEPTION,
     UC_ERR_INSN_INVALID,
-    UC_HOOK_MEM_INVALID,
-    UC_MEM_FETCH_PROT,
-    UC_MEM_FETCH_UNMAPPED,
-    UC_MEM_WRITE_PROT,
-    UC_MEM_WRITE_UNMAPPED,
     UC_MODE_MCLASS,
     UC_MODE_THUMB,
-    UC_PROT_EXEC,
-    UC_PROT_READ,
-    UC_PROT_WRITE,
 )
 from unicorn.unicorn_py3.unicorn import Uc, UcError
 
 from edgebci.errors import InputError, VerificationError
 from edgebci.firmware_sim.block_profile import LIMIT_REACHED, TABLE_FULL, BlockCounter
-from edgebci.firmware_sim.firmware_image import FirmwareImage, Segment
+from edgebci.firmware_sim.firmware_image import FirmwareImage
+from edgebci.firmware_sim.target_memory import RETURN_ADDRESS, STACK_TOP, Fault, TargetMemory
 
-PAGE = 4096
-STACK_TOP = 0x30000000
-RETURN_ADDRESS = 0x1FFF0000  # where a called function returns to: mapped, and holds nothing
 DEFAULT_STACK_BYTES = 32 * 1024
 DEFAULT_INSTRUCTION_LIMIT = 2_000_000_000
-_PAINT = 0xA5
 _ARGUMENTS = (UC_ARM_REG_R0, UC_ARM_REG_R1, UC_ARM_REG_R2, UC_ARM_REG_R3)
-_WRITES = (UC_MEM_WRITE_UNMAPPED, UC_MEM_WRITE_PROT)
-_FETCHES = (UC_MEM_FETCH_UNMAPPED, UC_MEM_FETCH_PROT)
 
 
 class Machine:
@@ -80,15 +65,9 @@ class Machine:
         self.region_names = ("", *(regions or {}))
         self._engine = Uc(UC_ARCH_ARM, UC_MODE_THUMB | UC_MODE_MCLASS)
         self._engine.ctl_set_cpu_model(UC_CPU_ARM_CORTEX_M4)
-        self._memory = {segment.address: self._map_segment(segment) for segment in image.segments}
-        self._stack = self._map(STACK_TOP - _pages(stack_bytes), stack_bytes, UC_PROT_READ | UC_PROT_WRITE)
-        self._stack[:] = _PAINT
-        self._map(RETURN_ADDRESS, PAGE, UC_PROT_READ | UC_PROT_EXEC)
-        self._fault: tuple[int, int] | None = None
-        self._engine.hook_add(UC_HOOK_MEM_INVALID, self._remember_fault)
+        self._memory = TargetMemory(self._engine, image, stack_bytes)
         entries = tuple(image.symbol(function).address for function in (regions or {}).values())
-        code = self._memory[image.code.address]
-        self.counter = BlockCounter(self._engine, image, code, entries) if profile else None
+        self.counter = BlockCounter(self._engine, image, self._memory.code, entries) if profile else None
 
     def call(self, function: str, *arguments: int, instruction_limit: int = DEFAULT_INSTRUCTION_LIMIT) -> int:
         """Call a function with up to four integer arguments and run it until it returns; the result is R0, unsigned.
@@ -102,7 +81,7 @@ class Machine:
         engine.reg_write(UC_ARM_REG_LR, RETURN_ADDRESS | 1)
         for register, value in zip(_ARGUMENTS, arguments, strict=False):
             engine.reg_write(register, value & 0xFFFFFFFF)
-        self._fault = None
+        self._memory.fault = None
         if self.counter:
             self.counter.begin(instruction_limit)
         try:
@@ -119,18 +98,12 @@ class Machine:
 
     @property
     def stack_peak_bytes(self) -> int:
-        """The most stack that any call has used so far: how far the paint is gone."""
-        touched = np.flatnonzero(self._stack != _PAINT)
-        return len(self._stack) - int(touched[0]) if len(touched) else 0
+        """The most stack that any call has used so far."""
+        return self._memory.stack_peak_bytes
 
-    def view(self, symbol: str, dtype: str | np.dtype[Any] = "u1") -> NDArray[Any]:
+    def view(self, symbol: str, dtype: str = "u1") -> NDArray[Any]:
         """The variable itself as a one-dimensional array: reading and writing it touches the machine's memory."""
-        found = self.image.symbol(symbol)
-        for address, memory in self._memory.items():
-            if address <= found.address < address + len(memory):
-                start = found.address - address
-                return memory[start : start + found.size_bytes].view(dtype)
-        raise InputError(f"{symbol!r} is at {self.image.place(found.address)}, outside the program's memory")
+        return self._memory.view(symbol, dtype)
 
     def read(self, symbol: str) -> bytes:
         """Return the bytes of a variable."""
@@ -147,44 +120,21 @@ class Machine:
             raise InputError(f"{len(content)} bytes do not fit {symbol!r}, which has {len(variable)}; write fewer")
         variable[: len(content)] = np.frombuffer(content, np.uint8)
 
-    def _map_segment(self, segment: Segment) -> NDArray[np.uint8]:
-        rights = UC_PROT_READ | UC_PROT_WRITE * segment.writable | UC_PROT_EXEC * segment.executable
-        memory = self._map(segment.address, segment.size_bytes, rights)
-        memory[: len(segment.content)] = np.frombuffer(segment.content, np.uint8)
-        return memory
-
-    def _map(self, address: int, size_bytes: int, rights: int) -> NDArray[np.uint8]:
-        """Give the machine memory that belongs to us, so that reading a variable copies nothing."""
-        start = address // PAGE * PAGE
-        size = _pages(address + size_bytes - start)
-        memory = np.frombuffer(mmap.mmap(-1, size), np.uint8)
-        self._engine.mem_map_ptr(start, size, rights, memory.ctypes.data)
-        return memory[address - start :]
-
-    def _remember_fault(self, _engine: Uc, access: int, address: int, *_rest: object) -> bool:
-        self._fault = (access, address)
-        return False
-
     def _explain(self, error: UcError) -> NoReturn:
-        where = self._where()
-        if self._fault is not None:
-            raise VerificationError(
-                f"{self._access_fault(*self._fault)} in {where}; the firmware has a defect"
-            ) from error
+        where, fault = self._where(), self._memory.fault
+        if fault is not None:
+            raise VerificationError(f"{self._refused(fault)} in {where}; the firmware has a defect") from error
         if error.errno in (UC_ERR_INSN_INVALID, UC_ERR_EXCEPTION):
             raise VerificationError(
                 f"an instruction that a Cortex-M4F does not have, or a trap, in {where}; compile for cortex-m4f"
             ) from error
-        raise VerificationError(
-            f"the emulated core stopped with {error} in {where}; the firmware has a defect"
-        ) from error
+        raise VerificationError(f"the core stopped with {error} in {where}; the firmware has a defect") from error
 
-    def _access_fault(self, access: int, address: int) -> str:
-        if STACK_TOP - len(self._stack) - PAGE <= address < STACK_TOP - len(self._stack):
-            return f"the stack overflowed its {len(self._stack)} bytes (access to 0x{address:08x})"
-        kind = "a write to" if access in _WRITES else "a jump to" if access in _FETCHES else "a read from"
-        lack = "writable" if access == UC_MEM_WRITE_PROT else "mapped"
-        return f"{kind} {self.image.place(address)}, which is not {lack},"
+    def _refused(self, fault: Fault) -> str:
+        if self._memory.overflows_stack(fault.address):
+            size_bytes = STACK_TOP - self._memory.stack_bottom
+            return f"the stack overflowed its {size_bytes} bytes (access to 0x{fault.address:08x})"
+        return f"{fault.kind} {self.image.place(fault.address)}, which is not {fault.lack},"
 
     def _where(self) -> str:
         address, code = int(self._engine.reg_read(UC_ARM_REG_PC)) & ~1, self.image.code
@@ -203,7 +153,3 @@ class Machine:
             )
         if stopped == TABLE_FULL:
             raise VerificationError(f"{function} has more blocks of code than the profile can count; report it")
-
-
-def _pages(size_bytes: int) -> int:
-    return -(-size_bytes // PAGE) * PAGE

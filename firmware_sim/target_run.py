@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgebci.errors import VerificationError
+from edgebci.features.specification import Counts
 from edgebci.firmware_sim.cycles import CycleMeter, CycleReport
 from edgebci.firmware_sim.emulator import Machine
 from edgebci.firmware_sim.firmware_image import FirmwareImage
@@ -43,7 +44,7 @@ class TargetRun:
 
 def run_on_target(
     elf: Path,
-    counts: NDArray[np.int16],
+    counts: Counts,
     missing: NDArray[np.bool_] | None,
     n_channels: int,
     samples_per_frame: int,
@@ -53,7 +54,7 @@ def run_on_target(
     """Run the program in `elf` on a stream of ADC counts.
 
     Args:
-        counts: (T, n_channels). missing: (T,) samples that never arrived, or None.
+        counts: (T, n_channels) as the converter gives them. missing: (T,) samples that never arrived, or None.
         samples_per_frame: samples to one output, the most that are pushed at once.
         n_outputs: D, values in one output.
         progress: fraction of the samples done.
@@ -86,13 +87,14 @@ class _Harness:
 
     def __init__(self, machine: Machine, n_channels: int, samples_per_frame: int, n_outputs: int) -> None:
         self._machine = machine
-        buffer = machine.view("edgebci_harness_counts", "<i2")
-        if len(buffer) != samples_per_frame * n_channels:
+        buffer, n_counts = machine.view("edgebci_harness_counts"), samples_per_frame * n_channels
+        if len(buffer) not in (2 * n_counts, 4 * n_counts):
             raise VerificationError(
-                f"the firmware's buffer holds {len(buffer)} counts where a frame has {samples_per_frame} samples of "
+                f"the firmware's buffer has {len(buffer)} bytes where a frame has {samples_per_frame} samples of "
                 f"{n_channels} channels; generate it for this front end"
             )
-        self._counts = buffer.reshape(-1, n_channels)
+        # Converters of more than 16 bits have counts of 32.
+        self._counts = buffer.view(f"<i{len(buffer) // n_counts}").reshape(-1, n_channels)
         self._values = machine.view("edgebci_harness_outputs", "<f4")[:n_outputs]
         self._valid = machine.view("edgebci_harness_valid", "u1")
         self._meter = CycleMeter(machine)
@@ -100,7 +102,7 @@ class _Harness:
         self._flags: list[bool] = []
         self._laps: list[NDArray[np.float64]] = []
 
-    def push(self, counts: NDArray[np.int16], missing: bool) -> None:
+    def push(self, counts: Counts, missing: bool) -> None:
         """Push samples (n, channels), no more than to the end of the frame."""
         if missing:
             finished = self._machine.call("edgebci_harness_push_missing", len(counts))

@@ -91,7 +91,7 @@ def test_a_program_that_loses_frames_is_found_out(tiny_harness: Path) -> None:
 
 
 def test_a_program_for_other_channels_is_refused(tiny_harness: Path) -> None:
-    with pytest.raises(VerificationError, match="holds 6 counts where a frame has 4 samples of 3 channels"):
+    with pytest.raises(VerificationError, match="has 12 bytes where a frame has 4 samples of 3 channels"):
         run_on_target(tiny_harness, counts(8), None, n_channels=3, samples_per_frame=4, n_outputs=2)
 
 
