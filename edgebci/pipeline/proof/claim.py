@@ -9,11 +9,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgebci.errors import EdgebciError
 from edgebci.pipeline.proof.figure import Figure
 from edgebci.pipeline.proof.sources import Sources
 from edgebci.progress import Progress
 
 DATA_VARIABLE, DATA_FOLDER = "EDGEBCI_TEST_DATA", Path("../shared/data")
+
+
+class CannotMeasureError(EdgebciError):
+    """What a claim needs is not on this machine; its earlier figures stand."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +59,17 @@ class Claim:
     recording: str | None = None
 
     def find_recording(self, checkout: Path) -> Path | None:
-        """Where the recording that it needs should be, whether it is there or not."""
+        """The recording that it needs, or None if it needs none.
+
+        Raises:
+            CannotMeasureError: it needs one that is absent.
+        """
         if self.recording is None:
             return None
-        return Path(os.environ.get(DATA_VARIABLE, checkout / DATA_FOLDER)) / self.recording
+        path = Path(os.environ.get(DATA_VARIABLE, checkout / DATA_FOLDER)) / self.recording
+        if not path.is_file():
+            raise CannotMeasureError(f"{self.recording} is not on this machine")
+        return path
 
 
 def available_cores() -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from pydantic import Field
+
 from edgebci.documents import Document, load_json
 from edgebci.errors import InputError
 from edgebci.files import write_text
@@ -31,7 +33,7 @@ class Ledger(Document):
     """All figures, by the name of their claim."""
 
     schema_version: Literal["edgebci.proof/1"] = "edgebci.proof/1"
-    claims: dict[str, ClaimRecord] = {}
+    claims: dict[str, ClaimRecord] = Field(default_factory=dict)
 
     def figure(self, reference: str) -> Figure:
         """The figure called `claim.figure`.

@@ -11,7 +11,7 @@ from edgebci.documents import Document, load_json, nearest
 from edgebci.errors import InputError
 from edgebci.files import sha256, write_text
 from edgebci.pipeline.cache import run_stage
-from edgebci.pipeline.proof.claim import Claim, Place, available_cores
+from edgebci.pipeline.proof.claim import CannotMeasureError, Claim, Place, available_cores
 from edgebci.pipeline.proof.figure import Figure
 from edgebci.pipeline.proof.ledger import ClaimRecord, Ledger, load_ledger, save_ledger
 from edgebci.pipeline.proof.readme import refreshed
@@ -44,7 +44,9 @@ def select(claims: tuple[Claim, ...], names: list[str]) -> tuple[Claim, ...]:
     return tuple(claim for claim in claims if not names or claim.name in names)
 
 
-def prove(checkout: Path, runs: Path, claims: tuple[Claim, ...], chosen: tuple[Claim, ...], progress: Progress) -> Ledger:
+def prove(
+    checkout: Path, runs: Path, claims: tuple[Claim, ...], chosen: tuple[Claim, ...], progress: Progress
+) -> Ledger:
     """Measure the chosen claims, and bring examples/proof.json and README.md up to date after each.
 
     Args:
@@ -84,15 +86,16 @@ def _measure(
 ) -> ClaimRecord | None:
     """The claim's new record; the earlier one, marked where it has become old, if it cannot be measured here."""
     progress(0.0, claim.name)
-    recording, digest = claim.find_recording(checkout), claim.sources.digest(checkout)
-    if recording is not None and not recording.is_file():
-        reason = f"{recording.name} is not on this machine"
-        old = earlier is not None and earlier.source_sha256 != digest
-        return earlier.model_copy(update={"not_measured_again": reason}) if earlier and old else earlier
-    inputs = [sha256(recording)] if recording else []
-    place = Place(runs / claim.name, checkout, recording)
-    stage = run_stage(runs, claim.name, inputs, lambda _: _fill(claim, place, digest, progress), digest)
-    measured = load_json(stage.folder / FIGURES_NAME, Measured)
+    digest = claim.sources.digest(checkout)
+    try:
+        place = Place(runs / claim.name, checkout, claim.find_recording(checkout))
+        inputs = [sha256(place.recording)] if place.recording else []
+        run_stage(runs, claim.name, inputs, lambda _: _fill(claim, place, digest, progress), digest)
+    except CannotMeasureError as reason:
+        if earlier is None or earlier.source_sha256 == digest:
+            return earlier
+        return earlier.model_copy(update={"not_measured_again": str(reason)})
+    measured = load_json(place.folder / FIGURES_NAME, Measured)
     return ClaimRecord(
         title=claim.title,
         command=claim.command,

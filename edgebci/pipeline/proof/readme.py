@@ -1,8 +1,8 @@
 """The README's figures come from the ledger: its table, and every number in its prose.
 
-    <!-- proof:begin --> ... <!-- proof:end -->        the table
-    <!--=claim.figure-->0.431<!--/-->                  a value with its unit
-    <!--=claim.figure:range-->0.431 (0.40 to 0.46)<!--/-->     the same with its range
+<!-- proof:begin --> ... <!-- proof:end -->        the table
+<!--=claim.figure-->0.431<!--/-->                  a value with its unit
+<!--=claim.figure:range-->0.431 (0.40 to 0.46)<!--/-->     the same with its range
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from edgebci.comparison import Comparison, Interval
 from edgebci.pipeline.proof.claim import timed
 from edgebci.pipeline.proof.figure import R2, Evidence, Figure, slug
-from edgebci.reporting.schema import ImplantSection, Report, Span
+from edgebci.reporting.schema import FirmwareSection, ImplantSection, Report, Span
 
 
 def accuracy_figures(report: Report) -> tuple[Figure, ...]:
@@ -40,27 +40,34 @@ def exactness_figures(report: Report) -> tuple[Figure, ...]:
 
 
 def program_figures(report: Report) -> tuple[Figure, ...]:
-    """What the device program costs, per step and in memory."""
-    firmware, decoder = report.firmware, report.decoder
-    decoder_cycles, front_end_cycles = firmware.decoder_cycles_per_step, firmware.front_end_cycles_per_step
-
-    def modelled(name: str, label: str, value: float, unit: str = "cycles") -> Figure:
-        return Figure(name=name, label=label, value=value, unit=unit, evidence="modelled")
-
+    """What the device program costs, and how large the decoders are."""
+    decoder = report.decoder
     return (
-        _counted("macs_per_step", "multiply-accumulates per step", decoder.macs_per_step, ""),
-        _counted("instructions_per_step", "instructions per step", round(firmware.instructions_per_step), ""),
-        _span("cycles_per_step", "cycles per step, at zero wait states", firmware.cycles_per_step, "cycles"),
-        modelled("cycles_front_end", "of them the front end", front_end_cycles),
-        modelled("cycles_decoder", "of them the decoder", decoder_cycles),
-        modelled("cycles_per_mac", "cycles per multiply-accumulate, decoder", decoder_cycles / decoder.macs_per_step),
-        modelled("cycles_worst_step", "cycles of the worst step", firmware.worst_step_cycles),
-        _counted("flash_bytes", "flash", firmware.flash_bytes),
-        _counted("ram_bytes", "RAM, stack included", firmware.ram_bytes),
+        *cost_figures(report.firmware, decoder.macs_per_step),
         _counted("weight_bytes", "weights", decoder.weight_bytes, headline=False),
         _counted("state_bytes", "state of one stream", decoder.state_bytes, headline=False),
         _counted("parameters", "parameters of the student", decoder.n_parameters, "", headline=False),
         _counted("teacher_parameters", "parameters of the teacher", decoder.teacher_parameters, "", headline=False),
+    )
+
+
+def cost_figures(firmware: FirmwareSection, macs_per_step: int) -> tuple[Figure, ...]:
+    """What a device program costs, per step and in memory."""
+    of_decoder, of_front_end = firmware.decoder_cycles_per_step, firmware.front_end_cycles_per_step
+
+    def modelled(name: str, label: str, value: float, headline: bool = True) -> Figure:
+        return Figure(name=name, label=label, value=value, unit="cycles", evidence="modelled", headline=headline)
+
+    return (
+        _counted("macs_per_step", "multiply-accumulates per step", macs_per_step, ""),
+        _counted("instructions_per_step", "instructions per step", round(firmware.instructions_per_step), ""),
+        _span("cycles_per_step", "cycles per step, at zero wait states", firmware.cycles_per_step, "cycles"),
+        modelled("cycles_front_end", "of them the front end", of_front_end),
+        modelled("cycles_decoder", "of them the decoder", of_decoder),
+        modelled("cycles_per_mac", "cycles per multiply-accumulate of the decoder", of_decoder / macs_per_step),
+        modelled("cycles_worst_step", "cycles of the worst step", firmware.worst_step_cycles, headline=False),
+        _counted("flash_bytes", "flash", firmware.flash_bytes),
+        _counted("ram_bytes", "RAM, stack included", firmware.ram_bytes),
     )
 
 

@@ -62,7 +62,7 @@ def find_checkout() -> Path:
 class _WithoutText(ast.NodeTransformer):
     """Removes statements that are nothing but a string."""
 
-    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:  # noqa: N802 (the name that ast calls)
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
         is_text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
         return None if is_text else node
 

@@ -46,7 +46,8 @@ class JudgedRecording(Document):
 def measure_synthetic(place: Place, progress: Progress) -> tuple[Figure, ...]:
     """Make and judge one recording for each seed."""
     judged = [
-        _judged(place.folder, seed, part(progress, i / len(SEEDS), (i + 1) / len(SEEDS))) for i, seed in enumerate(SEEDS)
+        _judged(place.folder, seed, part(progress, i / len(SEEDS), (i + 1) / len(SEEDS)))
+        for i, seed in enumerate(SEEDS)
     ]
     spec = SyntheticSpec()
     size = f"{spec.duration_s / 60:g} min of {spec.n_channels} channels at {spec.rate_hz:g} Hz"
