@@ -15,7 +15,8 @@ from edgebci.example_decoder import random_frames, random_parameters
 from edgebci.export.quantization import quantize
 from edgebci.export.quantized_graph import quantized_step_graph
 from edgebci.export.step_graph import float_step_graph
-from edgebci.export.verification import FLOAT_TOLERANCE, verify_float, verify_quantized
+from edgebci.export.stream_comparison import FLOAT_TOLERANCE
+from edgebci.export.verification import verify_float, verify_quantized
 
 
 def altered(model: onnx.ModelProto, name: str, factor: float) -> onnx.ModelProto:
