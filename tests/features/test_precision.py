@@ -7,23 +7,13 @@ import pytest
 from numpy.typing import NDArray
 from scipy import signal
 
-from edgebci.arithmetic import F32, I32
-from edgebci.features.cases import front_end_for
-from edgebci.features.coefficients import device_coefficients
-from edgebci.features.conditioning import Conditioner
-from edgebci.features.device import FilterBank
+from edgebci.arithmetic import F32
+from edgebci.features.coefficients import filter_chains
+from edgebci.features.precision import decibel, float32_error_db, hard_spec, one_over_f_counts
 from edgebci.features.sections import Chain, SideBySide, band_pass, low_pass
-from edgebci.features.specification import Adc, Band, FeatureSpec, LowPass
+from edgebci.features.specification import LOWEST_CORNER
 
 F64 = NDArray[np.float64]
-DURATION_S = 600
-SETTLED_S = 300
-"""The second offset comes after 60 s; four minutes later every filter has forgotten its arrival."""
-OFFSET_UV = 50_000.0
-
-
-def decibel(error: F64, truth: F64) -> float:
-    return float(20.0 * np.log10(np.sqrt((error**2).mean() / (truth**2).mean())))
 
 
 def impulse_response(chain: Chain, length: int) -> F64:
@@ -58,73 +48,26 @@ def test_a_low_pass_is_scipys_butterworth(corner_hz: float, order: int) -> None:
     assert decibel(impulse_response(chain, 3000) - truth, truth) < -90.0
 
 
-def one_over_f_counts(adc: Adc, rate_hz: float) -> I32:
-    """(T, 3) counts of 1/f signals of 60 uVrms.
+def test_float32_stays_60_db_under_ten_minutes_of_one_over_f_with_50_mv_offset() -> None:
+    """Every filter, whether the offset was there at power-on, came a minute later or left after the first sample.
 
-    50 mV stand on channel 0 from the first sample on and leave channel 2 right after it; on channel 1 they arrive
-    after a minute. Subtracting the first sample helps channel 0 only.
+    At 250 S/s with all corners divided by four the sections have the coefficients of 1 kS/s, for a quarter of the time;
+    the proof runs 1 kS/s itself. The lowest corner is the lowest that a specification may have.
     """
-    n = round(DURATION_S * rate_hz)
-    rng = np.random.default_rng(7)
-    frequency = np.fft.rfftfreq(n, 1.0 / rate_hz)[:, None]
-    frequency[0] = np.inf
-    spectrum = (rng.normal(size=(len(frequency), 3)) + 1j * rng.normal(size=(len(frequency), 3))) / np.sqrt(frequency)
-    lfp_uv = np.fft.irfft(spectrum, n, axis=0)
-    lfp_uv *= 60.0 / lfp_uv.std(axis=0)
-    lfp_uv[:, 0] += OFFSET_UV
-    lfp_uv[round(60 * rate_hz) :, 1] += OFFSET_UV
-    lfp_uv[0, 2] += OFFSET_UV
-    return adc.counts(lfp_uv).astype(np.int32)
-
-
-@pytest.mark.parametrize(
-    ("rate_hz", "bands_hz", "lmp_hz", "raw_hz"),
-    [
-        (250.0, ((0.00625, 0.0125), (0.0125, 0.125), (0.125, 1), (1, 4), (12, 30), (30, 100)), 5.0, 0.00625),
-        pytest.param(1000.0, ((0.05, 0.5), (0.5, 4), (1, 4), (12, 30), (60, 200)), 5.0, 0.025, marks=pytest.mark.slow),
-    ],
-)
-def test_float32_stays_60_db_under_ten_minutes_of_one_over_f_with_50_mv_offset(
-    rate_hz: float, bands_hz: tuple[tuple[float, float], ...], lmp_hz: float, raw_hz: float
-) -> None:
-    """At 250 S/s with corners divided by four the sections are those of 1 kS/s, at a quarter of the time.
-
-    The lowest corner is the lowest that a specification may have, rate / 40,000.
-    """
-    spec = FeatureSpec(
-        rate_hz=rate_hz,
-        frame_rate_hz=5.0,
-        adc=Adc(bits=24),
-        reference="none",
-        bands=tuple(Band(low_hz=low, high_hz=high) for low, high in bands_hz),
-        lmp=LowPass(corner_hz=lmp_hz),
-        raw=LowPass(corner_hz=raw_hz),
-    )
-    counts = one_over_f_counts(spec.adc, rate_hz)
+    spec = hard_spec(250.0)
+    assert spec.raw is not None
+    assert spec.raw.corner_hz == LOWEST_CORNER * spec.rate_hz
+    counts = one_over_f_counts(spec.adc, spec.rate_hz)
     assert np.abs(counts).max() > 2**17, "50 mV need more than 16 bits at 0.195 uV"
-    coefficients = device_coefficients(front_end_for(spec, np.ones(3, dtype=bool)))
-    steps = Conditioner(coefficients.integer_path).push(counts).steps
-    bank = FilterBank(coefficients)
-    device = np.concatenate([bank.filter_frame(x) for x in steps.astype(np.float32) * coefficients.uv_per_step])
-    exact_uv = steps.reshape(-1, 3) * spec.adc.uv_per_count
-    settled = slice(round(SETTLED_S * rate_hz), None)
-    for i, chain in enumerate(coefficients.chains):
-        truth = signal.sosfilt(designed_by_scipy(spec)[i], exact_uv, axis=0)[settled]
-        error = device[settled, i] * chain.gain - truth
-        for channel in range(3):
-            # A low-pass keeps the offset; only what varies counts as signal.
-            varying = truth[:, channel] - truth[:, channel].mean()
-            assert decibel(error[:, channel], varying) < -60.0, f"{spec.kinds[i]}, channel {channel}"
+    errors_db = float32_error_db(spec, counts)
+    assert errors_db.shape == (len(spec.kinds), 3)
+    assert errors_db.max() < -60.0, f"worst: {spec.kinds[int(errors_db.max(axis=1).argmax())]}"
 
 
-def designed_by_scipy(spec: FeatureSpec) -> list[F64]:
-    bands = [
-        signal.butter(b.order, (b.low_hz, b.high_hz), "bandpass", fs=spec.rate_hz, output="sos") for b in spec.bands
-    ]
-    low_passes = [
-        signal.butter(lp.order, lp.corner_hz, fs=spec.rate_hz, output="sos") for lp in (spec.lmp, spec.raw) if lp
-    ]
-    return [*bands, *low_passes]
+def test_the_same_corners_over_the_rate_are_the_same_sections() -> None:
+    """So the test at 250 S/s speaks for 1 kS/s."""
+    slow, fast = (filter_chains(hard_spec(rate_hz)) for rate_hz in (250.0, 1000.0))
+    assert [chain.sections for chain in slow] == [chain.sections for chain in fast]
 
 
 def test_float32_biquads_would_not_do() -> None:
