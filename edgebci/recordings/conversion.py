@@ -51,9 +51,10 @@ def convert(
         InputError: the NWB file can't be read or has no usable LFP, behaviour and LFP do not overlap, no space left.
     """
     path_in, path_out = Path(path_in), Path(path_out)
-    with open_session(path_in, options or NwbOptions()) as session:
+    options = options or NwbOptions()
+    with open_session(path_in, options) as session:
         info = _described(session)
-        start_s, end_s = _overlap(path_in, info)
+        start_s, end_s = _overlap(path_in, info, options.behavior)
         with RecordingWriter(
             path_out,
             subject_id=info.subject_id,
@@ -179,18 +180,26 @@ def _behavior_notes(session: NwbSession, start_s: float, end_s: float) -> Iterat
             yield f"behaviour {series.name!r} has {missing} NaN values"
 
 
-def _overlap(path: Path, info: RecordingInfo) -> tuple[float, float]:
-    """The time that the LFP shares with every behaviour."""
+def _overlap(path: Path, info: RecordingInfo, wanted: tuple[str, ...]) -> tuple[float, float]:
+    """The time that the LFP shares with every behaviour; one that nobody named may lie elsewhere."""
     start_s, end_s = info.start_s, info.end_s
+    shared = False
     for series in info.behavior:
-        start_s, end_s = max(start_s, series.start_s), min(end_s, series.end_s)
-        if end_s <= start_s:
-            raise InputError(
-                f"{path}: behaviour {series.name!r} covers {series.start_s:g}-{series.end_s:g} s, which does not "
-                f"overlap the LFP ({info.start_s:g}-{info.end_s:g} s) and the behaviours before it; name the "
-                "behaviours to convert, or correct the clocks"
-            )
+        first, last = max(start_s, series.start_s), min(end_s, series.end_s)
+        if first < last:
+            start_s, end_s, shared = first, last, True
+        elif wanted:
+            raise _apart(path, info, series)
+    if info.behavior and not shared:
+        raise _apart(path, info, info.behavior[0])
     return start_s, end_s
+
+
+def _apart(path: Path, info: RecordingInfo, series: BehaviorInfo) -> InputError:
+    return InputError(
+        f"{path}: behaviour {series.name!r} covers {series.start_s:g}-{series.end_s:g} s, which does not overlap the "
+        f"LFP ({info.start_s:g}-{info.end_s:g} s) and the other behaviours; correct the clocks of the NWB file"
+    )
 
 
 def _member_name(name: str) -> str:

@@ -50,12 +50,11 @@ class QualityScan:
         """Take the stored samples (T, C), before any scaling, that begin at sample `start`."""
         if start != self._next:
             self.push_gap(self._next, start)
-        low, high = stored.min(axis=0), stored.max(axis=0)
-        holed = np.isnan(low)
-        if holed.all() and np.isnan(stored).all():
+        # Most of a sparse recording is nothing at all, and its first sample tells.
+        if np.isnan(stored[0]).all() and np.isnan(stored).all():
             self._out_everywhere(start, len(stored))
         else:
-            self._scan(start, stored, low, high, holed)
+            self._scan(start, stored)
         self._tail = np.concatenate([self._tail, stored[-self._flat_samples :]])[-self._flat_samples :]
         self._next = start + len(stored)
 
@@ -90,7 +89,9 @@ class QualityScan:
         for rows in self._dropout:
             rows.append(row)
 
-    def _scan(self, start: int, stored: Samples, low: Samples, high: Samples, holed: NDArray[np.bool_]) -> None:
+    def _scan(self, start: int, stored: Samples) -> None:
+        low, high = stored.min(axis=0), stored.max(axis=0)
+        holed = np.isnan(low)
         for c in np.flatnonzero(holed):
             self._dropout[c].append(start + runs(np.isnan(stored[:, c])).astype(np.float64))
         self._find_flat(start, stored, low == high)

@@ -158,6 +158,18 @@ def test_behaviour_at_another_time_than_the_lfp_is_refused(make_nwb: NwbMaker, t
     assert "behaviour 'speed' covers 1000-1016 s, which does not overlap the LFP (0-16 s)" in message
 
 
+def test_a_behaviour_elsewhere_matters_only_if_it_is_wanted(make_nwb: NwbMaker, tmp_path: Path) -> None:
+    path = make_nwb(speed_start_s=1000.0, position=np.zeros((800, 2)))
+    named = refusal(path, tmp_path / "out.h5", NwbOptions(behavior=("hand", "speed")))
+    assert "behaviour 'speed' covers 1000-1016 s, which does not overlap" in named
+    info = convert(path, tmp_path / "out.h5")
+    assert info.notes == ("behaviour 'speed' covers 1000-1016 s and the LFP 0-16 s: the 0 s that both cover are used",)
+    with open_recording(tmp_path / "out.h5") as recording:
+        assert recording.overlap_s("hand") == (0.0, 16.0)
+        with pytest.raises(InputError, match="do not overlap; check the clocks of the two"):
+            recording.overlap_s("speed")
+
+
 def test_nan_in_the_behaviour_is_said_plainly(make_nwb: NwbMaker, tmp_path: Path) -> None:
     speed = np.arange(800.0)
     speed[[3, 50]] = np.nan
@@ -230,7 +242,7 @@ sys.exit(len(left))
 
 @pytest.mark.parametrize("size_kb", [64, 1500])
 def test_a_disk_that_is_really_full_does_not_crash_hdf5(make_nwb: NwbMaker, tmp_path: Path, size_kb: int) -> None:
-    path, disk = make_nwb(lfp=np.tile(COUNTS, (20, 1))), tmp_path / "disk"
+    path, disk = make_nwb(lfp=np.tile(COUNTS, (60, 1))), tmp_path / "disk"
     disk.mkdir()
     mount = f'mount -t tmpfs -o size={size_kb}k tmpfs "$1" && shift && exec "$@"'
     private = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount, "sh", str(disk)]
