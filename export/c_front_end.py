@@ -1,8 +1,9 @@
-"""The front end's numbers as C: the macros of edgebci_configuration.h and the tables of front_end_data.c."""
+"""The front end's numbers as C: the macros of edgebci_configuration.h and the tables of front_end_tables.h."""
 
 from __future__ import annotations
 
 import itertools
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from edgebci.features.sections import Section
 Macro = tuple[str, str, str]
 """Name without EDGEBCI_, value, comment."""
 
-_BY_SECTION, _BY_KIND = "EDGEBCI_SECTIONS * EDGEBCI_GOOD", "EDGEBCI_KINDS * EDGEBCI_GOOD"
+_BY_SECTION, _BY_KIND = "EDGEBCI_SECTIONS * EDGEBCI_COLUMNS", "EDGEBCI_KINDS * EDGEBCI_COLUMNS"
 FRONT_END_FIELDS = tuple(
     (f"front_end.{name}", f"front_end.{name}", c_type, count)
     for name, c_type, count in (
@@ -25,7 +26,7 @@ FRONT_END_FIELDS = tuple(
         ("known", "uint8", "EDGEBCI_GOOD"),
         ("s1", "float32", _BY_SECTION),
         ("s2", "float32", _BY_SECTION),
-        ("carry", "float32", "EDGEBCI_CARRY_ROWS * EDGEBCI_GOOD"),
+        ("carry", "float32", "EDGEBCI_CARRY_ROWS * EDGEBCI_COLUMNS"),
         ("power", "float32", _BY_KIND),
         ("shift", "float32", _BY_KIND),
         ("scale", "float32", _BY_KIND),
@@ -57,9 +58,8 @@ def configuration_context(front_end: FrontEnd) -> dict[str, Any]:
 
 
 def data_context(front_end: FrontEnd) -> dict[str, Any]:
-    """What front_end_data.c.j2 shows."""
+    """What front_end_tables.h.j2 shows."""
     c, kinds = device_coefficients(front_end), front_end.spec.kinds
-    ends = np.cumsum([0, *(len(chain.sections) for chain in c.chains)])
     scales = np.zeros(len(kinds), np.float32)
     scales[: c.n_bands] = c.power_scale
     by_kind = (len(kinds), -1)
@@ -69,8 +69,8 @@ def data_context(front_end: FrontEnd) -> dict[str, Any]:
         "good": c.integer_path.good,
         "n_channels": front_end.n_channels,
         "good_values": wrapped(c.integer_path.good),
-        "chains": list(zip(kinds, _chains(c), strict=True)),
-        "chain_begin": ", ".join(str(end) for end in ends),
+        "chains": _chains(kinds, c),
+        "longest_chain": max(len(chain.sections) for chain in c.chains),
         "power_scale": ", ".join(literal(scale) for scale in scales),
         "mean": [(kind, mean) for kind, mean, _ in statistics],
         "inverse_sd": [(kind, inverse_sd) for kind, _, inverse_sd in statistics],
@@ -88,6 +88,7 @@ def _sizes(front_end: FrontEnd, c: DeviceCoefficients) -> list[Macro]:
     return [
         ("CHANNELS", f"{path.n_channels}u", "width of a row of counts"),
         ("GOOD", f"{len(path.good)}u", "channels that are not dead"),
+        ("COLUMNS", f"{-(-len(path.good) // 4) * 4}u", "the same, filled up to a multiple of 4"),
         ("SAMPLES_PER_FRAME", f"{path.samples_per_frame}u", f"{front_end.spec.frame_rate_hz:g} frames a second"),
         ("BLOCK", f"{block_rows(path.samples_per_frame)}u", "rows that are filtered together"),
         ("KINDS", f"{len(c.chains)}u", ", ".join(front_end.spec.kinds)),
@@ -128,13 +129,23 @@ def _float_macros(c: DeviceCoefficients) -> list[Macro]:
     return [("RUNNING", f"{int(n.running)}u", "the normalisation learns"), *floats]
 
 
-def _chains(c: DeviceCoefficients) -> list[list[str]]:
-    """Initializers of edgebci_section_t by chain; sections that carry get rows 1, 2, ... in their order."""
-    carrying = itertools.count(1)
-    return [
-        [_section(section, next(carrying) if section.carries else 0) for section in chain.sections]
-        for chain in c.chains
-    ]
+@dataclass(frozen=True)
+class _Chain:
+    """The sections of one kind of feature: initializers of edgebci_section_t, of which `first` is the first's index."""
+
+    kind: str
+    first: int
+    sections: list[str]
+
+
+def _chains(kinds: tuple[str, ...], c: DeviceCoefficients) -> list[_Chain]:
+    """Chain after chain; sections that carry get rows 1, 2, ... in their order."""
+    carrying, chains, first = itertools.count(1), [], 0
+    for kind, chain in zip(kinds, c.chains, strict=True):
+        sections = [_section(section, next(carrying) if section.carries else 0) for section in chain.sections]
+        chains.append(_Chain(kind, first, sections))
+        first += len(sections)
+    return chains
 
 
 def _section(section: Section, carry: int) -> str:

@@ -1,8 +1,9 @@
 """Writing the whole device program in C: from a quantized step graph and a front end to a folder of sources.
 
-Generated: decoder.{h,c} (API, context, one call per ONNX node), weights.{h,c}, front_end_data.c,
-edgebci_configuration.h. Copied: the hand-written arithmetic and kernels of `kernels/`. The result is C99 without heap,
-libc or static memory; what it computes is, bit for bit, `DeviceFrontEnd` followed by `QuantizedDecoder`.
+Generated: decoder.{h,c} (API, context, one call per ONNX node), weights.{h,c}, decoder_fields.c,
+front_end_tables.h, edgebci_configuration.h. Copied: the hand-written arithmetic and kernels of `kernels/`. The result
+is C99 without heap, libc or static memory; what it computes is, bit for bit, `DeviceFrontEnd` followed by
+`QuantizedDecoder`.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from edgebci.features.front_end import FrontEnd
 from edgebci.files import write_text
 
 HERE = Path(__file__).resolve().parent
-TARGETS = ("cortex-m4f", "cortex-m7f", "cortex-m33f")
+TARGETS = ("cortex-m4f",)
 """Cores for which the portable kernels are the ones to use."""
 
 
@@ -78,6 +79,7 @@ def _context(graph: StepGraph, front_end: FrontEnd) -> dict[str, Any]:
         **data_context(front_end),
         "operations": steps,
         "calls": [(step, _call(step, plan.places)) for step in steps],
+        "kernels": sorted({step.kernel for step in steps if step.kernel}),
         "slots": plan.slots,
         "states": states,
         "fields": [*FRONT_END_FIELDS, ("frame", "frame", "float32", str(front_end.n_features)), *state_fields],

@@ -37,6 +37,7 @@ class Operation:
     writes: Buffer
     shapes: str
     call: str
+    kernel: str = ""  # definition of a kernel for this shape; operations of one shape share it
     constants: tuple[Constant, ...] = ()
     description: str = ""  # definition of the kernel's description in flash
     description_type: str = ""
@@ -100,9 +101,10 @@ def _dense(node: Node, graph: StepGraph, sizes: dict[str, int]) -> Operation:
         reads=(q,),
         writes=Buffer(node.outputs[0], "float", rows),
         shapes=f"int8 [{columns}] -> float32 [{rows}], weight int8 [{rows}][{columns}]",
-        call=f"edgebci_dense(&{name}, {{0}}, {{out}});",
+        call=f"dense_{columns}(&{name}, {{0}}, {{out}});",
+        kernel=f"EDGEBCI_DEFINE_DENSE(dense_{columns}, {columns}u)",
         constants=tuple(constants),
-        description=f"{{{rows}u, {columns}u, {', '.join(fields)}}}",
+        description=f"{{{rows}u, {', '.join(fields)}}}",
         description_type="edgebci_dense_t",
     )
 
@@ -127,12 +129,12 @@ def _rms_norm_quantize(node: Node, graph: StepGraph, sizes: dict[str, int]) -> O
 
 
 def _mamba2_step(node: Node, graph: StepGraph, sizes: dict[str, int]) -> Operation:
-    p, conv, ssm, conv_weight, *_ = node.inputs
+    p, conv, ssm, *_ = node.inputs
     heads, headdim, state_size = graph.states[ssm][-3:]
     channels, past = graph.states[conv][-2:]
     _check_columns(node, heads * headdim + channels + heads, sizes[p])
     _check_lanes(node, state_size)
-    name = c_name(node)
+    name, kernel = c_name(node), f"mamba2_step_{heads}x{headdim}x{state_size}_{past + 1}"
     constants = _mamba2_constants(node, graph, name)
     return Operation(
         node,
@@ -140,10 +142,10 @@ def _mamba2_step(node: Node, graph: StepGraph, sizes: dict[str, int]) -> Operati
         writes=Buffer(node.outputs[0], "float", heads * headdim),
         shapes=f"float32 [{sizes[p]}] -> float32 [{heads * headdim}], states int16 [{channels}][{past}], "
         f"[{heads}][{headdim}][{state_size}]",
-        call=f"edgebci_mamba2_step(&{name}, {{0}}, c->state_{identifier(conv)}, c->state_{identifier(ssm)}, {{out}});",
+        call=f"{kernel}(&{name}, {{0}}, c->state_{identifier(conv)}, c->state_{identifier(ssm)}, {{out}});",
+        kernel=f"EDGEBCI_DEFINE_MAMBA2_STEP({kernel}, {heads}u, {headdim}u, {state_size}u, {past + 1}u)",
         constants=constants,
-        description=f"{{{heads}u, {headdim}u, {state_size}u, {graph.constants[conv_weight].shape[-1]}u,\n    "
-        f"{', '.join(constant.name for constant in constants)}}}",
+        description=f"{{{', '.join(constant.name for constant in constants)}}}",
         description_type="edgebci_mamba2_t",
         destroys=p,
         states=(conv, ssm),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -37,6 +38,7 @@ _STRICT = (
     ),
     *("-ffp-contract=off", "-fno-math-errno", "-ffreestanding", "-fno-sanitize=undefined"),
 )
+_FAULT = re.compile(r"\berror:|undefined (reference|symbol)")
 # Entry points that the emulator calls by name; nothing else would keep them through --gc-sections.
 _TARGET_ROOTS = (
     "edgebci_target_entry",
@@ -55,15 +57,8 @@ class Core:
     zig_cpu: str
 
 
-# The plain CPU names silently give soft float (M4) or no DSP (M33), so the floating-point unit is asked for by name.
-CORES = {
-    core.name: core
-    for core in (
-        Core("cortex-m4f", "thumb-freestanding-eabihf", "cortex_m4+vfp4d16sp"),
-        Core("cortex-m7f", "thumb-freestanding-eabihf", "cortex_m7+fp_armv8d16sp"),
-        Core("cortex-m33f", "thumb-freestanding-eabihf", "cortex_m33+dsp+fp_armv8d16sp"),
-    )
-}
+# The plain name `cortex_m4` silently gives soft float, so the floating-point unit is asked for by name.
+CORES = {core.name: core for core in (Core("cortex-m4f", "thumb-freestanding-eabihf", "cortex_m4+vfp4d16sp"),)}
 
 
 def compile_host(
@@ -78,7 +73,8 @@ def compile_host(
     Raises:
         MissingToolError: the compiler is absent. VerificationError: the C does not compile without a warning.
     """
-    flags = [f"-O{optimization}", "-shared", "-fPIC", "-I", str(folder)]
+    # Without the standard library and with undefined symbols refused, what calls libc does not link.
+    flags = [f"-O{optimization}", "-shared", "-fPIC", "-nostdlib", "-Wl,-z,defs", "-I", str(folder)]
     with replacing(out) as temporary:
         _run([*_command(compiler), *_STRICT, *flags, *_sources(folder, harness), "-o", str(temporary)])
     return out
@@ -93,13 +89,9 @@ def compile_target(folder: Path, out: Path, core: str = "cortex-m4f", optimizati
     """
     chosen = find_core(core)
     flags = f"-target {chosen.triple} -mcpu={chosen.zig_cpu} -O{optimization} -fomit-frame-pointer -static".split()
-    flags += [
-        "-ffunction-sections",
-        "-fdata-sections",
-        "-Wl,--gc-sections",
-        "-T",
-        str(NATIVE / "link.ld"),
-    ]
+    flags += ["-ffunction-sections", "-fdata-sections", "-Wl,--gc-sections", "-T", str(NATIVE / "link.ld")]
+    flags += ["-fno-unwind-tables", "-fno-asynchronous-unwind-tables"]  # they would pull in an unwinder
+    flags += [f"-Wl,-e,{_TARGET_ROOTS[0]}"]
     flags += [f"-Wl,-u,{root}" for root in _TARGET_ROOTS]
     with replacing(out) as temporary:
         sources = _sources(folder, NATIVE / "harness_target.c")
@@ -134,8 +126,8 @@ def _command(compiler: Compiler) -> list[str]:
 def _run(command: list[str]) -> None:
     result = subprocess.run(command, capture_output=True, text=True, env=_environment(), check=False)
     if result.returncode:
-        lines = [line for line in result.stderr.splitlines() if "error" in line] or result.stderr.splitlines()
-        first = lines[0] if lines else f"exit status {result.returncode}"
+        lines = result.stderr.splitlines() or [f"exit status {result.returncode}"]
+        first = next((line for line in lines if _FAULT.search(line)), lines[0])
         raise VerificationError(f"the generated C does not compile: {first}; report it with the ONNX file")
 
 

@@ -4,14 +4,15 @@
 #include <stddef.h>
 
 #include "edgebci_math.h"
+#include "front_end_tables.h"
 
-/* Channels that go through a filter side by side: one keeps its states in registers on a small core, sixteen fill the
- * vectors of a large one. No channel needs another, so every value gives the same bits. */
+/* Channels that go through a filter side by side, so that one's arithmetic fills the other's waiting time: as many as
+ * have room in registers. No channel needs another, so every divisor of EDGEBCI_COLUMNS gives the same bits. */
 #ifndef EDGEBCI_GROUP
 #if defined(__x86_64__) || defined(__aarch64__)
-#define EDGEBCI_GROUP 16u
+#define EDGEBCI_GROUP 4u
 #else
-#define EDGEBCI_GROUP 1u
+#define EDGEBCI_GROUP 2u
 #endif
 #endif
 
@@ -32,13 +33,14 @@ static void start_anew(edgebci_front_end_t *f)
         f->offset[g] = 0;
         f->known[g] = 0;
     }
-    clear(&f->s1[0][0], EDGEBCI_SECTIONS * EDGEBCI_GOOD, 0.0f);
-    clear(&f->s2[0][0], EDGEBCI_SECTIONS * EDGEBCI_GOOD, 0.0f);
-    clear(&f->carry[0][0], EDGEBCI_CARRY_ROWS * EDGEBCI_GOOD, 0.0f);
-    clear(&f->value[0][0], EDGEBCI_KINDS * EDGEBCI_GOOD, 0.0f);
-    clear(&f->power[0][0], EDGEBCI_KINDS * EDGEBCI_GOOD, 0.0f);
-    clear(&f->shift[0][0], EDGEBCI_KINDS * EDGEBCI_GOOD, 0.0f);
-    clear(&f->scale[0][0], EDGEBCI_KINDS * EDGEBCI_GOOD, 1.0f);
+    clear(&f->s1[0][0], EDGEBCI_SECTIONS * EDGEBCI_COLUMNS, 0.0f);
+    clear(&f->s2[0][0], EDGEBCI_SECTIONS * EDGEBCI_COLUMNS, 0.0f);
+    clear(&f->carry[0][0], EDGEBCI_CARRY_ROWS * EDGEBCI_COLUMNS, 0.0f);
+    clear(&f->value[0][0], EDGEBCI_KINDS * EDGEBCI_COLUMNS, 0.0f);
+    clear(&f->power[0][0], EDGEBCI_KINDS * EDGEBCI_COLUMNS, 0.0f);
+    clear(&f->shift[0][0], EDGEBCI_KINDS * EDGEBCI_COLUMNS, 0.0f);
+    clear(&f->scale[0][0], EDGEBCI_KINDS * EDGEBCI_COLUMNS, 1.0f);
+    f->n_known = 0;
     f->frames = 0;
     f->reset_due = 0;
 }
@@ -46,26 +48,40 @@ static void start_anew(edgebci_front_end_t *f)
 void edgebci_front_end_init(edgebci_front_end_t *f)
 {
     start_anew(f);
-    clear(&f->block[0][0], EDGEBCI_BLOCK * EDGEBCI_GOOD, 0.0f);
+    clear(&f->block[0][0], EDGEBCI_BLOCK * EDGEBCI_COLUMNS, 0.0f);
     f->row = 0;
     f->waiting = 0;
     f->missing_run = 0;
     f->flagged = 0;
 }
 
-/* Update `held` from a row of counts: saturated samples keep the last good value, a first good one sets the offset. */
+static inline uint32_t is_saturated(int32_t count)
+{
+    return count <= EDGEBCI_LOWEST_COUNT || count >= EDGEBCI_HIGHEST_COUNT;
+}
+
+/* The first good count of a channel is its offset. */
+static EDGEBCI_KERNEL void learn_offsets(edgebci_front_end_t *f, const edgebci_count_t *restrict counts)
+{
+    for (uint32_t g = 0; g < EDGEBCI_GOOD; g++) {
+        const int32_t count = counts[edgebci_good_channel[g]];
+        if (!f->known[g] && !is_saturated(count)) {
+            f->known[g] = 1;
+            f->n_known++;
+            f->offset[g] = count;
+        }
+    }
+}
+
+/* Update `held` from a row of counts; a saturated sample keeps the last good value. */
 static EDGEBCI_KERNEL void hold_counts(edgebci_front_end_t *f, const edgebci_count_t *restrict counts)
 {
     uint32_t flagged = 0;
     for (uint32_t g = 0; g < EDGEBCI_GOOD; g++) {
         const int32_t count = counts[edgebci_good_channel[g]];
-        if (count <= EDGEBCI_LOWEST_COUNT || count >= EDGEBCI_HIGHEST_COUNT) {
+        if (is_saturated(count)) {
             flagged++;
         } else {
-            if (!f->known[g]) {
-                f->known[g] = 1;
-                f->offset[g] = count;
-            }
             f->held[g] = count - f->offset[g];
         }
     }
@@ -143,108 +159,86 @@ static EDGEBCI_KERNEL void reference_row(edgebci_front_end_t *f)
     f->waiting++;
 }
 
-/* States of one section for a group of channels, out of memory while a block passes. */
-typedef struct {
-    float s1[EDGEBCI_GROUP], s2[EDGEBCI_GROUP], carry[EDGEBCI_GROUP];
-} section_states_t;
-
-/* One section over y [rows][group], in place. `output` and `carries` are constants where this is inlined. */
-static inline __attribute__((always_inline)) void run_section(const edgebci_section_t *restrict section, uint32_t output,
-                                                              uint32_t carries, float (*restrict y)[EDGEBCI_GROUP],
-                                                              uint32_t rows, section_states_t *restrict s)
+/* One section for a group of channels, y in place. `section` is a constant where this is inlined. */
+static EDGEBCI_INLINE void run_section(const edgebci_section_t *section, float *restrict y, float *restrict s1,
+                                       float *restrict s2, float *restrict carry)
 {
-    const float g = section->g, r = section->r, a = section->a;
-    for (uint32_t row = 0; row < rows; row++) {
-        for (uint32_t i = 0; i < EDGEBCI_GROUP; i++) {
-            const float s2 = s->s2[i];
-            const float high = a * ((y[row][i] - s2) - r * s->s1[i]);
-            const float t1 = g * high;
-            const float band = s->s1[i] + t1;
-            s->s1[i] = band + t1;
-            const float t2 = g * band;
-            y[row][i] = output == HIGH ? high : output == BAND ? band : s2 + t2;
-            const float u = carries ? (t2 + t2) + s->carry[i] : t2 + t2;
-            s->s2[i] = s2 + u;
-            s->carry[i] = carries ? u - (s->s2[i] - s2) : 0.0f;
-        }
-    }
-}
-
-static inline __attribute__((always_inline)) void run_any_section(const edgebci_section_t *restrict section,
-                                                                  uint32_t carries, float (*restrict y)[EDGEBCI_GROUP],
-                                                                  uint32_t rows, section_states_t *restrict s)
-{
-    if (section->output == HIGH) {
-        run_section(section, HIGH, carries, y, rows, s);
-    } else if (section->output == BAND) {
-        run_section(section, BAND, carries, y, rows, s);
-    } else {
-        run_section(section, LOW, carries, y, rows, s);
-    }
-}
-
-/* Section number `index` for the channels [first, first + width). */
-static inline void filter(edgebci_front_end_t *f, uint32_t index, uint32_t first, uint32_t width,
-                          float (*restrict y)[EDGEBCI_GROUP])
-{
-    const edgebci_section_t *section = &edgebci_section[index];
-    float *s1 = &f->s1[index][first], *s2 = &f->s2[index][first];
-    float *carry = &f->carry[section->carry ? section->carry - 1u : 0u][first];
-    section_states_t s;
+    float band[EDGEBCI_GROUP], t[EDGEBCI_GROUP];
     for (uint32_t i = 0; i < EDGEBCI_GROUP; i++) {
-        s.s1[i] = i < width ? s1[i] : 0.0f;
-        s.s2[i] = i < width ? s2[i] : 0.0f;
-        s.carry[i] = i < width ? carry[i] : 0.0f;
+        const float high = section->a * ((y[i] - s2[i]) - section->r * s1[i]);
+        t[i] = section->g * high;
+        band[i] = s1[i] + t[i];
+        y[i] = section->output == HIGH ? high : band[i];
     }
-    if (section->carry) {
-        run_any_section(section, 1, y, f->waiting, &s);
-    } else {
-        run_any_section(section, 0, y, f->waiting, &s);
+    for (uint32_t i = 0; i < EDGEBCI_GROUP; i++) {
+        s1[i] = band[i] + t[i];
+        t[i] = section->g * band[i];
+        y[i] = section->output == LOW ? s2[i] + t[i] : y[i];
+        t[i] = t[i] + t[i];
     }
-    for (uint32_t i = 0; i < width; i++) {
-        s1[i] = s.s1[i];
-        s2[i] = s.s2[i];
-        if (section->carry) {
-            carry[i] = s.carry[i];
+    for (uint32_t i = 0; i < EDGEBCI_GROUP; i++) {
+        const float u = section->carry ? t[i] + carry[i] : t[i];
+        const float sum = s2[i] + u;
+        carry[i] = section->carry ? u - (sum - s2[i]) : 0.0f;
+        s2[i] = sum;
+    }
+}
+
+static inline void copy_group(const float *restrict from, float *restrict to)
+{
+    for (uint32_t i = 0; i < EDGEBCI_GROUP; i++) {
+        to[i] = from[i];
+    }
+}
+
+/* One kind of feature: the waiting rows through its sections, which keep their states in registers. */
+static EDGEBCI_INLINE void filter_kind(edgebci_front_end_t *f, uint32_t kind, const edgebci_section_t *chain,
+                                       uint32_t first, uint32_t sections)
+{
+    for (uint32_t column = 0; column < EDGEBCI_COLUMNS; column += EDGEBCI_GROUP) {
+        float s1[EDGEBCI_LONGEST_CHAIN][EDGEBCI_GROUP], s2[EDGEBCI_LONGEST_CHAIN][EDGEBCI_GROUP];
+        float carry[EDGEBCI_LONGEST_CHAIN][EDGEBCI_GROUP], y[EDGEBCI_GROUP], value[EDGEBCI_GROUP];
+        for (uint32_t s = 0; s < sections; s++) {
+            copy_group(&f->s1[first + s][column], s1[s]);
+            copy_group(&f->s2[first + s][column], s2[s]);
+            if (chain[s].carry) {
+                copy_group(&f->carry[chain[s].carry - 1u][column], carry[s]);
+            }
+        }
+        copy_group(&f->value[kind][column], value);
+        for (uint32_t row = 0; row < f->waiting; row++) {
+            copy_group(&f->block[row][column], y);
+            for (uint32_t s = 0; s < sections; s++) {
+                run_section(&chain[s], y, s1[s], s2[s], carry[s]);
+            }
+            for (uint32_t i = 0; i < EDGEBCI_GROUP; i++) {
+                value[i] = EDGEBCI_IS_BAND(kind) ? value[i] + y[i] * y[i] : y[i];
+            }
+        }
+        copy_group(value, &f->value[kind][column]);
+        for (uint32_t s = 0; s < sections; s++) {
+            copy_group(s1[s], &f->s1[first + s][column]);
+            copy_group(s2[s], &f->s2[first + s][column]);
+            if (chain[s].carry) {
+                copy_group(carry[s], &f->carry[chain[s].carry - 1u][column]);
+            }
         }
     }
 }
 
-/* One kind of feature for the channels [first, first + width): filter the waiting rows and gather the outputs. */
-static EDGEBCI_KERNEL void filter_block(edgebci_front_end_t *f, uint32_t kind, uint32_t first, uint32_t width)
-{
-    float y[EDGEBCI_BLOCK][EDGEBCI_GROUP];
-    const uint32_t rows = f->waiting;
-    for (uint32_t row = 0; row < rows; row++) {
-        for (uint32_t i = 0; i < EDGEBCI_GROUP; i++) {
-            y[row][i] = i < width ? f->block[row][first + i] : 0.0f;
-        }
+/* One function for each kind, its chain of sections known to the compiler. */
+#define DEFINE_FILTER(kind, first, sections)                                                      \
+    static EDGEBCI_KERNEL void filter_kind_##kind(edgebci_front_end_t *f)                         \
+    {                                                                                             \
+        filter_kind(f, kind, edgebci_section + first, first, sections);                           \
     }
-    for (uint32_t s = edgebci_chain_begin[kind]; s < edgebci_chain_begin[kind + 1]; s++) {
-        filter(f, s, first, width, y);
-    }
-    float *restrict value = &f->value[kind][first];
-    for (uint32_t i = 0; i < width; i++) {
-        if (EDGEBCI_IS_BAND(kind)) {
-            float sum = value[i];
-            for (uint32_t row = 0; row < rows; row++) {
-                sum = sum + y[row][i] * y[row][i];
-            }
-            value[i] = sum;
-        } else {
-            value[i] = y[rows - 1][i];
-        }
-    }
-}
+EDGEBCI_FOR_EACH_CHAIN(DEFINE_FILTER)
+
+#define CALL_FILTER(kind, first, sections) filter_kind_##kind(f);
 
 static void filter_waiting(edgebci_front_end_t *f)
 {
-    for (uint32_t kind = 0; kind < EDGEBCI_KINDS; kind++) {
-        for (uint32_t first = 0; first < EDGEBCI_GOOD; first += EDGEBCI_GROUP) {
-            const uint32_t left = EDGEBCI_GOOD - first;
-            filter_block(f, kind, first, left < EDGEBCI_GROUP ? left : EDGEBCI_GROUP);
-        }
-    }
+    EDGEBCI_FOR_EACH_CHAIN(CALL_FILTER)
     f->waiting = 0;
 }
 
@@ -255,6 +249,9 @@ static void take_row(edgebci_front_end_t *f, const edgebci_count_t *counts)
         hold_missing(f);
         f->missing_run += f->missing_run < EDGEBCI_RESET_AFTER_SAMPLES;
     } else {
+        if (f->n_known < EDGEBCI_GOOD) {
+            learn_offsets(f, counts);
+        }
         hold_counts(f, counts);
         f->missing_run = 0;
     }
@@ -312,15 +309,15 @@ static uint32_t finish_frame(edgebci_front_end_t *f, float *restrict z)
     const uint32_t valid = f->frames > EDGEBCI_STARTUP_FRAMES && f->flagged <= EDGEBCI_FLAGGED_LIMIT;
     f->flagged = 0;
     f->row = 0;
-    flush_all(&f->s1[0][0], EDGEBCI_SECTIONS * EDGEBCI_GOOD);
-    flush_all(&f->s2[0][0], EDGEBCI_SECTIONS * EDGEBCI_GOOD);
-    flush_all(&f->carry[0][0], EDGEBCI_CARRY_ROWS * EDGEBCI_GOOD);
+    flush_all(&f->s1[0][0], EDGEBCI_SECTIONS * EDGEBCI_COLUMNS);
+    flush_all(&f->s2[0][0], EDGEBCI_SECTIONS * EDGEBCI_COLUMNS);
+    flush_all(&f->carry[0][0], EDGEBCI_CARRY_ROWS * EDGEBCI_COLUMNS);
     for (uint32_t kind = 0; kind < EDGEBCI_KINDS; kind++) {
         if (EDGEBCI_IS_BAND(kind)) {
             band_power(edgebci_power_scale[kind], f->value[kind], f->power[kind]);
         }
         normalize(f, kind, valid && EDGEBCI_RUNNING, z + kind * EDGEBCI_CHANNELS);
-        clear(f->value[kind], EDGEBCI_GOOD, 0.0f);
+        clear(f->value[kind], EDGEBCI_COLUMNS, 0.0f);
     }
     return valid;
 }

@@ -1,8 +1,9 @@
 /* The front end: rows of ADC counts in, one normalised frame of features out every EDGEBCI_SAMPLES_PER_FRAME rows.
  *
- * It equals edgebci/features/device.py and conditioning.py bit for bit. Sizes are compile-time constants and tables are
- * `const` (both generated: edgebci_configuration.h, front_end_data.c); all state is in one struct that the caller owns.
- * G good channels only; dead ones are dropped from the row on arrival and their features stay 0.
+ * It equals edgebci/features/device.py and conditioning.py bit for bit. Sizes and tables are compile-time constants
+ * (generated: edgebci_configuration.h, front_end_tables.h); all state is in one struct that the caller owns.
+ * Good channels only: dead ones are dropped from the row on arrival and their features stay 0. Columns that fill up to
+ * EDGEBCI_COLUMNS, a multiple of 4, are always 0.
  */
 #ifndef EDGEBCI_FRONT_END_H
 #define EDGEBCI_FRONT_END_H
@@ -11,37 +12,24 @@
 
 #include "edgebci_configuration.h"
 
-/* One second-order section in state-variable form. */
-typedef struct {
-    float g, r, a;
-    uint16_t output; /* which of its three signals goes on: 0 high-pass, 1 band-pass, 2 low-pass */
-    uint16_t carry;  /* 1 + row of its rounding error in `carry`, 0 for a section that needs none */
-} edgebci_section_t;
-
-extern const uint16_t edgebci_good_channel[EDGEBCI_GOOD];             /* ascending */
-extern const edgebci_section_t edgebci_section[EDGEBCI_SECTIONS];     /* all chains, one after another */
-extern const uint16_t edgebci_chain_begin[EDGEBCI_KINDS + 1];         /* sections of kind k: [begin[k], begin[k + 1]) */
-extern const float edgebci_power_scale[EDGEBCI_KINDS];                /* bands only; 0 for low-passes */
-extern const float edgebci_mean[EDGEBCI_KINDS][EDGEBCI_GOOD];
-extern const float edgebci_inverse_sd[EDGEBCI_KINDS][EDGEBCI_GOOD];
-
 typedef struct {
     int32_t held[EDGEBCI_GOOD];    /* last good count minus offset */
     int32_t offset[EDGEBCI_GOOD];  /* first good count */
-    float block[EDGEBCI_BLOCK][EDGEBCI_GOOD];  /* microvolt, rows that wait for the filters */
-    float s1[EDGEBCI_SECTIONS][EDGEBCI_GOOD];  /* filter states */
-    float s2[EDGEBCI_SECTIONS][EDGEBCI_GOOD];
-    float carry[EDGEBCI_CARRY_ROWS][EDGEBCI_GOOD]; /* of sections with a low corner: what the last addition to s2 lost */
-    float value[EDGEBCI_KINDS][EDGEBCI_GOOD];  /* bands: sum of squares of this frame; low-passes: last output */
-    float power[EDGEBCI_KINDS][EDGEBCI_GOOD];  /* bands: exponential average, in microvolt squared */
-    float shift[EDGEBCI_KINDS][EDGEBCI_GOOD];  /* normaliser: mean and 1 / sd against the bundle's */
-    float scale[EDGEBCI_KINDS][EDGEBCI_GOOD];
+    float block[EDGEBCI_BLOCK][EDGEBCI_COLUMNS];  /* microvolt, rows that wait for the filters */
+    float s1[EDGEBCI_SECTIONS][EDGEBCI_COLUMNS];  /* filter states */
+    float s2[EDGEBCI_SECTIONS][EDGEBCI_COLUMNS];
+    float carry[EDGEBCI_CARRY_ROWS][EDGEBCI_COLUMNS]; /* of sections with a low corner: what the last addition to s2 lost */
+    float value[EDGEBCI_KINDS][EDGEBCI_COLUMNS];  /* bands: sum of squares of this frame; low-passes: last output */
+    float power[EDGEBCI_KINDS][EDGEBCI_COLUMNS];  /* bands: exponential average, in microvolt squared */
+    float shift[EDGEBCI_KINDS][EDGEBCI_COLUMNS];  /* normaliser: mean and 1 / sd against the bundle's */
+    float scale[EDGEBCI_KINDS][EDGEBCI_COLUMNS];
     uint32_t row;                  /* rows of this frame so far */
     uint32_t waiting;              /* rows in `block` */
     uint32_t missing_run;          /* missing rows in a row, counted up to EDGEBCI_RESET_AFTER_SAMPLES */
     uint32_t frames;               /* since power-on or reset, counted up to EDGEBCI_STARTUP_FRAMES + 1 */
     uint32_t flagged;              /* saturated or missing samples in this frame */
-    uint8_t known[EDGEBCI_GOOD];   /* has an offset */
+    uint32_t n_known;              /* channels that have an offset */
+    uint8_t known[EDGEBCI_GOOD];   /* this channel has one */
     uint8_t reset_due;             /* start anew at the next frame */
 } edgebci_front_end_t;
 

@@ -11,6 +11,8 @@
 
 /* One operator is one function in the binary, so that a profile can say where the cycles go. */
 #define EDGEBCI_KERNEL __attribute__((noinline))
+/* The body of a kernel, inlined where its sizes are constants. */
+#define EDGEBCI_INLINE inline __attribute__((always_inline))
 /* Arrays of small integers begin on a word, so that a kernel may load four at once. */
 #define EDGEBCI_ALIGNED __attribute__((aligned(4)))
 
@@ -19,6 +21,7 @@
 #define EDGEBCI_EXP_HIGHEST 88.0f            /* exp(88) is the last finite power */
 #define EDGEBCI_SMALLEST 0x1.0p-126f         /* smallest normal number */
 #define EDGEBCI_ROUNDER 12582912.0f          /* 1.5 * 2^23: adding it leaves an integer in the low bits */
+#define EDGEBCI_ROUNDED_LOWEST_INT16 0x4B3F8000u /* bits of EDGEBCI_ROUNDER - 32768 */
 #define EDGEBCI_LOG2E 0x1.715476p+0f         /* 1 / ln 2 */
 #define EDGEBCI_LN2_HIGH 0x1.63p-1f          /* ln 2 in two parts: k times the first is exact for |k| < 512 */
 #define EDGEBCI_LN2_LOW (-0x1.bd0106p-13f)

@@ -21,7 +21,6 @@ class Mamba2(ctypes.Structure):
     """edgebci_mamba2_t."""
 
     _fields_ = (
-        *((name, ctypes.c_uint32) for name in ("heads", "headdim", "state_size", "taps")),
         *((f"conv_{name}", ctypes.c_void_p) for name in ("weight", "inverse_scale", "out_scale", "bias")),
         *((name, ctypes.c_void_p) for name in ("dt_bias", "A", "D", "ssm_scale", "ssm_inverse_scale")),
     )
@@ -52,7 +51,8 @@ def random_dense(rng: np.random.Generator, rows: int, columns: int) -> Quantized
 def run_dense(probe: ctypes.CDLL, dense: QuantizedDense, q: I8) -> F32:
     y = np.empty(len(dense.weight), np.float32)
     rows, columns = dense.weight.shape
-    probe.probe_dense(u32(rows), u32(columns), at(dense.weight), at(dense.scale), at(dense.bias), at(q), at(y))
+    bias = at(dense.bias) if dense.bias.any() else None
+    probe.probe_dense(u32(rows), u32(columns), at(dense.weight), at(dense.scale), bias, at(q), at(y))
     return y
 
 
@@ -110,9 +110,10 @@ def run_mamba2(probe: ctypes.CDLL, block: QuantizedBlock, p: F32, conv: I16, ssm
         block.conv_weight, inverse(block.conv_scale), block.conv_scale * block.conv_weight_scale, block.conv_bias,
         block.dt_bias, block.A, block.D, block.ssm_scale, inverse(block.ssm_scale),
     ]  # fmt: skip
-    layer = Mamba2(heads, headdim, n, block.conv_weight.shape[1], *(array.ctypes.data for array in arrays))
+    layer = Mamba2(*(array.ctypes.data for array in arrays))
+    shape = np.array([heads, headdim, n, block.conv_weight.shape[1]], np.uint32)
     p, conv, ssm, g = p.copy(), conv.copy(), ssm.copy(), np.empty(heads * headdim, np.float32)
-    probe.probe_mamba2_step(ctypes.byref(layer), at(p), at(conv), at(ssm), at(g))
+    probe.probe_mamba2_step(ctypes.byref(layer), at(shape), at(p), at(conv), at(ssm), at(g))
     return g, conv, ssm
 
 

@@ -39,8 +39,8 @@ void probe_dense(uint32_t rows, uint32_t columns, const int8_t *weight, const fl
 void probe_dense(uint32_t rows, uint32_t columns, const int8_t *weight, const float *scale, const float *bias,
                  const int8_t *q, float *y)
 {
-    const edgebci_dense_t d = {rows, columns, weight, scale, bias};
-    edgebci_dense(&d, q, y);
+    const edgebci_dense_t d = {rows, weight, scale, bias};
+    edgebci_dense(&d, columns, q, y);
 }
 
 void probe_rms_norm_quantize(uint32_t n, const float *gamma, float inverse_size, float epsilon, float inverse_scale,
@@ -52,8 +52,18 @@ void probe_rms_norm_quantize(uint32_t n, const float *gamma, float inverse_size,
     edgebci_rms_norm_quantize(&norm, x, q);
 }
 
-void probe_mamba2_step(const edgebci_mamba2_t *m, float *p, int16_t *conv, int16_t *ssm, float *g);
-void probe_mamba2_step(const edgebci_mamba2_t *m, float *p, int16_t *conv, int16_t *ssm, float *g)
+typedef struct {
+    uint32_t heads, headdim, state_size, taps;
+} probe_shape_t;
+
+void probe_mamba2_step(const edgebci_mamba2_t *m, const probe_shape_t *s, float *p, int16_t *conv, int16_t *ssm,
+                       float *g);
+void probe_mamba2_step(const edgebci_mamba2_t *m, const probe_shape_t *s, float *p, int16_t *conv, int16_t *ssm,
+                       float *g)
 {
-    edgebci_mamba2_step(m, p, conv, ssm, g);
+    const uint32_t d_inner = s->heads * s->headdim, conv_dim = d_inner + 2 * s->state_size;
+    float *u = p + d_inner, *B = u + d_inner, *C = B + s->state_size;
+    edgebci_mamba2_convolution(m, conv_dim, s->taps, u, conv);
+    edgebci_mamba2_state(m, s->heads, s->headdim, s->state_size, u, B, C, u + conv_dim, ssm, g);
+    edgebci_mamba2_gate(p, d_inner, g);
 }

@@ -1,0 +1,150 @@
+"""What compilers make of the generated C: no library calls, no heap, hard float; and what is said when they fail."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from elftools.elf.elffile import ELFFile
+
+from edgebci.errors import InputError, MissingToolError, VerificationError
+from edgebci.features.cases import FrontEndCase, front_end_case
+from edgebci.firmware_sim import toolchain
+from edgebci.firmware_sim.host_twin import HostTwin
+from edgebci.firmware_sim.target_run import run_on_target
+from edgebci.firmware_sim.toolchain import Compiler, Optimization, compile_host, compile_target, find_core
+
+RAM = 0x20000000
+HARD_FLOAT = 0x400  # EF_ARM_ABI_FLOAT_HARD
+LIBRARY_CALLS = ("memcpy", "memset", "memmove", "malloc", "free", "expf", "logf", "sqrtf", "__aeabi", "__div", "__mul")
+
+
+@pytest.fixture(scope="module")
+def case() -> FrontEndCase:
+    return front_end_case("gap_that_resets")
+
+
+@pytest.fixture(scope="module")
+def elf(build: Any, case: FrontEndCase, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return compile_target(build(case.front_end).sources, tmp_path_factory.mktemp("target") / "m4.elf")
+
+
+def image(path: Path) -> Any:
+    return ELFFile(BytesIO(path.read_bytes()))
+
+
+def symbols(path: Path) -> dict[str, Any]:
+    return {symbol.name: symbol for symbol in image(path).get_section_by_name(".symtab").iter_symbols() if symbol.name}
+
+
+def test_target_program_needs_nothing_but_itself(elf: Path) -> None:
+    found = symbols(elf)
+    assert "edgebci_harness_push" in found
+    assert "edgebci_decoder_step" in found
+    assert [name for name, symbol in found.items() if symbol["st_shndx"] == "SHN_UNDEF"] == []
+    assert [name for name in found if name.startswith(LIBRARY_CALLS)] == []
+
+
+def test_target_program_uses_the_floating_point_unit_and_starts_at_its_entry(elf: Path) -> None:
+    header = image(elf).header
+    assert header["e_flags"] & HARD_FLOAT
+    assert header["e_entry"] == symbols(elf)["edgebci_target_entry"]["st_value"]
+
+
+def test_all_memory_of_the_target_program_is_the_context_and_the_buffers(elf: Path) -> None:
+    objects = {
+        name: symbol["st_size"]
+        for name, symbol in symbols(elf).items()
+        if symbol["st_info"]["type"] == "STT_OBJECT" and symbol["st_value"] >= RAM
+    }
+    assert image(elf).get_section_by_name(".data") is None
+    assert image(elf).get_section_by_name(".bss")["sh_size"] <= sum(objects.values()) + 16 * len(objects)
+    names = ("context", "counts", "outputs", "valid")
+    assert set(objects) == {f"edgebci_harness_{name}" for name in names}
+
+
+def test_target_equals_host_twin_in_outputs_flags_and_every_byte_of_state(
+    build: Any, elf: Path, case: FrontEndCase
+) -> None:
+    twin = HostTwin(build(case.front_end).host)
+    counts, missing = case.counts[650:950], case.missing[650:950]
+    expected = twin.run(counts, missing)
+    run = run_on_target(elf, counts, missing, twin.n_channels, twin.samples_per_frame, expected.outputs.shape[1])
+    np.testing.assert_array_equal(run.outputs.view(np.uint32), expected.outputs.view(np.uint32))
+    np.testing.assert_array_equal(run.valid, expected.valid)
+    assert run.state == twin.state_bytes()
+
+
+@pytest.mark.parametrize(("compiler", "optimization"), [("gcc", "0"), ("gcc", "3"), ("zig", "0"), ("zig", "1")])
+def test_every_optimization_gives_the_same_bits(
+    build: Any, case: FrontEndCase, tmp_path: Path, compiler: Compiler, optimization: Optimization
+) -> None:
+    program = build(case.front_end)
+    other = HostTwin(compile_host(program.sources, tmp_path / "other.so", compiler, optimization))
+    twin = HostTwin(program.host)
+    expected, run = twin.run(case.counts, case.missing), other.run(case.counts, case.missing)
+    np.testing.assert_array_equal(run.outputs.view(np.uint32), expected.outputs.view(np.uint32))
+    assert other.state_bytes() == twin.state_bytes()
+
+
+def test_filtering_one_channel_at_a_time_gives_the_same_bits(build: Any, case: FrontEndCase, tmp_path: Path) -> None:
+    program = build(case.front_end)
+    shutil.copytree(program.sources, tmp_path / "c")
+    configuration = tmp_path / "c" / "edgebci_configuration.h"
+    configuration.write_text(configuration.read_text() + "\n#define EDGEBCI_GROUP 1u\n")
+    twin, one = HostTwin(program.host), HostTwin(compile_host(tmp_path / "c", tmp_path / "one.so", "gcc", "1"))
+    twin.run(case.counts, case.missing)
+    one.run(case.counts, case.missing)
+    assert one.state_bytes() == twin.state_bytes()
+
+
+def test_host_library_imports_no_symbol(build: Any, case: FrontEndCase) -> None:
+    table = image(build(case.front_end).host).get_section_by_name(".dynsym")
+    undefined = [symbol.name for symbol in table.iter_symbols() if symbol["st_shndx"] == "SHN_UNDEF"]
+    assert undefined == [""]
+
+
+def test_an_unknown_core_is_answered_with_the_nearest() -> None:
+    with pytest.raises(InputError, match="unknown core 'cortex-m4', did you mean 'cortex-m4f'"):
+        find_core("cortex-m4")
+
+
+def test_a_folder_without_c_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no C file"):
+        compile_host(tmp_path, tmp_path / "x.so")
+
+
+def test_c_that_calls_a_library_does_not_link(tmp_path: Path) -> None:
+    (tmp_path / "a.c").write_text("float expf(float);\nfloat f(float);\nfloat f(float x) { return expf(x); }\n")
+    with pytest.raises(VerificationError, match="expf"):
+        compile_host(tmp_path, tmp_path / "x.so", "gcc", harness=None)
+
+
+@pytest.mark.parametrize("compiler", ["zig", "gcc"])
+def test_a_warning_is_an_error_that_shows_its_first_line_and_leaves_no_file(tmp_path: Path, compiler: Compiler) -> None:
+    (tmp_path / "a.c").write_text("#include <stdint.h>\nint8_t f(int x);\nint8_t f(int x) { return x; }\n")
+    with pytest.raises(VerificationError, match=r"does not compile: .*a\.c:3"):
+        compile_host(tmp_path, tmp_path / "x.so", compiler, harness=None)
+    assert not (tmp_path / "x.so").exists()
+
+
+def test_missing_compilers_are_named_with_the_line_that_installs_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    with pytest.raises(MissingToolError, match="apt-get install gcc"):
+        compile_host(Path(__file__).parent / "native", Path("x.so"), "gcc")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(MissingToolError, match="pip install ziglang"):
+        compile_host(Path(__file__).parent / "native", Path("x.so"), "zig")
+
+
+def test_zig_gets_a_cache_where_the_home_folder_cannot_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ZIG_GLOBAL_CACHE_DIR", raising=False)
+    monkeypatch.setenv("HOME", "/nonexistent")
+    assert "edgebci-zig" in toolchain._environment()["ZIG_GLOBAL_CACHE_DIR"]
+    monkeypatch.setenv("HOME", str(Path.cwd()))
+    assert "ZIG_GLOBAL_CACHE_DIR" not in toolchain._environment()
