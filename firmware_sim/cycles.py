@@ -24,7 +24,8 @@ F64 = NDArray[np.float64]
 
 # Hardware over model. Low: the model was fitted on a part at zero wait states. High: on MLPerf Tiny's anomaly
 # detection, 264,192 weights read from flash behind wait states, such a model lies 29 % under the measured run of a
-# comparable library: 1 / (1 - 0.29).
+# comparable library: 1 / (1 - 0.29). The profile of a chip has its own, `real_cycles_per_modelled_cycle`, which then
+# stands in the place of this one: never multiply by both.
 FLASH_WAIT_FACTOR = Quantity(
     low=1.0,
     typical=1.2,
@@ -67,6 +68,7 @@ class CycleReport:
     avoidable_cycles: int  # charged at their most: what divisions and failed conditions may take less, by the data
     by_function: tuple[FunctionCycles, ...]  # most cycles first
     steps: tuple[StepCycles, ...]  # whole step first, then each region
+    core: str = "cortex-m4f"
     evidence: str = "modelled"
     assumption: str = "zero wait states"
     error_fraction: float = STRAIGHT_CODE_ERROR

@@ -39,6 +39,7 @@ from edgebci.firmware_sim.block_profile import LIMIT_REACHED, TABLE_FULL, BlockC
 from edgebci.firmware_sim.firmware_image import FirmwareImage
 from edgebci.firmware_sim.target_memory import RETURN_ADDRESS, STACK_TOP, Fault, TargetMemory
 
+CPU = "cortex-m4"  # as compilers name it in an ELF
 DEFAULT_STACK_BYTES = 32 * 1024
 DEFAULT_INSTRUCTION_LIMIT = 2_000_000_000
 _ARGUMENTS = (UC_ARM_REG_R0, UC_ARM_REG_R1, UC_ARM_REG_R2, UC_ARM_REG_R3)
@@ -52,6 +53,9 @@ class Machine:
         regions: parts of the program to count apart: a name and the function that enters it, which is not recursive.
         profile: count instructions and edges. Without it a run cannot be limited and only its results are known.
         stack_bytes: what the stack may use, rounded up to whole pages of 4,096 bytes.
+
+    Raises:
+        InputError: the program is for another core, or lacks the function of a region.
     """
 
     def __init__(
@@ -61,6 +65,11 @@ class Machine:
         profile: bool = True,
         stack_bytes: int = DEFAULT_STACK_BYTES,
     ) -> None:
+        if image.cpu != CPU:
+            raise InputError(
+                f"{image.path.name} is for {image.cpu or 'an unknown core'}; only {CPU} is emulated: "
+                "compile it for cortex-m4f"
+            )
         self.image = image
         self.region_names = ("", *(regions or {}))
         self._engine = Uc(UC_ARCH_ARM, UC_MODE_THUMB | UC_MODE_MCLASS)

@@ -10,7 +10,7 @@ from pathlib import Path
 from elftools.common.exceptions import ELFError
 from elftools.elf.constants import P_FLAGS
 from elftools.elf.elffile import ELFFile
-from elftools.elf.sections import SymbolTableSection
+from elftools.elf.sections import ARMAttributesSection, SymbolTableSection
 
 from edgebci.documents import nearest
 from edgebci.errors import InputError
@@ -46,6 +46,7 @@ class FirmwareImage:
     path: Path
     segments: tuple[Segment, ...]
     symbols: tuple[Symbol, ...]  # sorted by address
+    cpu: str  # what the compiler was told, e.g. `cortex-m4`; empty if it did not say
 
     @classmethod
     def load(cls, path: Path) -> FirmwareImage:
@@ -59,7 +60,7 @@ class FirmwareImage:
                 elf = ELFFile(file)
                 if elf.get_machine_arch() != "ARM" or elf.elfclass != 32:
                     raise InputError(f"{path} is for {elf.get_machine_arch()}, not a 32-bit Arm core; compile it again")
-                return cls(path, _segments(elf), _symbols(elf, path))
+                return cls(path, _segments(elf), _symbols(elf, path), _cpu(elf))
         except OSError as error:
             raise InputError(f"cannot read {path}: {error.strerror}; compile the firmware first") from error
         except ELFError as error:
@@ -136,6 +137,14 @@ def _segments(elf: ELFFile) -> tuple[Segment, ...]:
         )
         for s in loadable
     )
+
+
+def _cpu(elf: ELFFile) -> str:
+    section = elf.get_section_by_name(".ARM.attributes")
+    if not isinstance(section, ARMAttributesSection):
+        return ""
+    scopes = (scope for part in section.iter_subsections() for scope in part.iter_subsubsections())
+    return next((str(a.value) for scope in scopes for a in scope.iter_attributes("TAG_CPU_NAME")), "")
 
 
 def _symbol(name: str, value: int, size_bytes: int, is_function: bool) -> Symbol:

@@ -14,12 +14,12 @@ from edgebci.firmware_sim.toolchain import NATIVE, find_core
 HERE = Path(__file__).resolve().parent / "native"
 
 
-def build(source: str, folder: Path, *extra: str) -> FirmwareImage:
+def build(source: str, folder: Path) -> FirmwareImage:
     """Link one file of tests/emulation/native with everything in it kept."""
     core, elf = find_core("cortex-m4f"), folder / f"{source}.elf"
     flags = f"-target {core.triple} -mcpu={core.zig_cpu} -O3 -ffreestanding -fno-sanitize=undefined -static".split()
     flags += ["-fomit-frame-pointer", "-ffp-contract=off", "-T", str(NATIVE / "link.ld"), "-Wl,--no-gc-sections"]
-    command = [sys.executable, "-m", "ziglang", "cc", *flags, *extra, str(HERE / source), "-o", str(elf)]
+    command = [sys.executable, "-m", "ziglang", "cc", *flags, str(HERE / source), "-o", str(elf)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     return FirmwareImage.load(elf)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,12 @@ def test_variables_are_read_and_written_in_place(programs: FirmwareImage) -> Non
     machine.call("dense", 1, 3)
     assert machine.view("sums", "<i4")[0] == 20 + 300 - 7
     assert machine.view("divisor", "<i4")[0] == 3  # initialised data
+
+
+def test_a_program_for_another_core_is_refused(programs: FirmwareImage) -> None:
+    assert programs.cpu == "cortex-m4"
+    with pytest.raises(InputError, match="is for cortex-m33; only cortex-m4 is emulated"):
+        Machine(replace(programs, cpu="cortex-m33"))
 
 
 def test_a_missing_file_and_a_file_that_is_no_firmware_are_input_errors(tmp_path: Path) -> None:
