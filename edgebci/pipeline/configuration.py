@@ -12,6 +12,7 @@ from edgebci.documents import Document, load_toml
 from edgebci.errors import InputError
 from edgebci.export.quantization import QuantizationRecipe
 from edgebci.features.specification import FeatureSpec
+from edgebci.hardware import ComputePart, Implant, Radio, load_profile
 from edgebci.synthetic.specification import SyntheticSpec
 from edgebci.training.recipe import TrainingRecipe
 
@@ -124,9 +125,13 @@ def load_pipeline(path: Path, recording: Path | None = None) -> PipelineConfig:
     """Read a pipeline TOML; `recording` replaces the source that it names.
 
     Raises:
-        InputError: the document or the recording's path is wrong.
+        InputError: the document, a profile that it names or the recording's path is wrong.
     """
     config = load_toml(path, PipelineConfig)
+    for placement in config.implants:
+        load_profile(Implant, placement.implant)
+        load_profile(ComputePart, placement.compute)
+        load_profile(Radio, placement.radio)
     if recording is not None:
         source = config.recording.model_copy(update={"path": recording, "synthetic": None})
         config = config.model_copy(update={"recording": source})

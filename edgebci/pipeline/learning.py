@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgebci.checkpoint import Checkpoint, load_checkpoint, read_tensors, write_tensors
+from edgebci.decoder_spec import DecoderSpec
 from edgebci.decoding_data import DecodingData
 from edgebci.documents import Document
 from edgebci.pipeline.configuration import PipelineConfig
@@ -49,13 +50,17 @@ def distill_students(
     """One causal student for each seed; a finished one is kept when an interrupted call is repeated."""
     from edgebci.training.distillation import distill
 
-    spec = config.student.decoder_spec(data.frames.shape[1], data.target_names, data.target_unit)
-    seeds = config.student.seeds
+    spec, seeds = student_spec(data, config), config.student.seeds
     for i, seed in enumerate(seeds):
         path = student_path(folder, seed)
         if not path.exists():
             recipe = config.training.model_copy(update={"seed": seed})
             distill(data, teacher, spec, recipe, path, part(progress, i / len(seeds), (i + 1) / len(seeds)))
+
+
+def student_spec(data: DecodingData, config: PipelineConfig) -> DecoderSpec:
+    """Sizes of the student for these data."""
+    return config.student.decoder_spec(data.frames.shape[1], data.target_names, data.target_unit)
 
 
 def student_path(folder: Path, seed: int) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from edgebci.decoder_spec import DecoderSpec
 from edgebci.features.front_end import FrontEnd
 from edgebci.firmware_sim.design import DecoderLoad
 from edgebci.firmware_sim.implant import place
@@ -10,6 +11,7 @@ from edgebci.firmware_sim.uncertainty import Estimate
 from edgebci.hardware import ComputePart, Core, Implant, Radio, load_profile
 from edgebci.pipeline.configuration import PlacementConfig
 from edgebci.reporting.schema import AssumedInput, FirmwareSection, ImplantSection, PowerPart, Span
+from edgebci.workload import workload
 
 # What leaves the implant: one float32 for each decoded axis, and the features at the width of the decoder's int8 input.
 OUTPUT_BITS, FEATURE_BITS = 32, 8
@@ -30,6 +32,32 @@ def decoder_load(core: Core, firmware: FirmwareSection, front_end: FrontEnd, n_o
         feature_bits_per_frame=FEATURE_BITS * front_end.n_features,
         output_bits_per_frame=OUTPUT_BITS * n_outputs,
     )
+
+
+def check_placements(
+    placements: tuple[PlacementConfig, ...], core: Core, front_end: FrontEnd, spec: DecoderSpec
+) -> None:
+    """Refuse, before anything is trained, what can't fit: profiles, core, channels, rate, and the weights alone.
+
+    Raises:
+        InputError, CapacityError: as `put_into`.
+    """
+    weights = workload(spec)
+    least = DecoderLoad(
+        core=core,
+        cycles_per_frame=0,
+        worst_cycles_per_frame=0,
+        front_end_cycles_per_frame=0,
+        frame_rate_hz=front_end.spec.frame_rate_hz,
+        n_channels=front_end.n_channels,
+        rate_hz=front_end.spec.rate_hz,
+        flash_bytes=weights.weight_bytes,
+        ram_bytes=weights.state_bytes,
+        feature_bits_per_frame=0,
+        output_bits_per_frame=1,
+    )
+    for placement in placements:
+        put_into(placement, least)
 
 
 def put_into(placement: PlacementConfig, load: DecoderLoad) -> ImplantSection:

@@ -13,6 +13,8 @@ from edgebci.pipeline.conclusion import RunFolders, conclude
 from edgebci.pipeline.configuration import PipelineConfig, RecordingConfig
 from edgebci.pipeline.device import run_device
 from edgebci.pipeline.exporting import export_student, load_bundle
+from edgebci.pipeline.learning import student_spec
+from edgebci.pipeline.placement import check_placements
 from edgebci.pipeline.preparation import Prepared, load_prepared, prepare
 from edgebci.pipeline.source import obtain, read_part, recording_path
 from edgebci.progress import Progress, part
@@ -67,6 +69,7 @@ def run_pipeline(config: PipelineConfig, root: Path, command: str, progress: Pro
         lambda folder, p: prepare(path, config, folder, p),
     )
     prepared = load_prepared(features.folder)
+    check_placements(config.implants, config.firmware.core, prepared.front_end, student_spec(prepared.data, config))
     trained = _train(run, features, prepared, config)
     exported, device = _deploy(run, trained, path, prepared, config)
     teacher, student, ridge = (stage.folder for stage in trained)
