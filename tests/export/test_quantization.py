@@ -92,6 +92,23 @@ def test_int8_keeps_what_the_edge_student_says(seed: int) -> None:
     assert (r2(exact, quantized.stream(frames[1500:]).astype(np.float64)) > 0.995).all()
 
 
+def test_modes_that_remember_for_a_minute_do_not_freeze_in_int16(forms: Any) -> None:
+    # dt = 0.0003 and A = -1: a decay of 0.9997 per step, one minute at 50 frames per second. An update below half a
+    # count would be lost; int8 states of such modes stand still.
+    slow = {
+        name: np.full_like(values, np.log(np.expm1(3e-4)) if name.endswith("dt_bias") else 0.0)
+        for name, values in forms.parameters.items()
+        if name.endswith(("dt_bias", "A_log"))
+    }
+    parameters, frames = forms.parameters | slow, random_frames(forms.spec, 4000, 7)
+    for name in parameters:
+        if name.endswith(".D"):
+            parameters[name] = np.zeros_like(parameters[name])  # nothing but the state reaches the output
+    quantized = quantize(forms.spec, parameters, frames[:2000])
+    exact = FloatDecoder.of(forms.spec, parameters).stream(frames)
+    assert (r2(exact, quantized.stream(frames).astype(np.float64)) > 0.995).all()
+
+
 @pytest.mark.parametrize("shape", [(0, 12), (10, 11), (12,)])
 def test_frames_of_another_shape_are_refused(forms: Any, shape: tuple[int, ...]) -> None:
     with pytest.raises(InputError, match=r"needed is \(at least 1, 12\)"):
