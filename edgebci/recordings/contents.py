@@ -130,6 +130,11 @@ def microvolt_per_unit(path: Path, lfp: Field) -> float:
         if lfp.unit.lower() not in MICROVOLT_PER:
             raise InputError(f"{path}: the LFP's unit is {lfp.unit!r}; allowed: uV, mV, V")
         return MICROVOLT_PER[lfp.unit.lower()]
+    if lfp.dataset.dtype.kind != "f":
+        raise InputError(
+            f"{path}: {lfp.group}/{lfp.field} holds {lfp.dataset.dtype} counts and has no unit attribute; store "
+            "microvolt, or set the attribute unit to uV, mV or V"
+        )
     start = lfp.series.domain.start[0]
     first = getattr(lfp.series.slice(start, start + 10.0, reset_origin=False), lfp.field)
     largest = float(np.nanmax(np.abs(first), initial=0.0))

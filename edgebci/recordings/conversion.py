@@ -94,6 +94,7 @@ def _write_behavior(writer: RecordingWriter, session: NwbSession) -> None:
             rate_hz=series.rate_hz,
             start_s=float(series.timestamps_s[0]),
             timestamps_s=None if regular else series.timestamps_s,
+            axis_names=series.axis_names,
         )
     if session.spikes is not None:
         writer.set_spikes(session.spikes.times_s, session.spikes.unit_index, session.unit_names)
@@ -149,7 +150,7 @@ def _described(session: NwbSession) -> RecordingInfo:
         behavior=tuple(_behavior_info(series) for series in session.behavior),
         n_units=len(session.unit_names),
         intervals=tuple(IntervalInfo(name=n, count=len(r), total_s=total(r)) for n, r in sets if len(r)),
-        notes=tuple(_behavior_notes(session, lfp.grid.start_s, lfp.grid.start_s + duration_s)),
+        notes=session.notes + tuple(_behavior_notes(session, lfp.grid.start_s, lfp.grid.start_s + duration_s)),
     )
 
 

@@ -30,6 +30,7 @@ class NwbSession:
     session_id: str
     lfp: NwbLfp
     behavior: tuple[NwbBehavior, ...]
+    notes: tuple[str, ...]
     spikes: Spikes | None
     unit_names: tuple[str, ...]
     stimulation_s: F64
@@ -64,11 +65,13 @@ def open_session(path: Path, options: NwbOptions) -> Iterator[NwbSession]:
 
 def _session(path: Path, content: pynwb.NWBFile, options: NwbOptions) -> NwbSession:
     spikes, unit_names = _spikes(content)
+    behavior, notes = find_behavior(path, content, options.behavior)
     return NwbSession(
         subject_id=str(content.subject.subject_id) if content.subject and content.subject.subject_id else "unknown",
         session_id=str(content.session_id or content.identifier),
         lfp=find_lfp(path, content, options.lfp),
-        behavior=find_behavior(path, content, options.behavior),
+        behavior=behavior,
+        notes=notes,
         spikes=spikes,
         unit_names=unit_names,
         stimulation_s=_stimulation(content),
@@ -84,7 +87,7 @@ def _not_readable(path: Path, error: Exception) -> InputError:
 
 def _spikes(content: pynwb.NWBFile) -> tuple[Spikes | None, tuple[str, ...]]:
     units = content.units
-    if units is None or "spike_times" not in units.colnames:
+    if units is None or getattr(units, "spike_times_index", None) is None:
         return None, ()
     stops = np.asarray(units.spike_times_index.data[:], dtype=np.int64)
     counts = stops - np.concatenate([[0], stops[:-1]])
@@ -113,4 +116,5 @@ def _stimulation(content: pynwb.NWBFile) -> F64:
 def _table_intervals(table: Any) -> F64:
     if table is None or not len(table):
         return np.empty((0, 2))
-    return np.stack([np.asarray(table["start_time"][:]), np.asarray(table["stop_time"][:])], axis=1).astype(np.float64)
+    rows = np.stack([np.asarray(table["start_time"][:]), np.asarray(table["stop_time"][:])], axis=1).astype(np.float64)
+    return rows[np.argsort(rows[:, 0], kind="stable")]

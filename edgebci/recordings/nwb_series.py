@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -12,6 +13,7 @@ import pynwb
 from numpy.typing import NDArray
 from pynwb.behavior import BehavioralTimeSeries, SpatialSeries
 from pynwb.ecephys import LFP, ElectricalSeries, SpikeEventSeries
+from pynwb.misc import IntervalSeries
 
 from edgebci.documents import nearest
 from edgebci.errors import InputError
@@ -48,7 +50,7 @@ class NwbLfp:
         """Yield (grid point of the first sample, stored samples (T, C)) of about `n_bytes`, in order, gaps left out."""
         rows, previous = _rows(self.data, n_bytes), -1
         for start in range(0, self.data.shape[0], rows):
-            stored = self.data[start : start + rows].reshape(-1, len(self.channel_names))
+            stored = _read(self.data, slice(start, start + rows), self.name).reshape(-1, len(self.channel_names))
             if self.timestamps is None:
                 yield start, stored
                 continue
@@ -72,6 +74,7 @@ class NwbBehavior:
     unit: str
     rate_hz: float | None
     timestamps_s: F64
+    axis_names: tuple[str, ...] = ()
 
     @property
     def end_s(self) -> float:
@@ -123,6 +126,10 @@ def _electrical(path: Path, name: str, series: ElectricalSeries) -> NwbLfp:
         raise InputError(f"{path}: {name} holds no samples; give a recording with samples")
     per_channel = 1.0 if series.channel_conversion is None else np.asarray(series.channel_conversion[:])
     timestamps = series.timestamps if series.rate is None else None
+    if timestamps is not None and len(timestamps) != data.shape[0]:
+        raise InputError(
+            f"{path}: {name} has {data.shape[0]} samples but {len(timestamps)} timestamps; write the file again"
+        )
     grid = (
         Grid(float(series.rate), float(series.starting_time or 0.0))
         if timestamps is None
@@ -150,8 +157,14 @@ def _electrode_names(series: ElectricalSeries) -> tuple[str, ...]:
     return tuple(f"{place} {table.id[row]}" for place, row in zip(where, rows, strict=True))
 
 
-def find_behavior(path: Path, content: pynwb.NWBFile, wanted: tuple[str, ...]) -> tuple[NwbBehavior, ...]:
-    """The behaviour series called `wanted`, in that order, or all of them; raises InputError for an unknown name."""
+def find_behavior(
+    path: Path, content: pynwb.NWBFile, wanted: tuple[str, ...]
+) -> tuple[tuple[NwbBehavior, ...], tuple[str, ...]]:
+    """The behaviour series called `wanted`, in that order, or all that can be read; and a note on each that can't.
+
+    Raises:
+        InputError: none is called so (says the nearest), or one that is wanted can't be read.
+    """
     there = {name: s for name, s in _series(content).items() if _is_behavior(s)}
     for name in wanted:
         if name not in there:
@@ -160,11 +173,21 @@ def find_behavior(path: Path, content: pynwb.NWBFile, wanted: tuple[str, ...]) -
                 if there
                 else f"{path} has no behaviour series at all, so {name!r} can't be decoded; give one with behaviour"
             )
-    return tuple(_read_behavior(path, name, there[name]) for name in wanted or sorted(there))
+    found, notes = [], []
+    for name in wanted or sorted(there):
+        try:
+            found.append(_read_behavior(path, name, there[name]))
+        except InputError as fault:
+            if wanted:
+                raise
+            notes.append(f"left out: {fault}")
+    return tuple(found), tuple(notes)
 
 
 def _is_behavior(series: pynwb.TimeSeries) -> bool:
-    if isinstance(series, ElectricalSeries) or getattr(series.data, "dtype", np.dtype(object)).kind not in "biuf":
+    """A numeric series of at most two dimensions that stands where NWB keeps behaviour."""
+    numeric = getattr(series.data, "dtype", np.dtype(object)).kind in "biuf"
+    if isinstance(series, ElectricalSeries | IntervalSeries) or not numeric or len(series.data.shape) > 2:
         return False
     ancestors = []
     parent = series.parent
@@ -179,19 +202,43 @@ def _is_behavior(series: pynwb.TimeSeries) -> bool:
 
 
 def _read_behavior(path: Path, name: str, series: pynwb.TimeSeries) -> NwbBehavior:
-    values = np.asarray(series.data[:]) * float(series.conversion) + float(series.offset or 0.0)
-    if len(values) < 2:
-        raise InputError(f"{path}: behaviour {name!r} has {len(values)} samples; leave it out, or give a longer one")
+    stored = _read(series.data, slice(None), name)
+    if len(stored) < 2:
+        raise InputError(f"{path}: behaviour {name!r} has {len(stored)} samples; leave it out, or give a longer one")
+    rate_hz, times = _behavior_times(path, name, series, len(stored))
+    n_dims = int(np.prod(stored.shape[1:]))
+    return NwbBehavior(
+        name=name,
+        values=stored * float(series.conversion) + float(series.offset or 0.0),
+        unit=str(series.unit),
+        rate_hz=rate_hz,
+        timestamps_s=times,
+        axis_names=("x", "y", "z")[:n_dims] if isinstance(series, SpatialSeries) and n_dims in (2, 3) else (),
+    )
+
+
+def _behavior_times(path: Path, name: str, series: pynwb.TimeSeries, n_samples: int) -> tuple[float | None, F64]:
+    """Rate in hertz, None where the timestamps do not keep to one, and the time of every sample."""
     if series.rate is not None:
-        times = float(series.starting_time or 0.0) + np.arange(len(values)) / series.rate
-        return NwbBehavior(name, values, str(series.unit), float(series.rate), times)
-    times = np.asarray(series.timestamps[:], dtype=np.float64)[: len(values)]
-    steps = np.diff(times)
-    if not np.all(steps > 0):
+        return float(series.rate), float(series.starting_time or 0.0) + np.arange(n_samples) / series.rate
+    times = np.asarray(series.timestamps[:], dtype=np.float64)
+    if len(times) != n_samples:
+        raise InputError(f"{path}: behaviour {name!r} has {n_samples} samples but {len(times)} timestamps; correct it")
+    if not np.all(np.diff(times) > 0):
         raise InputError(f"{path}: the timestamps of behaviour {name!r} do not ascend; correct them in the NWB file")
-    rate = (len(times) - 1) / (times[-1] - times[0])
-    jitter = np.abs((times - times[0]) * rate - np.arange(len(times))).max()
-    return NwbBehavior(name, values, str(series.unit), float(rate) if jitter < JITTER else None, times)
+    rate_hz = float((len(times) - 1) / (times[-1] - times[0]))
+    jitter = np.abs((times - times[0]) * rate_hz - np.arange(len(times))).max()
+    return rate_hz if jitter < JITTER else None, times
+
+
+def _read(data: h5py.Dataset, rows: slice, name: str) -> NDArray[Any]:
+    try:
+        return np.asarray(data[rows])
+    except OSError as error:
+        raise InputError(
+            f"{data.file.filename}: samples of {name} can't be read ({error}); copy the file again, or write it "
+            "without a filter that this computer lacks"
+        ) from error
 
 
 def _rows(data: h5py.Dataset, n_bytes: int) -> int:

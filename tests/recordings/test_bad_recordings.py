@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -187,9 +188,45 @@ def test_irregular_lfp_timestamps_are_refused(make_nwb: NwbMaker, tmp_path: Path
     assert "timestamps of lfp are irregular" in refusal(make_nwb(timestamps_s=times), tmp_path / "out.h5")
 
 
-def test_behaviour_timestamps_that_go_back_are_refused(make_nwb: NwbMaker, tmp_path: Path) -> None:
-    path = make_nwb(speed_timestamps_s=np.arange(800.0)[::-1].copy())
-    assert "timestamps of behaviour 'speed' do not ascend" in refusal(path, tmp_path / "out.h5")
+def test_behaviour_timestamps_that_go_back_are_refused_where_they_are_wanted(
+    make_nwb: NwbMaker, tmp_path: Path
+) -> None:
+    path = make_nwb(speed_timestamps_s=np.arange(800.0)[::-1].copy(), position=np.zeros((800, 2)))
+    sentence = "timestamps of behaviour 'speed' do not ascend; correct them in the NWB file"
+    assert sentence in refusal(path, tmp_path / "out.h5", NwbOptions(behavior=("speed",)))
+    info = convert(path, tmp_path / "out.h5")
+    assert info.behavior_names == ("hand",)
+    assert info.notes[0].startswith("left out: ")
+    assert sentence in info.notes[0]
+
+
+@pytest.mark.parametrize(("series", "group"), [("lfp", "ecephys/LFP/lfp"), ("speed", "behavior/tracking/speed")])
+def test_fewer_timestamps_than_samples_are_refused(make_nwb: NwbMaker, tmp_path: Path, series: str, group: str) -> None:
+    path = make_nwb(timestamps_s=np.arange(4000) / 250.0, speed_timestamps_s=np.cumsum(np.full(800, 0.02)))
+    with h5py.File(path, "a") as file:
+        stored = file[f"processing/{group}/timestamps"]
+        attributes, shorter = dict(stored.attrs), stored[:-5]
+        del file[f"processing/{group}/timestamps"]
+        file[f"processing/{group}/timestamps"] = shorter
+        file[f"processing/{group}/timestamps"].attrs.update(attributes)
+    message = refusal(path, tmp_path / "out.h5", NwbOptions(behavior=("speed",)))
+    assert series in message
+    assert re.search(r"has \d+ samples but \d+ timestamps", message)
+
+
+def test_samples_that_the_disk_has_spoilt_are_one_sentence(make_nwb: NwbMaker, tmp_path: Path) -> None:
+    path = make_nwb(lfp=COUNTS)
+    with h5py.File(path, "a") as file:
+        group = file["processing/ecephys/LFP/lfp"]
+        attributes = dict(group["data"].attrs)
+        del group["data"]
+        dataset = group.create_dataset("data", data=COUNTS, chunks=(1000, 3), compression="gzip")
+        dataset.attrs.update(attributes)
+        place = dataset.id.get_chunk_info(2).byte_offset
+    with path.open("r+b") as raw:
+        raw.seek(place)
+        raw.write(bytes(100))
+    assert "samples of lfp can't be read" in refusal(path, tmp_path / "out.h5")
 
 
 def test_columns_that_do_not_match_the_electrodes_are_refused(make_nwb: NwbMaker, tmp_path: Path) -> None:

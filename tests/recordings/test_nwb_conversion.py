@@ -88,6 +88,7 @@ def test_behaviour_is_found_wherever_it_stands_and_keeps_its_unit_and_times(make
     with open_recording(tmp_path / "out.h5") as recording:
         assert np.array_equal(recording.behavior("speed").timestamps_s, times)
         assert np.array_equal(recording.behavior("hand").values, hand)
+        assert recording.behavior("hand").axis_names == ("x", "y")
     only = convert(path, tmp_path / "only.h5", NwbOptions(behavior=("hand",)))
     assert only.behavior_names == ("hand",)
 

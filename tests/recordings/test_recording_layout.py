@@ -174,7 +174,7 @@ def test_quality_is_the_union_of_its_labels_and_absent_sets_are_empty(tmp_path: 
             recording.intervals("rails")
 
 
-def brainsets_file(path: Path, signal: NDArray[np.floating]) -> Path:
+def brainsets_file(path: Path, signal: NDArray[np.generic]) -> Path:
     """A file made as the brainsets pipelines make theirs: other names, several fields in a series, no units."""
     domain = Interval(0.0, 20.0)
     Data(
@@ -221,4 +221,10 @@ def test_a_size_that_fits_neither_volt_nor_microvolt_is_not_guessed(tmp_path: Pa
     with h5py.File(path, "a") as file:
         file["ecog/signal"].attrs["unit"] = "furlong"
     with pytest.raises(InputError, match="the LFP's unit is 'furlong'; allowed: uV, mV, V"):
+        open_recording(path)
+
+
+def test_counts_without_a_unit_are_not_taken_for_microvolt(tmp_path: Path) -> None:
+    path = brainsets_file(tmp_path / "b.h5", LFP_UV.astype(np.int16))
+    with pytest.raises(InputError, match="holds int16 counts and has no unit attribute"):
         open_recording(path)
