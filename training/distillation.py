@@ -1,7 +1,12 @@
 """How the student learns: to decode the target, and to see at each moment what the teacher sees with hindsight.
 
-loss = task_weight * MSE of the standardised target + alignment_weight * (1 - cosine to the teacher's last layer)
+loss = task_weight * MSE to the standardised target + ridge_weight * MSE to what the ridge baseline decodes
+       + alignment_weight * (1 - cosine to the teacher's last layer)
        + reconstruction_weight * MSE of the frame itself, rebuilt from the last layer
+
+The ridge baseline is a second teacher: what it decodes has no noise of its own, so a small recording does not teach the
+student its noise. It is fitted to the same training intervals. On 8 minutes of a rat's LFP the two halves together gave
+a higher R2 than ridge, and the task alone a lower one.
 
 The projections to the teacher's width and back to the frame belong to training and are not kept. The teacher runs once
 over each training interval; what it says of a frame is the same in every epoch, whatever noise the student gets.
@@ -30,6 +35,7 @@ from edgebci.training.causal_decoder import CausalDecoder
 from edgebci.training.loop import Learner, Plan, fit, reproducible
 from edgebci.training.recipe import StudentRecipe, TrainingRecipe
 from edgebci.training.record import identity_of, partial_path, record_of
+from edgebci.training.ridge import fit_ridge
 from edgebci.training.ssm import spread_time_constants
 from edgebci.training.teacher import Teacher, load_teacher
 from edgebci.training.windows import gather, pieces, require_enough
@@ -42,8 +48,12 @@ def distill(
     recipe: TrainingRecipe,
     out: Path,
     progress: Progress = silent,
+    ridge_decoded: Floats | None = None,
 ) -> Checkpoint:
-    """Train a causal student towards a teacher's checkpoint (None: on the task alone) and write it to `out`.
+    """Train a causal student towards a teacher's checkpoint (None: without one) and write it to `out`.
+
+    `ridge_decoded` (K, D) is what the ridge baseline of `recipe.ridge` decodes, if that is known already; only the
+    training frames are looked at.
 
     Early stopping and the choice of epoch look at validation only. An interrupted call leaves its state beside `out`;
     the same call again goes on from there, to the same bits. The checkpoint's output is in the target's unit.
@@ -63,11 +73,14 @@ def distill(
         partial=partial_path(out),
     )
     with reproducible(recipe.seed, recipe.threads):
-        seen = None if teacher is None else teacher_view(load_teacher(teacher), data)
-        student = Student(spec, recipe.student, None if seen is None else seen.shape[1])
+        teachers = Teachers(
+            view=None if teacher is None else teacher_view(load_teacher(teacher), data),
+            decoded=_ridge_decoded(data, recipe, ridge_decoded),
+        )
+        student = Student(spec, recipe.student, None if teachers.view is None else teachers.view.shape[1])
         spread_time_constants(student, recipe.student.time_constants_s, data.frame_rate_hz)
         scale = TargetScale.of(data)
-        fitted = fit(Distillation(student, data, seen, scale, recipe.student), plan, progress)
+        fitted = fit(Distillation(student, data, teachers, scale, recipe.student), plan, progress)
     record = record_of(data, parts, recipe, fitted, fitted.score, teacher_sha256)
     checkpoint = Checkpoint(spec, scale.folded_into(fitted.model.decoder), record)
     save_checkpoint(out, checkpoint)
@@ -102,6 +115,16 @@ class TargetScale:
         }
 
 
+@dataclass(frozen=True, eq=False)
+class Teachers:
+    """What there is to learn from besides the target, at every training frame."""
+
+    view: Tensor | None
+    """The bidirectional teacher's last layer (K, teacher's d_model)."""
+    decoded: Floats | None
+    """What ridge decodes, in the target's unit (K, D)."""
+
+
 class Student(nn.Module):
     """The decoder, and the projections that exist during training only."""
 
@@ -116,30 +139,35 @@ class Distillation(Learner[Student]):
     """Decode, and align."""
 
     def __init__(
-        self, model: Student, data: DecodingData, teacher_view: Tensor | None, scale: TargetScale, recipe: StudentRecipe
+        self, model: Student, data: DecodingData, teachers: Teachers, scale: TargetScale, recipe: StudentRecipe
     ) -> None:
-        self.model, self.data, self.teacher_view, self.recipe = model, data, teacher_view, recipe
+        self.model, self.data, self.recipe, self.view = model, data, recipe, teachers.view
         self.frames, self.valid = torch.from_numpy(data.frames), torch.from_numpy(data.valid)
         self.targets = torch.from_numpy(scale.standardised(data.targets))
+        decoded = teachers.decoded
+        self.ridge = None if decoded is None else torch.from_numpy(scale.standardised(decoded))
         self.channels = channels_of(data)
         self.burn_in = round(recipe.burn_in_s * data.frame_rate_hz)
 
     def losses(self, starts: npt.NDArray[np.int64], rng: np.random.Generator) -> dict[str, Tensor]:
-        """Task, alignment and reconstruction on augmented windows, burn-in and invalid frames left out."""
-        recipe, decoder = self.recipe, self.model.decoder
-        length = recipe.optimiser.window_frames
+        """The parts of the loss on augmented windows, burn-in and invalid frames left out."""
+        recipe, model, length = self.recipe, self.model, self.recipe.optimiser.window_frames
         frames, counted = gather(self.frames, starts, length), gather(self.valid, starts, length)
         counted[:, : self.burn_in] = False
         noisy = augment(frames, self.channels, recipe.augmentation, rng)
-        x, _ = decoder.encode(noisy, decoder.initial_states(len(starts)))
+        encoded, _ = model.decoder.encode(noisy, model.decoder.initial_states(len(starts)))
+        x = encoded[counted]
+        decoded = model.decoder.decode(x)
         truth = gather(self.targets, starts, length)[counted]
-        losses = {"task": recipe.task_weight * functional.mse_loss(decoder.decode(x)[counted], truth)}
-        if self.model.to_teacher is not None and self.teacher_view is not None:
-            seen = gather(self.teacher_view, starts, length)[counted]
-            cosine = functional.cosine_similarity(self.model.to_teacher(x[counted]), seen, dim=-1)
+        losses = {"task": recipe.task_weight * functional.mse_loss(decoded, truth)}
+        if self.ridge is not None:
+            guide = gather(self.ridge, starts, length)[counted]
+            losses["ridge"] = recipe.ridge_weight * functional.mse_loss(decoded, guide)
+        if model.to_teacher is not None and self.view is not None:
+            cosine = functional.cosine_similarity(model.to_teacher(x), gather(self.view, starts, length)[counted])
             losses["alignment"] = recipe.alignment_weight * (1 - cosine.mean())
-        if self.model.to_frame is not None:
-            rebuilt = self.model.to_frame(x[counted])
+        if model.to_frame is not None:
+            rebuilt = model.to_frame(x)
             losses["reconstruction"] = recipe.reconstruction_weight * functional.mse_loss(rebuilt, frames[counted])
         return losses
 
@@ -163,6 +191,12 @@ def teacher_view(teacher: Teacher, data: DecodingData) -> Tensor:
     for start, stop in pieces(data, "train"):
         seen[start:stop] = teacher.encode(frames[None, start:stop])[0]
     return seen
+
+
+def _ridge_decoded(data: DecodingData, recipe: TrainingRecipe, known: Floats | None) -> Floats | None:
+    if not recipe.student.ridge_weight:
+        return None
+    return fit_ridge(data, recipe.ridge).predict(data) if known is None else known
 
 
 def _require_fit(data: DecodingData, spec: DecoderSpec, recipe: StudentRecipe) -> None:

@@ -55,8 +55,12 @@ class StudentRecipe(Document):
 
     alignment_weight: float = Field(default=1.0, ge=0)
     """Of 1 - cosine to the teacher's last layer; 0 trains without a teacher."""
-    task_weight: float = Field(default=1.0, ge=0)
+    task_weight: float = Field(default=0.3, ge=0)
+    """Of the squared error of the standardised target."""
+    ridge_weight: float = Field(default=0.7, ge=0)
+    """Of the squared error to what the ridge baseline decodes on the training frames; 0 does without it."""
     reconstruction_weight: float = Field(default=0.0, ge=0)
+    """Of the squared error of the frame, rebuilt from the last layer."""
     dropout: float = Field(default=0.1, ge=0, lt=1)
     time_constants_s: tuple[float, float] = (0.02, 4.0)
     burn_in_s: float = Field(default=1.0, ge=0)

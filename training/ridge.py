@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +15,6 @@ from edgebci.training.windows import pieces
 
 F64 = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
-BATCH_ROWS = 2048
-"""Lagged frames in memory at once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,25 +99,42 @@ def _squared_errors(data: DecodingData, ages: Rows, rows: Rows, held_out: Rows, 
 
 
 def _solve(data: DecodingData, ages: Rows, rows: Rows, penalty: float) -> tuple[Floats, Floats]:
-    """The fit to `rows`, its sums collected piece by piece so that the lagged frames are never all in memory."""
-    n_features = len(ages) * data.frames.shape[1]
+    """The fit to `rows`: weights (lags, F, D) and bias (D,)."""
     y = data.targets[rows].astype(np.float64)
-    x_mean, y_mean = np.zeros(n_features), y.mean(axis=0)
-    gram, right = np.zeros((n_features, n_features)), np.zeros((n_features, y.shape[1]))
-    for piece, y_piece in zip(_batches(rows), _batches(y - y_mean), strict=True):
-        x = _lagged(data, ages, piece)
-        gram += x.T @ x
-        right += x.T @ y_piece
-        x_mean += x.sum(axis=0) / len(rows)
+    y_mean = y.mean(axis=0)
+    at_age = [rows - age for age in ages]
+    x_mean = np.concatenate([data.frames[r].mean(axis=0, dtype=np.float64) for r in at_age])
+    right = np.concatenate([data.frames[r].T @ (y - y_mean) for r in at_age])
+    gram = _gram(data.frames.astype(np.float64), rows, len(ages), int(ages[-1]) // max(len(ages) - 1, 1))
     gram -= len(rows) * np.outer(x_mean, x_mean)
     weight = _penalised(gram, right, penalty * len(rows))
     shape = (len(ages), data.frames.shape[1], y.shape[1])
     return weight.reshape(shape).astype(np.float32), (y_mean - x_mean @ weight).astype(np.float32)
 
 
-def _batches(values: npt.NDArray[Any]) -> Iterator[npt.NDArray[Any]]:
-    for start in range(0, len(values), BATCH_ROWS):
-        yield values[start : start + BATCH_ROWS]
+def _gram(frames: F64, rows: Rows, lags: int, lag_frames: int) -> F64:
+    """X'X of the lagged frames X (rows, lags * F), without building X.
+
+    The block of two ages, summed over rows R, equals the block of both ages one lag less, summed over R moved back by a
+    lag: only the rows in which those two sets differ, a handful, are summed again.
+    """
+    width = frames.shape[1]
+    gram = np.empty((lags * width, lags * width))
+    moved = rows - lag_frames
+    lost, gained = np.setdiff1d(rows, moved), np.setdiff1d(moved, rows)
+
+    def block(of: Rows, older: int, newer: int) -> F64:
+        product: F64 = frames[of - older * lag_frames].T @ frames[of - newer * lag_frames]
+        return product
+
+    for apart in range(lags):
+        current = block(rows, apart, 0)
+        for newer, older in enumerate(range(apart, lags)):
+            if newer:
+                current = current - block(lost, older - 1, newer - 1) + block(gained, older - 1, newer - 1)
+            gram[older * width : (older + 1) * width, newer * width : (newer + 1) * width] = current
+            gram[newer * width : (newer + 1) * width, older * width : (older + 1) * width] = current.T
+    return gram
 
 
 def _lagged(data: DecodingData, ages: Rows, rows: Rows) -> F64:

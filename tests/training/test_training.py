@@ -18,7 +18,8 @@ from edgebci.metrics import r2
 from edgebci.training.causal_decoder import from_checkpoint, predict
 from edgebci.training.distillation import distill
 from edgebci.training.masked_autoencoding import train_teacher
-from edgebci.training.recipe import Optimiser, StudentRecipe, TeacherRecipe, TrainingRecipe
+from edgebci.training.recipe import Optimiser, RidgeRecipe, StudentRecipe, TeacherRecipe, TrainingRecipe
+from edgebci.training.ridge import fit_ridge
 from edgebci.training.teacher import load_teacher
 
 FAST = {"batch_windows": 4, "window_frames": 64, "save_every_epochs": 2, "warm_up_epochs": 1}
@@ -28,6 +29,7 @@ RECIPE = TrainingRecipe(
         d_model=16, n_layers=1, headdim=16, d_state=4, optimiser=Optimiser(learning_rate=5e-3, epochs=6, **FAST)
     ),
     student=StudentRecipe(burn_in_s=0.2, optimiser=Optimiser(learning_rate=5e-3, epochs=6, **FAST)),
+    ridge=RidgeRecipe(lags=3, gap_s=0.5),
 )
 SPEC = DecoderSpec(
     n_inputs=6, output_names=("vx", "vy"), output_unit="cm/s", d_model=16, n_layers=1, d_state=4, headdim=16
@@ -177,13 +179,23 @@ def test_a_reset_starts_the_stream_anew(data: DecodingData, student: Checkpoint)
 
 def test_a_student_without_teacher_and_one_that_rebuilds_frames_train_too(data: DecodingData, tmp_path: Path) -> None:
     recipe = RECIPE.model_copy(
-        update={"student": RECIPE.student.model_copy(update={"reconstruction_weight": 0.1, "dropout": 0.0})}
+        update={"student": RECIPE.student.model_copy(update={"reconstruction_weight": 0.1, "ridge_weight": 0.0})}
     )
     notes: list[str] = []
     checkpoint = distill(data, None, SPEC, recipe, tmp_path / "s.safetensors", lambda _, note: notes.append(note))
     assert checkpoint.training.teacher_sha256 is None
     assert "reconstruction" in notes[0]
     assert "alignment" not in notes[0]
+    assert "ridge" not in notes[0]
+
+
+def test_what_ridge_decodes_may_be_given_instead_of_fitted_again(
+    data: DecodingData, teacher: Path, student: Checkpoint, tmp_path: Path
+) -> None:
+    decoded = fit_ridge(data, RECIPE.ridge).predict(data)
+    decoded[900:1400] = np.nan  # outside the training intervals nothing looks at it
+    other = distill(data, teacher, SPEC, RECIPE, tmp_path / "student.safetensors", ridge_decoded=decoded)
+    assert all((student.parameters[name] == value).all() for name, value in other.parameters.items())
 
 
 def test_the_record_names_everything_that_the_result_depends_on(data: DecodingData, student: Checkpoint) -> None:
