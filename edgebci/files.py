@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import os
+import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -66,11 +66,12 @@ def _temporary_beside(path: Path) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # The suffix stays last: some writers choose their format by it.
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=path.suffix)
+        temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")
+        # Not mkstemp: its files are closed to everyone else, also after they have got their name.
+        temporary.touch(exist_ok=False)
     except OSError as error:
         raise _explained(error, path) from error
-    os.close(handle)
-    return Path(name)
+    return temporary
 
 
 def _explained(error: OSError, path: Path) -> Exception:

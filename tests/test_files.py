@@ -37,3 +37,10 @@ def test_missing_folders_are_made_and_the_hash_is_of_the_bytes(tmp_path: Path) -
     path = tmp_path / "a" / "b.txt"
     write_text(path, "abc")
     assert sha256(path) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_a_new_file_may_be_read_by_whom_the_umask_allows(tmp_path: Path) -> None:
+    plain, ours = tmp_path / "plain", tmp_path / "ours"
+    plain.touch()
+    write_text(ours, "content")
+    assert ours.stat().st_mode == plain.stat().st_mode
