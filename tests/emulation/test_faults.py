@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from edgebci.errors import InputError, VerificationError
+from edgebci.firmware_sim import block_profile
 from edgebci.firmware_sim.emulator import Machine
 from edgebci.firmware_sim.firmware_image import FirmwareImage
 
@@ -39,6 +40,14 @@ def test_the_limit_is_of_one_call_not_of_the_machines_life(programs: FirmwareIma
     for _ in range(20):
         machine.call("collatz", 27, instruction_limit=2_000)
     assert machine.instructions > 10_000
+
+
+def test_a_profile_that_overflows_stops_the_run_instead_of_dropping_counts(
+    programs: FirmwareImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(block_profile, "CAPACITY", 8)
+    with pytest.raises(VerificationError, match="exponentials has more blocks of code than the profile can count"):
+        Machine(programs).call("exponentials", 5)
 
 
 def test_a_stack_overflow_is_told_as_such(programs: FirmwareImage) -> None:
