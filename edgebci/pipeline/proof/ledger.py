@@ -8,7 +8,6 @@ from typing import Literal
 from pydantic import Field
 
 from edgebci.documents import Document, load_json
-from edgebci.errors import InputError
 from edgebci.files import write_text
 from edgebci.pipeline.proof.figure import Figure
 
@@ -35,18 +34,11 @@ class Ledger(Document):
     schema_version: Literal["edgebci.proof/1"] = "edgebci.proof/1"
     claims: dict[str, ClaimRecord] = Field(default_factory=dict)
 
-    def figure(self, reference: str) -> Figure:
-        """The figure called `claim.figure`.
-
-        Raises:
-            InputError: there is none.
-        """
+    def figure(self, reference: str) -> Figure | None:
+        """The figure called `claim.figure`, if there is one."""
         claim, _, name = reference.partition(".")
         figures = self.claims[claim].figures if claim in self.claims else ()
-        found = next((figure for figure in figures if figure.name == name), None)
-        if found is None:
-            raise InputError(f"the proof has no figure {reference!r}; measure it with make proof, or correct the name")
-        return found
+        return next((figure for figure in figures if figure.name == name), None)
 
     def with_claim(self, name: str, record: ClaimRecord, order: tuple[str, ...]) -> Ledger:
         """The ledger with one claim replaced; claims stand in the given order, and those not in it are dropped."""

@@ -1,5 +1,7 @@
 """The README's figures come from the ledger: its table, and every number in its prose.
 
+A figure that nobody measured reads as `UNMEASURED`.
+
 <!-- proof:begin --> ... <!-- proof:end -->        the table
 <!--=claim.figure-->0.431<!--/-->                  a value with its unit
 <!--=claim.figure:range-->0.431 (0.40 to 0.46)<!--/-->     the same with its range
@@ -16,6 +18,7 @@ from edgebci.pipeline.proof.ledger import ClaimRecord, Ledger
 
 BEGIN, END = "<!-- proof:begin -->", "<!-- proof:end -->"
 MARKED = re.compile(r"<!--=(?P<figure>[\w.]+)(?P<form>:range)?-->(?P<text>.*?)<!--/-->", re.DOTALL)
+UNMEASURED = "(not measured)"
 _TABLE = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
 
 
@@ -23,7 +26,7 @@ def refreshed(readme: str, ledger: Ledger) -> str:
     """The README with its table and its marked figures as the ledger has them.
 
     Raises:
-        InputError: the README has no place for the table, or quotes a figure that the ledger does not hold.
+        InputError: the README has no place for the table.
     """
     if not _TABLE.search(readme):
         raise InputError(f"README.md has no {BEGIN} ... {END}; put the two lines where the table shall stand")
@@ -50,7 +53,6 @@ def _row(figure: Figure) -> str:
 
 
 def _quoted(match: re.Match[str], ledger: Ledger) -> str:
-    figure = ledger.figure(match["figure"])
-    form = match["form"] or ""
-    text = range_text(figure) if form else value_text(figure)
+    figure, form = ledger.figure(match["figure"]), match["form"] or ""
+    text = UNMEASURED if figure is None else range_text(figure) if form else value_text(figure)
     return f"<!--={match['figure']}{form}-->{text}<!--/-->"
