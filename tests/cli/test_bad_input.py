@@ -72,7 +72,7 @@ def pipeline(folder: Path, recording: Path, **changes: object) -> Path:
     return path
 
 
-def refused(ran: Any, *words: str) -> None:
+def assert_refused(ran: Any, *words: str) -> None:
     assert ran.code == 2, ran.err
     assert "Traceback" not in ran.err
     assert ran.err.strip().splitlines()[-1].startswith("edgebci: "), ran.err
@@ -81,7 +81,7 @@ def refused(ran: Any, *words: str) -> None:
 
 
 def test_a_missing_recording(edgebci: Any, tmp_path: Path) -> None:
-    refused(
+    assert_refused(
         edgebci("run", pipeline(tmp_path, tmp_path / "nowhere.h5"), "--out", tmp_path), "no recording", "nowhere.h5"
     )
 
@@ -90,58 +90,60 @@ def test_a_truncated_nwb(edgebci: Any, shared_data: Path, tmp_path: Path) -> Non
     whole = (shared_data / "rat_r1838_open_field.nwb").read_bytes()
     cut = tmp_path / "cut.nwb"
     cut.write_bytes(whole[: len(whole) // 2])
-    refused(edgebci("run", pipeline(tmp_path, cut), "--out", tmp_path), "cut.nwb", "cut short")
+    assert_refused(edgebci("run", pipeline(tmp_path, cut), "--out", tmp_path), "cut.nwb", "cut short")
 
 
 def test_an_hdf5_file_without_lfp_lists_what_there_is(edgebci: Any, tmp_path: Path) -> None:
     other = tmp_path / "other.h5"
     with h5py.File(other, "w") as file:
         file["weights"] = np.zeros(3)
-    refused(edgebci("run", pipeline(tmp_path, other), "--out", tmp_path), "weights")
+    assert_refused(edgebci("run", pipeline(tmp_path, other), "--out", tmp_path), "weights")
 
 
 def test_only_flat_channels(edgebci: Any, tmp_path: Path) -> None:
     flat = write_recording(tmp_path / "flat.h5", np.zeros((100 * 250, 3)))
-    refused(edgebci("run", pipeline(tmp_path, flat), "--out", tmp_path), "none of 3 channels carries a signal")
+    assert_refused(edgebci("run", pipeline(tmp_path, flat), "--out", tmp_path), "none of 3 channels carries a signal")
 
 
 def test_a_behaviour_that_is_too_short(edgebci: Any, tmp_path: Path) -> None:
     short = write_recording(tmp_path / "short.h5", noise(), behavior_s=20.0)
-    refused(edgebci("run", pipeline(tmp_path, short), "--out", tmp_path), "20 s of recording", "longer recording")
+    ran = edgebci("run", pipeline(tmp_path, short), "--out", tmp_path)
+    assert_refused(ran, "20 s of recording", "longer recording")
 
 
 def test_a_band_that_the_rate_cannot_carry(edgebci: Any, tmp_path: Path) -> None:
     good = write_recording(tmp_path / "good.h5", noise())
-    refused(edgebci("run", pipeline(tmp_path, good, high_hz=200), "--out", tmp_path), "250 Hz cannot carry 8-200 Hz")
+    ran = edgebci("run", pipeline(tmp_path, good, high_hz=200), "--out", tmp_path)
+    assert_refused(ran, "250 Hz cannot carry 8-200 Hz")
 
 
 def test_a_recording_of_another_rate(edgebci: Any, tmp_path: Path) -> None:
     good = write_recording(tmp_path / "good.h5", noise())
-    refused(edgebci("run", pipeline(tmp_path, good, rate_hz=1000), "--out", tmp_path), "set rate_hz = 250")
+    assert_refused(edgebci("run", pipeline(tmp_path, good, rate_hz=1000), "--out", tmp_path), "set rate_hz = 250")
 
 
 def test_a_decoder_too_big_for_the_chip_says_by_how_much(edgebci: Any, tmp_path: Path) -> None:
     good = write_recording(tmp_path / "good.h5", noise())
     ran = edgebci("run", pipeline(tmp_path, good, d_model=512, compute="nrf52840"), "--out", tmp_path)
-    refused(ran, "does not fit nrf52840", "too many", "flash")
+    assert_refused(ran, "does not fit nrf52840", "too many", "flash")
     assert not (tmp_path / "bad" / "teacher").exists(), "found before anything was trained"
 
 
 def test_a_mistyped_profile_names_the_nearest(edgebci: Any, tmp_path: Path) -> None:
     good = write_recording(tmp_path / "good.h5", noise())
-    refused(edgebci("run", pipeline(tmp_path, good, implant="utha96-lfp"), "--out", tmp_path), "utah96-lfp")
+    assert_refused(edgebci("run", pipeline(tmp_path, good, implant="utha96-lfp"), "--out", tmp_path), "utah96-lfp")
 
 
 def test_a_mistyped_key_names_the_nearest(edgebci: Any, tmp_path: Path) -> None:
     path = pipeline(tmp_path, tmp_path / "x.h5")
     path.write_text(path.read_text().replace("frame_rate_hz", "frame_rate"))
-    refused(edgebci("run", path, "--out", tmp_path), "frame_rate", "did you mean 'frame_rate_hz'?")
+    assert_refused(edgebci("run", path, "--out", tmp_path), "frame_rate", "did you mean 'frame_rate_hz'?")
 
 
 def test_a_file_that_is_no_recording(edgebci: Any, tmp_path: Path) -> None:
     text = tmp_path / "notes.txt"
     text.write_text("hello")
-    refused(edgebci("run", pipeline(tmp_path, text), "--out", tmp_path), "notes.txt", ".nwb and .h5")
+    assert_refused(edgebci("run", pipeline(tmp_path, text), "--out", tmp_path), "notes.txt", ".nwb and .h5")
 
 
 def test_nan_samples_are_survived_and_a_dead_channel_is_left_out(tmp_path: Path, small_nan: Path) -> None:
@@ -174,7 +176,7 @@ def test_a_full_disk(edgebci: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     good = write_recording(tmp_path / "good.h5", noise())
     monkeypatch.setattr("edgebci.pipeline.preparation.write_tensors", full)
-    refused(edgebci("run", pipeline(tmp_path, good), "--out", tmp_path), "no space left")
+    assert_refused(edgebci("run", pipeline(tmp_path, good), "--out", tmp_path), "no space left")
     assert (tmp_path / "bad" / "recording" / "stage.json").exists(), "finished stages are kept"
 
 

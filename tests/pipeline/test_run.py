@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import h5py
@@ -112,3 +114,15 @@ def replace_lfp_by_noise(path: Path, from_s: float) -> None:
 def test_stages_are_named_in_the_order_in_which_they_run(finished: tuple[Path, Report]) -> None:
     _, report = finished
     assert [stage.name for stage in report.stages] == [name for name in run.SHARES if name != "report"]
+
+
+def test_the_streaming_example_gives_the_device_s_frames(finished: tuple[Path, Report]) -> None:
+    root, _ = finished
+    example = Path(__file__).parents[2] / "examples" / "stream_through_device.py"
+    paths = [str(root / "export" / "bundle"), str(root / "recording" / "recording.h5")]
+    shown = subprocess.run(
+        [sys.executable, str(example), *paths, "--seconds", "2"], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    assert len(shown) == 2 * 25
+    assert "not valid" in shown[0]
+    assert "cm/s" in shown[-1]
