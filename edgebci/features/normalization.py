@@ -1,13 +1,13 @@
 """Running normalisation of features: one definition, computed in float64 for training and float32 on the device.
 
 With the bundle's statistics mean and inverse_sd, the state (shift = 0, scale = 1 at power-on, per feature) and
-clamp(v, lo, hi) of `edgebci.arithmetic`, one frame of features f is, in this order:
+clamp and flush of `edgebci.arithmetic`, one frame of features f is, in this order:
 
     u = (f - mean) * inverse_sd
     d = u - shift
     z = clamp(d * scale, -z_limit, z_limit)                                       the output
     if running and the frame is valid:
-        shift = clamp(shift + rate * clamp(d, -z_limit, z_limit), -mean_limit, mean_limit)
+        shift = flush(clamp(shift + rate * clamp(d, -z_limit, z_limit), -mean_limit, mean_limit))
         scale = clamp(scale + scale * (half_rate * (1 - z * z)), lowest_scale, highest_scale)
 
 `scale` follows 1 / sd without a division or a root: it rests where the mean of z^2 is 1, and to first order in the
@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from edgebci.arithmetic import TINY
 from edgebci.features.coefficients import NormalizerConstants
 from edgebci.features.front_end import Bool
 
@@ -57,7 +58,8 @@ class RunningNormalizer:
 
     def _learn(self, d: NDArray[Any], z: NDArray[Any]) -> None:
         c = self._c
-        self.shift = _limited(self.shift + c.rate * _limited(d, c.z_limit), c.mean_limit)
+        shift = _limited(self.shift + c.rate * _limited(d, c.z_limit), c.mean_limit)
+        self.shift = np.where(np.abs(shift) < TINY, self._dtype(0.0), shift)
         scale = self.scale + self.scale * (c.half_rate * (self._dtype(1.0) - z * z))
         self.scale = np.minimum(np.maximum(scale, c.lowest_scale), c.highest_scale)
 

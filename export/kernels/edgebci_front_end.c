@@ -295,7 +295,8 @@ static EDGEBCI_KERNEL void normalize(edgebci_front_end_t *f, uint32_t kind, uint
         z[edgebci_good_channel[g]] = v;
         if (learn) {
             const float bounded = edgebci_clamp(d, -EDGEBCI_Z_LIMIT, EDGEBCI_Z_LIMIT);
-            shift[g] = edgebci_clamp(shift[g] + EDGEBCI_RATE * bounded, -EDGEBCI_MEAN_LIMIT, EDGEBCI_MEAN_LIMIT);
+            const float moved = shift[g] + EDGEBCI_RATE * bounded;
+            shift[g] = edgebci_flush(edgebci_clamp(moved, -EDGEBCI_MEAN_LIMIT, EDGEBCI_MEAN_LIMIT));
             const float grown = scale[g] + scale[g] * (EDGEBCI_HALF_RATE * (1.0f - v * v));
             scale[g] = edgebci_clamp(grown, EDGEBCI_LOWEST_SCALE, EDGEBCI_HIGHEST_SCALE);
         }

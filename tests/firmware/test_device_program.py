@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from edgebci.arithmetic import F32
 from edgebci.errors import InputError
 from edgebci.features.cases import base_counts, base_spec, case_names, front_end_case, front_end_for
+from edgebci.features.conditioning import segments
 from edgebci.features.device import DeviceFrontEnd
 from edgebci.firmware_sim.host_twin import DeviceRun, HostTwin
 from edgebci.quantized_decoder import QuantizedStates
@@ -26,12 +27,12 @@ def assert_same_bits(got: F32, expected: F32, what: str) -> None:
 
 def decoded(program: Any, z: F32, reset_before: NDArray[np.bool_]) -> tuple[F32, QuantizedStates]:
     """The reference decoder over a stream with resets: outputs and final states."""
-    states = program.decoder.initial_states()
-    outputs = np.empty((len(z), program.decoder.spec.n_outputs), np.float32)
-    for k, frame in enumerate(z):
-        states = program.decoder.initial_states() if reset_before[k] else states
-        outputs[k], states = program.decoder.step(frame, states)
-    return outputs, states
+    states, outputs = program.decoder.initial_states(), []
+    for rows in segments(reset_before):
+        states = program.decoder.initial_states() if reset_before[rows.start] else states
+        part, states = program.decoder.run(z[rows], states)
+        outputs.append(part)
+    return np.concatenate(outputs), states
 
 
 def front_end_states(reference: DeviceFrontEnd) -> dict[str, NDArray[Any]]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
+import subprocess
+import sys
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -148,3 +150,24 @@ def test_zig_gets_a_cache_where_the_home_folder_cannot_be_written(monkeypatch: p
     assert "edgebci-zig" in toolchain._environment()["ZIG_GLOBAL_CACHE_DIR"]
     monkeypatch.setenv("HOME", str(Path.cwd()))
     assert "ZIG_GLOBAL_CACHE_DIR" not in toolchain._environment()
+
+
+def test_no_undefined_behaviour_on_noise_rails_and_gaps(build: Any, case: FrontEndCase, tmp_path: Path) -> None:
+    """Built so that undefined behaviour traps, the program must still run to the end, in a process of its own."""
+    library, sources = tmp_path / "trap.so", sorted(build(case.front_end).sources.glob("*.c"))
+    flags = "-std=c99 -O1 -fsanitize=undefined,float-cast-overflow -fsanitize-undefined-trap-on-error -shared -fPIC"
+    harness = toolchain.NATIVE / "harness_host.c"
+    command = ["gcc", *flags.split(), "-ffp-contract=off", "-fno-math-errno", "-I", str(sources[0].parent)]
+    subprocess.run([*command, *map(str, sources), str(harness), "-o", str(library)], check=True)
+    rng = np.random.default_rng(1)
+    counts = np.concatenate([case.counts[:300], rng.integers(-32768, 32768, (300, 10))]).astype(np.int16)
+    np.save(tmp_path / "counts.npy", counts)
+    script = (
+        "import sys, numpy as np; from pathlib import Path; from edgebci.firmware_sim.host_twin import HostTwin;"
+        "counts = np.load(sys.argv[2]); missing = np.arange(len(counts)) % 200 > 80;"
+        "print(len(HostTwin(Path(sys.argv[1])).run(counts, missing).outputs))"
+    )
+    root = Path(toolchain.__file__).resolve().parent.parent
+    arguments = [sys.executable, "-c", script, str(library), str(tmp_path / "counts.npy")]
+    result = subprocess.run(arguments, capture_output=True, text=True, check=False, cwd=root)
+    assert result.stdout.strip() == "60", f"exit status {result.returncode}: {result.stderr}"
