@@ -70,7 +70,7 @@ def judge(path: Path, progress: Progress = silent) -> Acceptance:
     """
     truth = read_truth(path)
     progress(0.0, "spectrum and coherence")
-    of_signal = signal_figures(path, truth)
+    of_signal = (*signal_figures(path, truth), beta_loss(path, truth))
     of_units = unit_figures(path)
     return Acceptance((*of_signal, *of_units, *decoding_figures(path, part(progress, 0.2, 1.0)), *truth_figures(truth)))
 
@@ -104,12 +104,8 @@ def signal_figures(path: Path, truth: Truth) -> tuple[Figure, ...]:
     """Level, spectrum, coherence against distance and autocorrelation of two minutes from the middle."""
     with open_recording(path) as recording:
         info = recording.info
-        speed = recording.behavior("speed")
         half = round(min(info.duration_s / 2, 60.0) * info.lfp_rate_hz)
-        first = info.n_samples // 2 - half
-        lfp_uv = recording.lfp_uv(first, first + 2 * half)[:, truth.is_live]
-        times_s = (first + np.arange(len(lfp_uv))) / info.lfp_rate_hz
-        speed_cm_s = np.interp(times_s, speed.timestamps_s, speed.values[:, 0])
+        lfp_uv = recording.lfp_uv(info.n_samples // 2 - half, info.n_samples // 2 + half)[:, truth.is_live]
     rate_hz, mains_hz = info.lfp_rate_hz, truth.mains_hz
     density = spectra.spectrum(lfp_uv, rate_hz)
 
@@ -127,7 +123,6 @@ def signal_figures(path: Path, truth: Truth) -> tuple[Figure, ...]:
         Figure("coherence at 100 Hz at 0.4 mm", coherence(0.4, 80, 120), "1", 0.1, 0.3),
         Figure("coherence below 10 Hz at 2 mm", coherence(2.0, 1, 10), "1", 0.4, 0.7),
         Figure("coherence at 100 Hz at 2 mm", coherence(2.0, 80, 120), "1", 0, 0.1),
-        Figure("loss of beta power in movement", _beta_loss(speed_cm_s, lfp_uv, rate_hz), "1", 0.3, 0.6),
         Figure("correlation time of LFP", 1000 * spectra.correlation_time_s(lfp_uv, rate_hz), "ms", 15, 80),
     )
 
@@ -184,7 +179,17 @@ def truth_figures(truth: Truth) -> tuple[Figure, ...]:
     )
 
 
-def _beta_loss(speed_cm_s: F64, lfp_uv: NDArray[np.floating], rate_hz: float) -> float:
-    power = spectra.band_power(lfp_uv, rate_hz, 15.0, 30.0).mean(axis=1)
-    moving, still = speed_cm_s > MOVING_CM_S, speed_cm_s < STILL_CM_S
-    return float(1 - power[moving].mean() / power[still].mean())
+def beta_loss(path: Path, truth: Truth) -> Figure:
+    """How much of the power at 15-30 Hz is lost in movement, over the whole recording and some of its channels."""
+    with open_recording(path) as recording:
+        speed, rate_hz = recording.behavior("speed"), recording.info.lfp_rate_hz
+        some = np.flatnonzero(truth.is_live)[:: max(1, truth.is_live.sum() // 8)]
+        power = np.zeros((2, 2))
+        for start, lfp_uv in recording.lfp_chunks(60.0):
+            of_chunk = spectra.band_power(lfp_uv[:, some], rate_hz, 15.0, 30.0).mean(axis=1)
+            times_s = (start + np.arange(len(of_chunk))) / rate_hz
+            now_cm_s = np.interp(times_s, speed.timestamps_s, speed.values[:, 0])
+            for row, which in enumerate((now_cm_s > MOVING_CM_S, now_cm_s < STILL_CM_S)):
+                power[row] += of_chunk[which].sum(), which.sum()
+    moving, still = power[:, 0] / power[:, 1]
+    return Figure("loss of beta power in movement", float(1 - moving / still), "1", 0.3, 0.6)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import butter, sosfilt, sosfiltfilt, sosfreqz, zpk2sos
+from scipy.ndimage import gaussian_filter1d
+from scipy.signal import sosfilt, sosfreqz, zpk2sos
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -43,11 +44,13 @@ def poles(corners_hz: tuple[float, ...], rate_hz: float, unit_peak: bool = False
 
 def flicker(corner_hz: float, rate_hz: float, lowest_hz: float = 0.3) -> F64:
     """Sections whose power gain is close to 1 + corner/f above `lowest_hz`: a pole and a zero in every factor of 4."""
-    pole_hz = [corner_hz / 4.0**k / 2 for k in range(1, 12) if corner_hz / 4.0**k > lowest_hz / 4]
-    pole_hz = [min(p, rate_hz / 8) for p in pole_hz]
-    p = np.exp(-2 * np.pi * np.asarray(pole_hz) / rate_hz)
-    z = np.exp(-4 * np.pi * np.asarray(pole_hz) / rate_hz)
-    return np.asarray(zpk2sos(z, p, 1.0), dtype=np.float64)
+    zero_hz = 0.75 * corner_hz / 4.0 ** np.arange(1 + np.ceil(np.log(corner_hz / lowest_hz) / np.log(4)))
+    zeros, poles_z = (np.exp(-2 * np.pi * hz / rate_hz) for hz in (zero_hz, zero_hz / 2))
+    sections = np.asarray(zpk2sos(zeros, poles_z, 1.0), dtype=np.float64)
+    # Exact at a quarter of the sampling rate, where decoders look and poles of a discrete filter are still faithful.
+    wanted = 1 + 4 * corner_hz / rate_hz
+    sections[0, :3] *= np.sqrt(wanted / power_gain(sections, rate_hz / 4, rate_hz))
+    return sections
 
 
 def power_gain(sections: F64, frequency_hz: float, rate_hz: float) -> float:
@@ -68,11 +71,9 @@ def low_pass_noise(rng: np.random.Generator, n: int, corner_hz: F64, rate_hz: fl
 
 
 def low_passed(signals: F64, corner_hz: F64, rate_hz: float) -> F64:
-    """(n, K) columns through zero-phase low-passes: this makes worlds, and is no part of any decoder."""
-    columns = [
-        sosfiltfilt(butter(1, corner, fs=rate_hz, output="sos"), signals[:, k]) for k, corner in enumerate(corner_hz)
-    ]
-    return np.stack(columns, axis=1) if columns else signals
+    """(n, K) columns, each smoothed by a Gaussian that passes half the power at corner_hz[k] and delays nothing."""
+    sd = np.sqrt(np.log(2)) / (2 * np.pi * corner_hz) * rate_hz
+    return np.stack([gaussian_filter1d(signals[:, k], sd[k]) for k in range(signals.shape[1])], axis=1)
 
 
 def standardized(signals: F64) -> F64:

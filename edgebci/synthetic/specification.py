@@ -94,7 +94,7 @@ class PopulationSpec(Document):
     excitatory_rate_hz: float = assumed(5.0, "mean rate of an excitatory cell", ge=0.1)
     inhibitory_rate_hz: float = assumed(12.0, "mean rate of an inhibitory cell", ge=0.1)
     responsive_fraction: float = assumed(
-        0.25, "cells of a patch that follow its latents", sweep=(0.2, 0.3), ge=0.0, le=1.0
+        0.22, "cells of a patch that follow its latents", sweep=(0.2, 0.3), ge=0.0, le=1.0
     )
     modulation_fraction: float = assumed(
         0.4, "standard deviation of such a cell's rate, over its mean", sweep=(0.2, 0.6), ge=0.0
@@ -138,12 +138,12 @@ class BetaSpec(Document):
     burst_rate_hz: float = assumed(3.0, "bursts that begin in a second", ge=0.0)
     frequency_hz: Span = assumed((15.0, 30.0), "frequency of a burst")
     burst_s: Span = assumed((0.1, 0.3), "duration of a burst")
-    modulation_fraction: float = assumed(0.4, "median modulation of the rates at the peak of a burst", ge=0.0)
+    modulation_fraction: float = assumed(0.5, "median modulation of the rates at the peak of a burst", ge=0.0)
     amplitude_log_sd: float = assumed(0.4, "spread of the logarithm of that peak", ge=0.0)
     inhibitory_lag_ms: float = assumed(8.0, "inhibitory cells follow the wave after this", ge=0.0)
     wave_m_per_s: Span = assumed((0.1, 0.3), "speed of the travelling wave")
     extent_mm: float = assumed(2.0, "standard deviation of a burst's extent", ge=0.1)
-    desynchronization_fraction: float = assumed(0.8, "loss of amplitude in full movement", ge=0.0, le=1.0)
+    desynchronization_fraction: float = assumed(0.85, "loss of amplitude in full movement", ge=0.0, le=1.0)
 
 
 class LeakageSpec(Document):

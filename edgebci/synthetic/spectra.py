@@ -36,10 +36,16 @@ class Spectrum:
         return -float(np.polyfit(log_f, log_density, 1, w=1 / np.sqrt(self.frequency_hz[band]))[0])
 
 
-def spectrum(lfp_uv: F32, rate_hz: float, window_s: float = WINDOW_S) -> Spectrum:
-    """Welch's estimate over (T, C)."""
+def densities(lfp_uv: F32, rate_hz: float, window_s: float = WINDOW_S) -> tuple[F64, F64]:
+    """Welch's estimate of (T, C): frequencies (F,) above 0 and one-sided density of each channel (F, C)."""
     frequency, density = welch(lfp_uv, fs=rate_hz, nperseg=round(window_s * rate_hz), axis=0)
-    return Spectrum(np.asarray(frequency[1:]), np.median(np.asarray(density, dtype=np.float64)[1:], axis=1))
+    return np.asarray(frequency[1:], dtype=np.float64), np.asarray(density[1:], dtype=np.float64)
+
+
+def spectrum(lfp_uv: F32, rate_hz: float) -> Spectrum:
+    """The median channel of (T, C)."""
+    frequency, density = densities(lfp_uv, rate_hz)
+    return Spectrum(frequency, np.median(density, axis=1))
 
 
 def near_mains(frequency_hz: F64, mains_hz: float) -> NDArray[np.bool_]:

@@ -12,8 +12,6 @@ from edgebci.synthetic.latents import Latents, latent_weights, rotated, session_
 from edgebci.synthetic.signals import F64, log_normal_drift
 from edgebci.synthetic.specification import SyntheticSpec
 
-STEP_S = 0.001
-
 
 @dataclass(frozen=True)
 class Units:
@@ -49,9 +47,12 @@ def draw_units(spec: SyntheticSpec) -> Units:
 def fire(spec: SyntheticSpec, units: Units, latents: Latents) -> SpikeTrain:
     """Draw the spikes of the session."""
     rng = chance.for_session(spec, "spikes")
-    rate_hz = _rates(spec, units, latents, rng)
-    step_s = float(latents.times_s[1] - latents.times_s[0])
-    times_s, index = _bernoulli(rate_hz, latents.times_s, step_s, rng)
+    of_units = [
+        _spikes(_rate(spec, unit_rate_hz, latents.spikes @ weights, rng), latents.times_s, rng)
+        for unit_rate_hz, weights in zip(units.rate_hz, units.weights.T, strict=True)
+    ]
+    index = np.repeat(np.arange(len(of_units)), [len(times_s) for times_s in of_units])
+    times_s = np.concatenate(of_units)
     inside = (times_s >= 0) & (times_s < spec.duration_s)
     train = _refractory(times_s[inside], index[inside], spec.units.refractory_ms / 1000)
     return _shifted(train, spec.duration_s, rng) if spec.spike_shuffle else train
@@ -77,36 +78,23 @@ def _turned_over(spec: SyntheticSpec, units: Units, rng: np.random.Generator, st
     return Units(rate_hz, weights, channel, identity)
 
 
-def _rates(spec: SyntheticSpec, units: Units, latents: Latents, rng: np.random.Generator) -> F64:
-    """Rates (N, U) at the latents' times, raised so that the refractory time does not lower the mean."""
-    relative = 1 + latents.spikes @ units.weights
-    if not spec.linear:
-        relative = np.maximum(relative, 0.0)
-    private = [
-        log_normal_drift(
-            rng,
-            len(relative),
-            spec.behavior.rate_hz,
-            spec.units.private_gain_cv,
-            spec.units.private_gain_time_constant_s,
-        )
-        for _ in units.rate_hz
-    ]
-    rate_hz = np.maximum(relative * np.stack(private, axis=1) * units.rate_hz, 0.0)
+def _rate(spec: SyntheticSpec, mean_hz: float, drive: F64, rng: np.random.Generator) -> F64:
+    """The rate (N,) of one unit, raised so that the refractory time does not lower the mean."""
+    relative = 1 + drive if spec.linear else np.maximum(1 + drive, 0.0)
+    cv, time_constant_s = spec.units.private_gain_cv, spec.units.private_gain_time_constant_s
+    private = log_normal_drift(rng, len(drive), spec.behavior.rate_hz, cv, time_constant_s)
+    rate_hz = np.maximum(mean_hz * relative * private, 0.0)
     dead = np.minimum(rate_hz * spec.units.refractory_ms / 1000, 0.9)
     return np.asarray(rate_hz / (1 - dead))
 
 
-def _bernoulli(rate_hz: F64, times_s: F64, step_s: float, rng: np.random.Generator) -> tuple[F64, NDArray[np.int64]]:
-    """At most one spike in every millisecond, at a random moment of it; sorted by unit, then time."""
-    per_step = round(step_s / STEP_S)
-    times, index = [], []
-    for unit, of_unit in enumerate(rate_hz.T):
-        chance_of_spike = np.repeat(of_unit * STEP_S, per_step)
-        hit = np.flatnonzero(rng.random(len(chance_of_spike), dtype=np.float32) < chance_of_spike)
-        times.append(times_s[0] + (hit + rng.random(len(hit))) * STEP_S)
-        index.append(np.full(len(hit), unit, dtype=np.int64))
-    return np.concatenate(times), np.concatenate(index)
+def _spikes(rate_hz: F64, times_s: F64, rng: np.random.Generator) -> F64:
+    """Times of a Poisson process, in order; a rate (N,) holds from its time to the next."""
+    step_s = times_s[1] - times_s[0]
+    # Counted in expected spikes instead of seconds, the process is uniform.
+    expected = np.concatenate([[0.0], np.cumsum(rate_hz * step_s)])
+    uniform = np.sort(rng.uniform(0, expected[-1], rng.poisson(expected[-1])))
+    return np.asarray(np.interp(uniform, expected, np.append(times_s, times_s[-1] + step_s)))
 
 
 def _refractory(times_s: F64, index: NDArray[np.int64], refractory_s: float) -> SpikeTrain:
