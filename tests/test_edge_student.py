@@ -47,5 +47,5 @@ def test_made_up_counts_look_like_lfp_and_repeat() -> None:
     spread_uv = counts.std(axis=0) * student.features.adc.uv_per_count
     # 60 uVrms; six seconds of noise with a memory of 30 ms spread by about 7 %.
     assert np.all((spread_uv > 40) & (spread_uv < 80))
-    correlation = np.corrcoef(counts[:, :8].T)[np.triu_indices(8, 1)]
+    correlation = np.atleast_2d(np.corrcoef(counts[:, :8].T))[np.triu_indices(8, 1)]
     assert 0.3 < correlation.mean() < 0.7
