@@ -63,9 +63,9 @@ def test_the_wheel_works_away_from_the_tree(wheel: Path, tmp_path: Path) -> None
     zipfile.ZipFile(wheel).extractall(tmp_path)
     code = (
         "import edgebci, edgebci.training, edgebci.export, edgebci.firmware_sim, pathlib;"
-        "from edgebci.hardware import list_profiles;"
+        "from edgebci.hardware import Implant, profile_names;"
         f"assert pathlib.Path(edgebci.__file__).is_relative_to({str(tmp_path)!r}), edgebci.__file__;"
-        "print(len(list_profiles('implants')))"
+        "print(len(profile_names(Implant)))"
     )
     ran = subprocess.run(
         [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r}); {code}"],

@@ -33,7 +33,7 @@ def obtain(source: RecordingConfig, folder: Path, progress: Progress) -> None:
         from edgebci.recordings.conversion import convert
         from edgebci.recordings.model import NwbOptions
 
-        convert(source.path, path, NwbOptions(lfp=source.lfp), progress=progress)
+        convert(source.path, path, NwbOptions(lfp=source.lfp, behavior=(source.target,)), progress=progress)
 
 
 def recording_path(source: RecordingConfig, folder: Path) -> Path:

@@ -193,3 +193,9 @@ def test_ctrl_c_keeps_finished_stages_and_says_so(tmp_path: Path) -> None:
     assert "finished stages are kept" in err
     assert "Traceback" not in err
     assert (tmp_path / "bad" / "features" / "stage.json").exists()
+
+
+def test_a_target_that_the_recording_lacks_names_the_nearest(edgebci: Any, shared_data: Path, tmp_path: Path) -> None:
+    path = pipeline(tmp_path, shared_data / "rat_r1838_open_field.nwb")
+    path.write_text(path.read_text().replace('"velocity"', '"sped"'))
+    assert_refused(edgebci("run", path, "--out", tmp_path), "sped", "did you mean 'speed'?")
