@@ -10,6 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
+    from rich.console import Console
 
     from edgebci.progress import Progress
 
@@ -35,11 +36,31 @@ def print_rows(title: str, rows: list[tuple[str, str]]) -> None:
 
 @contextmanager
 def progress_bar(title: str) -> Iterator[Progress]:
-    """One bar on standard error, so that standard output stays clean for --json and pipes."""
+    """One bar on standard error, so that standard output stays clean for --json and pipes; a log gets lines instead."""
     from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _line_for_each_stage(console, title)
+        return
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
-    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=Console(stderr=True)) as bar:
+    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console) as bar:
         task = bar.add_task(title, total=1.0)
         yield lambda fraction, note: bar.update(task, completed=fraction, description=f"{title} [dim]{note}[/]")
+
+
+def _line_for_each_stage(console: Console, title: str) -> Progress:
+    """A note is `stage: detail`, or one text with changing digits; a log shows each once, when it begins."""
+    last = ""
+
+    def report(fraction: float, note: str) -> None:
+        nonlocal last
+        stage = note.partition(":")[0]
+        without_digits = stage.translate(dict.fromkeys(map(ord, "0123456789.")))
+        if without_digits != last:
+            console.print(f"{title} {fraction:4.0%} {stage}", highlight=False)
+            last = without_digits
+
+    return report
