@@ -14,6 +14,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from edgebci.errors import InputError
 from edgebci.progress import Progress, part, silent
 from edgebci.recordings import open_recording
 from edgebci.synthetic import decoding, spectra
@@ -23,6 +24,7 @@ from edgebci.synthetic.specification import SyntheticSpec
 TUNING_SEEDS = (9000, 9001, 9002)
 FIRST_SEED_NO_CLAIM_USES = 9000
 FANO_WINDOW_S = 0.2
+MIN_CHANNELS, MIN_DURATION_S = 36, 60.0
 STILL_CM_S, MOVING_CM_S = 1.0, 10.0
 
 
@@ -66,9 +68,10 @@ def judge(path: Path, progress: Progress = silent) -> Acceptance:
     """Measure every figure of a synthetic recording of 96 channels and ten minutes, the size that the bands are for.
 
     Raises:
-        InputError: the file is not a recording, or has no hand velocity.
+        InputError: the file is not a synthetic recording, or too small to be judged.
     """
     truth = read_truth(path)
+    _must_be_large_enough(path)
     progress(0.0, "spectrum and coherence")
     of_signal = (*signal_figures(path, truth), beta_loss(path, truth))
     of_units = unit_figures(path)
@@ -87,8 +90,14 @@ class Truth:
 
 
 def read_truth(path: Path) -> Truth:
-    """Read the ground truth that judging needs."""
-    with h5py.File(path, "r") as file:
+    """Read the ground truth that judging needs.
+
+    Raises:
+        InputError: the file is not a synthetic recording.
+    """
+    with open_recording(path), h5py.File(path, "r") as file:
+        if "truth" not in file:
+            raise InputError(f"{path} holds no ground truth; only what edgebci data synth made can be judged")
         truth = file["truth"]
         spec = SyntheticSpec.model_validate_json(truth.attrs["specification"])
         return Truth(
@@ -149,7 +158,7 @@ def unit_figures(path: Path) -> tuple[Figure, ...]:
 def decoding_figures(path: Path, progress: Progress = silent) -> tuple[Figure, ...]:
     """How well hand velocity is decoded from spikes, from all of the LFP, and from parts of it."""
     with open_recording(path) as recording:
-        lfp = decoding.lfp_features(recording, lambda done: progress(0.4 * done, "features"))
+        lfp = decoding.lfp_features(recording, part(progress, 0.0, 0.4))
         counts = decoding.spike_counts(recording, lfp.times_s)
         velocity = decoding.velocity_at(recording, lfp.times_s)
     progress(0.4, "Wiener filter")
@@ -165,10 +174,20 @@ def decoding_figures(path: Path, progress: Progress = silent) -> tuple[Figure, .
         Figure("Wiener filter on spikes", float(of_spikes.mean()), "R2", 0.55, 0.75),
         Figure("ridge on LFP", float(of_lfp[:2].mean()), "R2", 0.30, 0.50),
         Figure("ridge on 70-400 Hz", float(of_high.mean()), "R2", 0.2, 0.4),
-        Figure("ridge on 15-30 Hz", float(of_beta.mean()), "R2", -0.05, 0.1),
+        Figure("ridge on 15-30 Hz", float(of_beta.mean()), "R2", -0.1, 0.1),
         Figure("ridge on LMP", float(of_lmp.mean()), "R2", 0.1, 0.4),
         Figure("ridge on LFP, labels shuffled", float(of_lfp[2:].mean()), "R2", -0.02, 0.02),
     )
+
+
+def _must_be_large_enough(path: Path) -> None:
+    with open_recording(path) as recording:
+        info = recording.info
+    if info.n_channels < MIN_CHANNELS or info.duration_s < MIN_DURATION_S:
+        raise InputError(
+            f"{path} has {info.n_channels} channels and {info.duration_s:g} s; coherence and decoding are judged on at "
+            f"least {MIN_CHANNELS} channels and {MIN_DURATION_S:g} s: synthesize a longer recording"
+        )
 
 
 def truth_figures(truth: Truth) -> tuple[Figure, ...]:

@@ -6,13 +6,13 @@ a stretch inside it chooses the ridge penalty, and the last part is scored once,
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 from scipy.signal import butter
 
+from edgebci.progress import Progress, silent
 from edgebci.recordings import Recording
 from edgebci.synthetic.signals import F32, F64, StreamFilter, poles
 
@@ -38,7 +38,7 @@ class LfpFeatures:
     lmp: F32
 
 
-def lfp_features(recording: Recording, tick: Callable[[float], None]) -> LfpFeatures:
+def lfp_features(recording: Recording, progress: Progress = silent) -> LfpFeatures:
     """Causal features after the common average reference, which takes out what is the same everywhere."""
     info = recording.info
     step = round(info.lfp_rate_hz / FRAME_HZ)
@@ -48,7 +48,7 @@ def lfp_features(recording: Recording, tick: Callable[[float], None]) -> LfpFeat
         signals = bank.push(lfp_uv - lfp_uv.mean(axis=1, keepdims=True) if info.n_channels >= 8 else lfp_uv)
         # Frame k ends with sample (k + 1) * step - 1.
         frames.append([signal[(-start - 1) % step :: step] for signal in signals])
-        tick(min(1.0, (start + len(lfp_uv)) / info.n_samples))
+        progress((start + len(lfp_uv)) / info.n_samples, "features")
     joined = [np.concatenate(parts) for parts in zip(*frames, strict=True)]
     times_s = info.start_s + ((1 + np.arange(len(joined[0]))) * step - 1) / info.lfp_rate_hz
     return LfpFeatures(times_s, tuple(np.log(power + 1e-3) for power in joined[:-1]), joined[-1])

@@ -26,7 +26,7 @@ def quiet_spec() -> SyntheticSpec:
 
 @pytest.fixture(scope="session")
 def recording_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A recording of 40 s on 64 channels."""
+    """A recording of 24 s on 64 channels."""
     path = tmp_path_factory.mktemp("synthetic") / "recording.h5"
-    synthesize(SyntheticSpec(seed=13, duration_s=40.0, n_channels=64), path)
+    synthesize(SyntheticSpec(seed=13, duration_s=24.0, n_channels=64), path)
     return path
