@@ -56,6 +56,13 @@ def test_what_is_counted_and_what_is_modelled_is_told_apart(report: Report) -> N
     assert figures["cycles_per_mac"].value == pytest.approx(3e5 / 78592)
 
 
+def test_heat_stands_with_its_limit(report: Report) -> None:
+    rise = report.implants[0].total_uw.scaled(1e-3)
+    warm = report.implants[0].model_copy(update={"temperature_rise_c": rise, "temperature_limit_c": 2.0})
+    heat = named(implant_figures((warm,)))["utah96_lfp_heat"]
+    assert (heat.value, heat.unit, heat.note) == (rise.typical, "°C", "limit 2 °C")
+
+
 def test_a_report_that_is_not_bit_exact_gives_no_figure(report: Report) -> None:
     assert exactness_figures(report)[0].value == 2000
     broken = report.bit_exactness.model_copy(update={"host_equals_target": False, "first_difference": "frame 3"})

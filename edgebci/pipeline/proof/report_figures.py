@@ -135,7 +135,9 @@ def _implant(implant: ImplantSection) -> list[Figure]:
     if implant.battery_h is not None:
         found.append(_span(f"{name}_battery", f"{where}: battery life", implant.battery_h, "h"))
     if implant.temperature_rise_c is not None:
-        found.append(_span(f"{name}_heat", f"{where}: tissue warmer by", implant.temperature_rise_c, "°C"))
+        heat = _span(f"{name}_heat", f"{where}: tissue warmer by", implant.temperature_rise_c, "°C")
+        limit_c = implant.temperature_limit_c
+        found.append(heat.model_copy(update={"note": f"limit {limit_c:g} °C" if limit_c is not None else ""}))
     return found
 
 
