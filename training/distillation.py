@@ -4,9 +4,9 @@ loss = task_weight * MSE to the standardised target + ridge_weight * MSE to what
        + alignment_weight * (1 - cosine to the teacher's last layer)
        + reconstruction_weight * MSE of the frame itself, rebuilt from the last layer
 
-The ridge baseline is a second teacher: what it decodes has no noise of its own, so a small recording does not teach the
-student its noise. It is fitted to the same training intervals. On 8 minutes of a rat's LFP the two halves together gave
-a higher R2 than ridge, and the task alone a lower one.
+The ridge baseline is a second teacher, fitted to the same training intervals: what it decodes of a frame that it was
+not fitted to follows the signal without the target's noise. On minutes of a rat's LFP, task and ridge together gave a
+higher R2 than ridge; the task alone gave a lower one.
 
 The projections to the teacher's width and back to the frame belong to training and are not kept. The teacher runs once
 over each training interval; what it says of a frame is the same in every epoch, whatever noise the student gets.
@@ -35,7 +35,7 @@ from edgebci.training.causal_decoder import CausalDecoder
 from edgebci.training.loop import Learner, Plan, fit, reproducible
 from edgebci.training.recipe import StudentRecipe, TrainingRecipe
 from edgebci.training.record import identity_of, partial_path, record_of
-from edgebci.training.ridge import fit_ridge
+from edgebci.training.ridge import cross_fit
 from edgebci.training.ssm import spread_time_constants
 from edgebci.training.teacher import Teacher, load_teacher
 from edgebci.training.windows import gather, pieces, require_enough
@@ -48,12 +48,8 @@ def distill(
     recipe: TrainingRecipe,
     out: Path,
     progress: Progress = silent,
-    ridge_decoded: Floats | None = None,
 ) -> Checkpoint:
     """Train a causal student towards a teacher's checkpoint (None: without one) and write it to `out`.
-
-    `ridge_decoded` (K, D) is what the ridge baseline of `recipe.ridge` decodes, if that is known already; only the
-    training frames are looked at.
 
     Early stopping and the choice of epoch look at validation only. An interrupted call leaves its state beside `out`;
     the same call again goes on from there, to the same bits. The checkpoint's output is in the target's unit.
@@ -75,7 +71,7 @@ def distill(
     with reproducible(recipe.seed, recipe.threads):
         teachers = Teachers(
             view=None if teacher is None else teacher_view(load_teacher(teacher), data),
-            decoded=_ridge_decoded(data, recipe, ridge_decoded),
+            decoded=cross_fit(data, recipe.ridge).decoded if recipe.student.ridge_weight else None,
         )
         student = Student(spec, recipe.student, None if teachers.view is None else teachers.view.shape[1])
         spread_time_constants(student, recipe.student.time_constants_s, data.frame_rate_hz)
@@ -122,7 +118,7 @@ class Teachers:
     view: Tensor | None
     """The bidirectional teacher's last layer (K, teacher's d_model)."""
     decoded: Floats | None
-    """What ridge decodes, in the target's unit (K, D)."""
+    """What ridge decodes when fitted to other frames, in the target's unit (K, D)."""
 
 
 class Student(nn.Module):
@@ -191,12 +187,6 @@ def teacher_view(teacher: Teacher, data: DecodingData) -> Tensor:
     for start, stop in pieces(data, "train"):
         seen[start:stop] = teacher.encode(frames[None, start:stop])[0]
     return seen
-
-
-def _ridge_decoded(data: DecodingData, recipe: TrainingRecipe, known: Floats | None) -> Floats | None:
-    if not recipe.student.ridge_weight:
-        return None
-    return fit_ridge(data, recipe.ridge).predict(data) if known is None else known
 
 
 def _require_fit(data: DecodingData, spec: DecoderSpec, recipe: StudentRecipe) -> None:

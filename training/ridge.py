@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,20 +50,56 @@ class RidgeDecoder:
         return decoded
 
 
-def fit_ridge(data: DecodingData, recipe: RidgeRecipe) -> RidgeDecoder:
-    """Choose lambda by contiguous folds of the training frames, then fit all of them.
+@dataclass(frozen=True, eq=False)
+class CrossFit:
+    """What ridge makes of frames that it was not fitted to."""
 
-    Neighbouring frames hardly differ, so the choice looks at one frame per lag; the fit takes every frame.
+    penalty: float
+    """The lambda with the least squared error on them, axes weighted by their variance."""
+    decoded: Floats
+    """(K, D): each training frame decoded by the fit to the other folds; zero outside the training intervals."""
+
+
+def fit_ridge(data: DecodingData, recipe: RidgeRecipe) -> RidgeDecoder:
+    """Choose lambda by cross-fitting within the training intervals, then fit all of their frames.
 
     Raises:
         InputError: too few training frames for the folds and the gap.
     """
-    lag_frames = max(1, round(recipe.lag_s * data.frame_rate_hz))
-    ages = np.arange(recipe.lags) * lag_frames
-    rows = _usable_rows(data, int(ages[-1]))
-    penalty = _choose_penalty(data, ages, rows[::lag_frames], recipe)
-    weight, bias = _solve(data, ages, rows, penalty)
+    lag_frames, ages = _ages(data, recipe)
+    penalty = cross_fit(data, recipe).penalty
+    weight, bias = _solve(data, ages, _usable_rows(data, int(ages[-1])), penalty)
     return RidgeDecoder(weight, bias, lag_frames, penalty, lag_window_s=float(ages[-1] / data.frame_rate_hz))
+
+
+def cross_fit(data: DecodingData, recipe: RidgeRecipe) -> CrossFit:
+    """Decode contiguous folds of the training frames, each by a fit to the others beyond a gap, for every lambda.
+
+    Neighbouring frames hardly differ, so these fits look at one frame per lag.
+
+    Raises:
+        InputError: too few training frames for the folds and the gap.
+    """
+    lag_frames, ages = _ages(data, recipe)
+    rows = _usable_rows(data, int(ages[-1]))
+    targets = data.targets[rows]
+    shape = (len(data.frames), len(recipe.lambdas), targets.shape[1])
+    decoded = np.zeros(shape, dtype=np.float32)
+    for start, stop, others in _folds(data, rows, int(ages[-1]), recipe):
+        path = RidgeDecoder(*_path(data, ages, others[::lag_frames], recipe.lambdas), lag_frames, np.nan, np.nan)
+        for first, last in pieces(data, "train"):
+            held_out = slice(max(first, start), max(first, min(last, stop)))
+            stream = path.predict_stream(data.frames[first : held_out.stop])
+            decoded[held_out] = stream[held_out.start - first :].reshape(-1, *shape[1:])
+    errors = np.square((decoded[rows] - targets[:, None]) / targets.std(axis=0)).sum(axis=(0, 2))
+    best = int(np.argmin(errors))
+    return CrossFit(recipe.lambdas[best], decoded[:, best])
+
+
+def _ages(data: DecodingData, recipe: RidgeRecipe) -> tuple[int, Rows]:
+    """Frames from one lag to the next, and the age of each lag in frames."""
+    lag_frames = max(1, round(recipe.lag_s * data.frame_rate_hz))
+    return lag_frames, np.arange(recipe.lags) * lag_frames
 
 
 def _usable_rows(data: DecodingData, oldest: int) -> Rows:
@@ -71,31 +109,32 @@ def _usable_rows(data: DecodingData, oldest: int) -> Rows:
     return rows[data.valid[rows]]
 
 
-def _choose_penalty(data: DecodingData, ages: Rows, rows: Rows, recipe: RidgeRecipe) -> float:
-    gap = round(recipe.gap_s * data.frame_rate_hz) + int(ages[-1])
-    errors = np.zeros(len(recipe.lambdas))
-    for held_out in np.array_split(rows, recipe.folds):
-        others = rows[(rows < held_out[:1] - gap) | (rows > held_out[-1:] + gap)] if len(held_out) else rows[:0]
-        if not len(others):
+def _folds(data: DecodingData, rows: Rows, oldest: int, recipe: RidgeRecipe) -> Iterator[tuple[int, int, Rows]]:
+    """Frames [start, stop) to hold out, and the rows to fit: those whose lags end, and begin, a gap away from them."""
+    gap = round(recipe.gap_s * data.frame_rate_hz)
+    edges = [0, *(int(fold[0]) for fold in np.array_split(rows, recipe.folds)[1:] if len(fold)), len(data.frames)]
+    for start, stop in itertools.pairwise(edges):
+        others = rows[(rows < start - gap) | (rows - oldest >= stop + gap)]
+        if len(edges) <= recipe.folds or not len(others):
             raise InputError(
-                f"{len(rows)} training frames, {gap} frames apart, are too few for {recipe.folds} folds of the ridge "
-                "baseline; record longer or set fewer folds, lags or a shorter gap_s"
+                f"{len(rows)} usable training frames are too few for {recipe.folds} folds of the ridge baseline that "
+                f"lie {gap + oldest} frames apart; record longer, or set fewer folds, fewer lags or a shorter gap_s"
             )
-        errors += _squared_errors(data, ages, others, held_out, recipe.lambdas)
-    return recipe.lambdas[int(np.argmin(errors))]
+        yield start, stop, others
 
 
-def _squared_errors(data: DecodingData, ages: Rows, rows: Rows, held_out: Rows, lambdas: tuple[float, ...]) -> F64:
-    """Squared error on `held_out` of the fit to `rows`, in units of each axis' variance, for each lambda."""
+def _path(data: DecodingData, ages: Rows, rows: Rows, lambdas: tuple[float, ...]) -> tuple[Floats, Floats]:
+    """The fits to `rows` for all lambdas: weights (lags, F, lambdas * D) and biases (lambdas * D)."""
     x, y = _lagged(data, ages, rows), data.targets[rows].astype(np.float64)
-    x_mean, y_mean, y_sd = x.mean(axis=0), y.mean(axis=0), y.std(axis=0)
-    x, y = x - x_mean, (y - y_mean) / y_sd
-    x_new = _lagged(data, ages, held_out) - x_mean
-    truth = (data.targets[held_out] - y_mean) / y_sd
+    x_mean, y_mean = x.mean(axis=0), y.mean(axis=0)
+    x, y = x - x_mean, y - y_mean
     # With fewer frames than lagged features, the dual problem is the smaller one.
     dual = len(x) < x.shape[1]
-    gram, right, left = (x @ x.T, y, x_new @ x.T) if dual else (x.T @ x, x.T @ y, x_new)
-    return np.array([np.sum((left @ _penalised(gram, right, value * len(x)) - truth) ** 2) for value in lambdas])
+    gram, right = (x @ x.T, y) if dual else (x.T @ x, x.T @ y)
+    solutions = np.hstack([_penalised(gram, right, value * len(x)) for value in lambdas])
+    weight = x.T @ solutions if dual else solutions
+    bias = np.tile(y_mean, len(lambdas)) - x_mean @ weight
+    return weight.reshape(len(ages), -1, weight.shape[1]).astype(np.float32), bias.astype(np.float32)
 
 
 def _solve(data: DecodingData, ages: Rows, rows: Rows, penalty: float) -> tuple[Floats, Floats]:

@@ -87,7 +87,7 @@ def _train(run: _Run, features: Stage, prepared: Prepared, config: PipelineConfi
     )
     student = run.stage(
         "student",
-        [*common, teacher.fingerprint, _json(config.student, recipe.student)],
+        [*common, teacher.fingerprint, _json(config.student, recipe.student, recipe.ridge)],
         lambda f, p: learning.distill_students(data, teacher.folder / learning.TEACHER_NAME, config, f, p),
     )
     ridge = run.stage("ridge", [*common, _json(recipe.ridge)], lambda f, p: learning.fit_ridge(data, config, f, p))

@@ -11,9 +11,8 @@ from sklearn.linear_model import Ridge
 from edgebci.decoding_data import DecodingData
 from edgebci.errors import InputError
 from edgebci.metrics import r2
-from edgebci.training import ridge
 from edgebci.training.recipe import RidgeRecipe
-from edgebci.training.ridge import fit_ridge
+from edgebci.training.ridge import cross_fit, fit_ridge
 
 RECIPE = RidgeRecipe(lags=4, lag_s=0.1, gap_s=0.5)
 
@@ -59,22 +58,33 @@ def test_the_fit_is_that_of_scikit_learn() -> None:
     np.testing.assert_allclose(decoder.bias, reference.intercept_, atol=1e-6)
 
 
-@pytest.mark.parametrize("n_features", [2, 80])
-def test_dual_and_primal_choose_as_scikit_learn_would(n_features: int) -> None:
-    data, rng = make_data(1), np.random.default_rng(2)
-    wide = rng.standard_normal((1500, n_features), dtype=np.float32)
-    data = replace(data, frames=wide, targets=(wide[:, :2] + 2).astype(np.float32))
-    ages, rows, held_out = np.array([0, 5]), np.arange(20, 140), np.arange(160, 200)
-    errors = ridge._squared_errors(data, ages, rows, held_out, (0.01, 1.0))
+@pytest.mark.parametrize("n_features", [3, 160])
+def test_cross_fitting_is_that_of_scikit_learn_in_its_primal_and_dual_form(n_features: int) -> None:
+    data = make_data(1, n_features=n_features)
+    recipe = RidgeRecipe(lags=2, lambdas=(0.1, 1.0), folds=3, gap_s=0.5)
+    fitted = cross_fit(data, recipe)
+    rows = np.r_[20:600, 1105:1500]  # valid, with one lag of 5 frames inside the same interval
+    start, stop = rows[len(rows) // 3], rows[2 * len(rows) // 3]
+    others = rows[(rows < start - 25) | (rows - 5 >= stop + 25)][::5]
 
     def lagged(r: np.ndarray[tuple[int], np.dtype[np.int64]]) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
         return np.hstack([data.frames[r], data.frames[r - 5]]).astype(np.float64)
 
-    scale = data.targets[rows].std(axis=0)
-    for error, value in zip(errors, (0.01, 1.0), strict=True):
-        model = Ridge(alpha=value * len(rows)).fit(lagged(rows), data.targets[rows])
-        expected = np.sum(((model.predict(lagged(held_out)) - data.targets[held_out]) / scale) ** 2)
-        assert error == pytest.approx(expected, rel=1e-4)  # targets are float32
+    model = Ridge(alpha=fitted.penalty * len(others)).fit(lagged(others), data.targets[others])
+    held_out = rows[(rows >= start) & (rows < stop)]
+    np.testing.assert_allclose(fitted.decoded[held_out], model.predict(lagged(held_out)), atol=1e-4)  # float32
+    assert not fitted.decoded[600:1100].any()
+
+
+def test_cross_fitted_values_are_not_those_of_the_frame_s_own_fit() -> None:
+    data, rng = make_data(), np.random.default_rng(5)
+    noise = replace(data, targets=rng.standard_normal((1500, 2), dtype=np.float32))
+    recipe = RECIPE.model_copy(update={"lambdas": (1e-6,), "lags": 10})
+    rows, truth = data.rows("train")[100:], noise.targets[data.rows("train")[100:]].astype(np.float64)
+    own = r2(truth, fit_ridge(noise, recipe).predict(noise)[rows].astype(np.float64))
+    crossed = r2(truth, cross_fit(noise, recipe).decoded[rows].astype(np.float64))
+    assert own.min() > 0.01, "30 weights fit some of the noise"
+    assert crossed.max() < 0, "and what they fit is not there in other frames"
 
 
 def test_it_is_causal_and_stream_equals_batch() -> None:

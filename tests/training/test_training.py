@@ -19,7 +19,6 @@ from edgebci.training.causal_decoder import from_checkpoint, predict
 from edgebci.training.distillation import distill
 from edgebci.training.masked_autoencoding import train_teacher
 from edgebci.training.recipe import Optimiser, RidgeRecipe, StudentRecipe, TeacherRecipe, TrainingRecipe
-from edgebci.training.ridge import fit_ridge
 from edgebci.training.teacher import load_teacher
 
 FAST = {"batch_windows": 4, "window_frames": 64, "save_every_epochs": 2, "warm_up_epochs": 1}
@@ -187,15 +186,6 @@ def test_a_student_without_teacher_and_one_that_rebuilds_frames_train_too(data: 
     assert "reconstruction" in notes[0]
     assert "alignment" not in notes[0]
     assert "ridge" not in notes[0]
-
-
-def test_what_ridge_decodes_may_be_given_instead_of_fitted_again(
-    data: DecodingData, teacher: Path, student: Checkpoint, tmp_path: Path
-) -> None:
-    decoded = fit_ridge(data, RECIPE.ridge).predict(data)
-    decoded[900:1400] = np.nan  # outside the training intervals nothing looks at it
-    other = distill(data, teacher, SPEC, RECIPE, tmp_path / "student.safetensors", ridge_decoded=decoded)
-    assert all((student.parameters[name] == value).all() for name, value in other.parameters.items())
 
 
 def test_the_record_names_everything_that_the_result_depends_on(data: DecodingData, student: Checkpoint) -> None:
