@@ -15,6 +15,7 @@ from edgebci.pipeline.proof import (
     device_claims,
     feature_claim,
     large_recording_claim,
+    spectrum_claim,
     start_up_claim,
     synthetic_claim,
 )
@@ -137,6 +138,17 @@ def test_seeds_of_the_claim_are_not_those_that_the_generator_was_tuned_on() -> N
 
     assert len(set(synthetic_claim.SEEDS)) >= 3
     assert max(synthetic_claim.SEEDS) < FIRST_SEED_NO_CLAIM_USES
+
+
+def test_spectra_are_drawn_and_compared(place: Place, shared_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spectrum_claim, "LONGEST_S", 10.0)
+    rat = Place(place.folder, place.checkout, shared_data / "rat_r1838_open_field.nwb")
+    figures = by_name(spectrum_claim.measure_spectrum(rat, silent))
+    # LFP falls with frequency; gamma makes the hippocampal formation's flatter than that of motor cortex.
+    assert 0 < float(figures["slope_real"].value) < float(figures["slope_synthetic"].value) < 4
+    assert "<svg" in (place.checkout / spectrum_claim.SPECTRUM_PICTURE).read_text()
+    with pytest.raises(CannotMeasureError, match="no real recording"):
+        spectrum_claim.measure_spectrum(place, silent)
 
 
 def test_the_command_line_is_timed(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from edgebci.pipeline.proof.feature_claim import measure_features
 from edgebci.pipeline.proof.large_recording_claim import measure_large_recording
 from edgebci.pipeline.proof.pipeline_claims import measure_quickstart, measure_rat
 from edgebci.pipeline.proof.sources import Sources
+from edgebci.pipeline.proof.spectrum_claim import measure_spectrum
 from edgebci.pipeline.proof.start_up_claim import measure_start_up
 from edgebci.pipeline.proof.synthetic_claim import measure_synthetic
 
@@ -56,6 +57,15 @@ CLAIMS = (
         sources=Sources((*_SYNTHETIC, *_RECORDINGS, "edgebci/files.py", f"{_HERE}/synthetic_claim.py")),
         minutes=5.0,
         measure=measure_synthetic,
+    ),
+    Claim(
+        name="spectrum",
+        title="Synthetic spectrum beside a rat's",
+        command="edgebci proof --only spectrum",
+        sources=Sources((*_SYNTHETIC, *_RECORDINGS, "edgebci/files.py", f"{_HERE}/spectrum_claim.py")),
+        minutes=0.7,
+        measure=measure_spectrum,
+        recording="rat_r1838_open_field.nwb",
     ),
     Claim(
         name="features",
