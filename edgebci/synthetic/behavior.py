@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -104,9 +105,9 @@ class _Schedule:
                 rests.append((now_s, now_s + self.rng.uniform(*self.spec.rest_s)))
                 now_s = rests[-1][1]
                 next_rest_s = now_s + self.rng.uniform(*self.spec.work_s)
-            vigor = float(np.interp(now_s, self.times_s, self.engagement))
-            now_s += self.rng.exponential(self.spec.pause_mean_s) / vigor
-            movements += self._reach(now_s, vigor)
+            engagement = float(np.interp(now_s, self.times_s, self.engagement))
+            now_s += self.rng.exponential(self.spec.pause_mean_s) / engagement
+            movements += self._reach(now_s, vigor=math.sqrt(engagement))
             now_s = movements[-1].end_s
         return tuple(movements), np.array(rests, dtype=np.float64).reshape(-1, 2)
 

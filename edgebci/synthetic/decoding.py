@@ -1,11 +1,12 @@
 """Plain linear decoding of hand velocity, for judging a synthetic recording; simpler than the project's own decoders.
 
-Frames come at 50 Hz. Every feature of a frame uses samples up to its time only; the first part of the recording trains,
-a stretch inside it chooses the ridge penalty, and the last part is scored once, after a gap.
+Frames come at 50 Hz. Every feature of a frame uses samples up to its time only. Five contiguous folds with gaps between
+them are each tested once; the ridge penalty is chosen inside the training folds.
 """
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,8 +26,8 @@ BANDS_HZ = ((4.0, 15.0), (15.0, 30.0), (30.0, 70.0), (70.0, 400.0))
 BETA, HIGH = 1, 3
 POWER_TAU_S = 0.05
 LMP_CORNER_HZ = 5.0
-TRAIN_FRACTION, VALIDATION_FRACTION, GAP_S = 0.7, 0.15, 2.0
-PENALTIES = tuple(10.0 ** np.arange(1, 9))
+N_FOLDS, GAP_S = 5, 2.0
+PENALTIES = tuple(10.0 ** np.arange(2, 8))
 
 
 @dataclass(frozen=True)
@@ -74,24 +75,20 @@ def velocity_at(recording: Recording, times_s: F64) -> F64:
 
 
 def ridge_r2(features: list[F32], targets: F64) -> F64:
-    """R2 (D,) of ridge on lagged features; where those are spike counts, this is the Wiener filter.
+    """R2 (D,) of ridge on lagged features over all folds together; for spike counts, this is the Wiener filter.
 
     Args:
         features: blocks (K, ...) that stand side by side.
         targets: (K, D); the penalty is chosen for each column.
     """
     rows = np.concatenate(features, axis=1)
-    n_train, gap = round(TRAIN_FRACTION * len(rows)), round(GAP_S * FRAME_HZ)
-    n_fit = round((TRAIN_FRACTION - VALIDATION_FRACTION) * len(rows))
-    scaled = (rows - rows[:n_fit].mean(axis=0)) / np.maximum(rows[:n_fit].std(axis=0), 1e-6)
+    # This scale sets the unit of the penalty and nothing else: each fit has its own constant.
+    scaled = (rows - rows.mean(axis=0)) / np.maximum(rows.std(axis=0), 1e-6)
     inputs = np.concatenate([lagged(scaled), np.ones((len(rows), 1), np.float32)], axis=1)
-    fit = _Equations.of(inputs[:n_fit], targets[:n_fit])
-    validation = inputs[n_fit + gap : n_train], targets[n_fit + gap : n_train]
-    scores = np.stack([_r2(*validation, fit.solve(penalty)) for penalty in PENALTIES])
-    trained = fit.joined(_Equations.of(inputs[n_fit:n_train], targets[n_fit:n_train]))
-    test = inputs[n_train + gap :], targets[n_train + gap :]
-    choice = np.argmax(scores, axis=0)
-    return np.array([_r2(*test, trained.solve(PENALTIES[best]))[k] for k, best in enumerate(choice)])
+    folds = [_Fold.of(inputs[part], targets[part]) for part in _parts(len(rows))]
+    residual = sum(_residual(folds, k) for k in range(N_FOLDS))
+    together = np.concatenate([fold.targets for fold in folds])
+    return np.asarray(1 - residual / np.sum((together - together.mean(axis=0)) ** 2, axis=0))
 
 
 def lagged(features: F32) -> F32:
@@ -101,30 +98,45 @@ def lagged(features: F32) -> F32:
 
 
 @dataclass(frozen=True)
-class _Equations:
-    """The normal equations of some rows; those of two sets of rows add up."""
+class _Fold:
+    """A contiguous part of the recording and its normal equations, which add up to those of several parts."""
 
+    inputs: F32
+    targets: F64
     gram: F64
     cross: F64
 
     @classmethod
-    def of(cls, inputs: F32, targets: F64) -> _Equations:
-        return cls((inputs.T @ inputs).astype(np.float64), inputs.T @ targets)
+    def of(cls, inputs: F32, targets: F64) -> _Fold:
+        return cls(inputs, targets, (inputs.T @ inputs).astype(np.float64), inputs.T @ targets)
 
-    def joined(self, other: _Equations) -> _Equations:
-        return _Equations(self.gram + other.gram, self.cross + other.cross)
-
-    def solve(self, penalty: float) -> F64:
-        ridge = np.full(len(self.gram), penalty)
-        # The last input is the constant.
-        ridge[-1] = 0.0
-        return np.asarray(cho_solve(cho_factor(self.gram + np.diag(ridge)), self.cross))
+    def squared_error(self, weights: F64) -> F64:
+        return np.asarray(np.sum((self.targets - self.inputs @ weights) ** 2, axis=0))
 
 
-def _r2(inputs: F32, targets: F64, weights: F64) -> F64:
-    """R2 (D,) against the mean of these rows."""
-    residual = np.sum((targets - inputs @ weights) ** 2, axis=0)
-    return np.asarray(1 - residual / np.sum((targets - targets.mean(axis=0)) ** 2, axis=0))
+def _parts(n: int) -> list[slice]:
+    """Folds in order, each without its outermost second, so that none sees what another is tested on."""
+    edges, margin = np.linspace(0, n, N_FOLDS + 1).astype(int), round(GAP_S * FRAME_HZ / 2)
+    return [slice(int(a) + margin, int(b) - margin) for a, b in itertools.pairwise(edges)]
+
+
+def _residual(folds: list[_Fold], tested: int) -> F64:
+    """Squared error (D,) in one fold of what the others trained; one of those chooses the penalty."""
+    validation = (tested + 1) % N_FOLDS
+    others = [fold for k, fold in enumerate(folds) if k != tested]
+    fitted = [fold for k, fold in enumerate(folds) if k not in (tested, validation)]
+    errors = [folds[validation].squared_error(_solve(fitted, penalty)) for penalty in PENALTIES]
+    best = np.argmin(errors, axis=0)
+    of_best = {k: folds[tested].squared_error(_solve(others, PENALTIES[k])) for k in set(best.tolist())}
+    return np.array([of_best[k][column] for column, k in enumerate(best.tolist())])
+
+
+def _solve(folds: list[_Fold], penalty: float) -> F64:
+    gram, cross = (np.sum([getattr(fold, name) for fold in folds], axis=0) for name in ("gram", "cross"))
+    ridge = np.full(len(gram), penalty)
+    # The last input is the constant.
+    ridge[-1] = 0.0
+    return np.asarray(cho_solve(cho_factor(gram + np.diag(ridge)), cross))
 
 
 class _FilterBank:

@@ -66,7 +66,7 @@ class RateField:
         drive = latents @ self._maps
         if self._linear:
             drive *= self._responsive
-            return 1 + drive + beta, np.exp(drive) * (1 + beta)
+            return 1 + drive + beta, np.exp(drive) * np.maximum(1 + beta, MIN_RELATIVE_RATE)
         # Of each patch only some cells follow the latents, and those can't fire less than not at all.
         drive += 1
         np.maximum(drive, 0, out=drive)

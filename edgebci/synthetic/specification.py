@@ -49,7 +49,7 @@ class LatentSpec(Document):
         0.65, "population variance that is free of behaviour", sweep=(0.6, 0.75), ge=0.0, le=0.99
     )
     encoding_noise_fraction: float = assumed(
-        0.1, "variance of a behavioural latent that is not behaviour", sweep=(0.05, 0.2), ge=0.0, le=1.0
+        0.12, "variance of a behavioural latent that is not behaviour", sweep=(0.05, 0.2), ge=0.0, le=1.0
     )
     velocity_share: float = assumed(0.7, "share of velocity in the behavioural variance", ge=0.0)
     speed_share: float = assumed(0.12, "share of speed", ge=0.0)
@@ -94,7 +94,7 @@ class PopulationSpec(Document):
     excitatory_rate_hz: float = assumed(5.0, "mean rate of an excitatory cell", ge=0.1)
     inhibitory_rate_hz: float = assumed(12.0, "mean rate of an inhibitory cell", ge=0.1)
     responsive_fraction: float = assumed(
-        0.22, "cells of a patch that follow its latents", sweep=(0.2, 0.3), ge=0.0, le=1.0
+        0.19, "cells of a patch that follow its latents", sweep=(0.15, 0.25), ge=0.0, le=1.0
     )
     modulation_fraction: float = assumed(
         0.4, "standard deviation of such a cell's rate, over its mean", sweep=(0.2, 0.6), ge=0.0
@@ -135,10 +135,10 @@ class BackgroundSpec(Document):
 class BetaSpec(Document):
     """Bursts that travel over the sheet as a modulation of the rates."""
 
-    burst_rate_hz: float = assumed(3.0, "bursts that begin in a second", ge=0.0)
+    burst_rate_hz: float = assumed(3.5, "bursts that begin in a second", ge=0.0)
     frequency_hz: Span = assumed((15.0, 30.0), "frequency of a burst")
     burst_s: Span = assumed((0.1, 0.3), "duration of a burst")
-    modulation_fraction: float = assumed(0.5, "median modulation of the rates at the peak of a burst", ge=0.0)
+    modulation_fraction: float = assumed(0.6, "median modulation of the rates at the peak of a burst", ge=0.0)
     amplitude_log_sd: float = assumed(0.4, "spread of the logarithm of that peak", ge=0.0)
     inhibitory_lag_ms: float = assumed(8.0, "inhibitory cells follow the wave after this", ge=0.0)
     wave_m_per_s: Span = assumed((0.1, 0.3), "speed of the travelling wave")
@@ -185,7 +185,7 @@ class OscillatorSpec(Document):
     corners_hz: Span = assumed((12.0, 160.0), "two poles of the 1/f noise")
     bands_hz: tuple[Span, ...] = assumed(((7.0, 12.0), (35.0, 60.0)), "pass-bands of the oscillators")
     bands_uv: tuple[float, ...] = assumed((8.0, 3.0), "rms of each oscillator")
-    beta_uv: float = assumed(60.0, "peak of a beta burst whose modulation is 1", ge=0.0)
+    beta_uv: float = assumed(100.0, "peak of a beta burst whose modulation is 1", ge=0.0)
     power_depth: float = assumed(0.12, "standard deviation of the logarithm of power by the latents", ge=0.0)
     slow_wave_uv: float = assumed(6.0, "rms of the latents' slow wave", ge=0.0)
     correlation_mm: float = assumed(0.25, "extent of the noise and of the oscillators", ge=0.05)

@@ -28,6 +28,18 @@ def test_a_small_recording_passes_what_its_size_allows(recording_path: Path) -> 
     assert accepted["density at 100 Hz"].passed
 
 
+def test_velocity_is_decoded_from_spikes_and_lfp_but_not_with_shuffled_labels(tmp_path: Path) -> None:
+    synthesize(SyntheticSpec(seed=32, duration_s=100.0, n_channels=36), tmp_path / "a.h5")
+    accepted = judge(tmp_path / "a.h5")
+    # The bands are for 600 s and 96 channels; a sixth of the time and fewer channels decode less of it.
+    assert accepted["Wiener filter on spikes"].value > 0.3
+    assert accepted["ridge on LFP"].value > 0.1
+    assert accepted["ridge on 70-400 Hz"].value > 0.05
+    assert abs(accepted["ridge on LFP, labels shuffled"].value) < 0.05
+    assert accepted["LFP variance from unrecorded neurons"].passed
+    assert len({figure.name for figure in accepted.figures}) == len(accepted.figures) >= 20
+
+
 def test_the_bands_of_the_specification_are_the_bands_that_judge() -> None:
     figure = Figure("density at 10 Hz", 30.0, "uV2/Hz", 30, 100)
     assert figure.passed

@@ -137,6 +137,13 @@ def test_rates_are_rectified_in_the_model_and_linear_in_the_control() -> None:
     assert np.abs(np.diff(np.log(variance), 2, axis=0)).max() < 1e-5
 
 
+@pytest.mark.parametrize("changes", [{"linear": True}, {"family": "oscillators"}, {"n_channels": 1}])
+def test_every_control_gives_a_finite_signal_of_about_the_same_level(changes: dict[str, object]) -> None:
+    signal = lfp(draw_world(SMALL.model_copy(update=changes)))
+    assert np.isfinite(signal).all()
+    assert 15 < np.median(signal.std(axis=0)) < 200
+
+
 def test_leakage_stands_above_100_hz_and_its_power_follows_the_local_rate(world: World) -> None:
     quiet, loud = (
         Leakage(SMALL, world.units, world.spikes).next_uv(np.full((40_000, 8), rate, dtype=np.float32), 0)[0]
