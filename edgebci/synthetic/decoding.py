@@ -111,7 +111,8 @@ class _Fold:
         return cls(inputs, targets, (inputs.T @ inputs).astype(np.float64), inputs.T @ targets)
 
     def squared_error(self, weights: F64) -> F64:
-        return np.asarray(np.sum((self.targets - self.inputs @ weights) ** 2, axis=0))
+        predicted = self.inputs @ weights.astype(np.float32)
+        return np.asarray(np.sum((self.targets - predicted) ** 2, axis=0))
 
 
 def _parts(n: int) -> list[slice]:
