@@ -47,7 +47,7 @@ class TeacherRecipe(Document):
     mask_block_s: tuple[float, float] = (0.1, 0.5)
     """Shortest and longest masked block."""
     augmentation: Augmentation = Augmentation()
-    optimiser: Optimiser = Optimiser(learning_rate=2e-3, epochs=60)
+    optimiser: Optimiser = Optimiser(learning_rate=2e-3, epochs=40)
 
 
 class StudentRecipe(Document):
@@ -55,9 +55,9 @@ class StudentRecipe(Document):
 
     alignment_weight: float = Field(default=1.0, ge=0)
     """Of 1 - cosine to the teacher's last layer; 0 trains without a teacher."""
-    task_weight: float = Field(default=0.3, ge=0)
+    task_weight: float = Field(default=0.5, ge=0)
     """Of the squared error of the standardised target."""
-    ridge_weight: float = Field(default=0.7, ge=0)
+    ridge_weight: float = Field(default=0.5, ge=0)
     """Of the squared error to what the ridge baseline decodes on the training frames; 0 does without it."""
     reconstruction_weight: float = Field(default=0.0, ge=0)
     """Of the squared error of the frame, rebuilt from the last layer."""
@@ -65,9 +65,9 @@ class StudentRecipe(Document):
     time_constants_s: tuple[float, float] = (0.02, 4.0)
     burn_in_s: float = Field(default=1.0, ge=0)
     """Start of each window without loss: the state has not seen its past yet."""
-    patience_epochs: int = Field(default=40, gt=0)
+    patience_epochs: int = Field(default=10, gt=0)
     augmentation: Augmentation = Augmentation()
-    optimiser: Optimiser = Optimiser(learning_rate=2e-3, epochs=150)
+    optimiser: Optimiser = Optimiser(learning_rate=2e-3, epochs=25)
 
 
 class RidgeRecipe(Document):

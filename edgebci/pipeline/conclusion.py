@@ -35,6 +35,10 @@ from edgebci.reporting.schema import (
 from edgebci.reporting.sentences import DEVICE_FORM
 from edgebci.workload import workload
 
+RIDGE_GUIDANCE = (
+    " The students' loss also drew them towards what such a ridge, fitted without them, decodes of the training frames: "
+    "they know the baseline."
+)
 REPORT_NAME, PAGE_NAME = "report.json", "report.html"
 
 
@@ -116,6 +120,7 @@ def gather(config: PipelineConfig, prepared: Prepared, folders: RunFolders) -> D
         ridge_text=(
             f"Ridge on the same features: {ridge.n_lags} lags over {ridge.lag_window_s:g} s, penalty {ridge.penalty:g} "
             "a frame, chosen by contiguous folds inside the training part."
+            + (RIDGE_GUIDANCE if config.training.student.ridge_weight else "")
         ),
         checkpoint=checkpoints[best],
         exported_seed=best,
