@@ -36,8 +36,8 @@ from edgebci.reporting.sentences import DEVICE_FORM
 from edgebci.workload import workload
 
 RIDGE_GUIDANCE = (
-    " The students' loss also drew them towards what such a ridge, fitted without them, decodes of the training frames: "
-    "they know the baseline."
+    " The students' loss also drew them towards what such a ridge, fitted without them, decodes of the training "
+    "frames: they know the baseline."
 )
 REPORT_NAME, PAGE_NAME = "report.json", "report.html"
 
