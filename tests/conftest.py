@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,3 +19,13 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no test recordings at {folder}; set EDGEBCI_TEST_DATA")
     return folder
+
+
+@pytest.fixture
+def heed_interrupts() -> Callable[[], None]:
+    """For Popen's preexec_fn: a job that a shell put into the background ignores Ctrl-C, and so would its children."""
+
+    def restore() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    return restore

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -180,10 +181,12 @@ def test_a_full_disk(edgebci: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert (tmp_path / "bad" / "recording" / "stage.json").exists(), "finished stages are kept"
 
 
-def test_ctrl_c_keeps_finished_stages_and_says_so(tmp_path: Path) -> None:
+def test_ctrl_c_keeps_finished_stages_and_says_so(tmp_path: Path, heed_interrupts: Callable[[], None]) -> None:
     good = write_recording(tmp_path / "good.h5", noise())
     command = [sys.executable, "-m", "edgebci.cli.main", "run", str(pipeline(tmp_path, good)), "--out", str(tmp_path)]
-    running = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    running = subprocess.Popen(
+        command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, preexec_fn=heed_interrupts
+    )
     deadline = time.monotonic() + 120
     while not (tmp_path / "bad" / "teacher").exists() and time.monotonic() < deadline and running.poll() is None:
         time.sleep(0.05)

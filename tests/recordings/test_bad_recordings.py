@@ -307,7 +307,9 @@ def test_an_interrupted_conversion_leaves_what_was_there_before(make_nwb: NwbMak
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in.nwb", "out.h5"]
 
 
-def test_ctrl_c_in_the_middle_leaves_no_file(make_nwb: NwbMaker, tmp_path: Path) -> None:
+def test_ctrl_c_in_the_middle_leaves_no_file(
+    make_nwb: NwbMaker, tmp_path: Path, heed_interrupts: Callable[[], None]
+) -> None:
     path, started = make_nwb(), tmp_path / "started"
     script = f"""
 import time
@@ -318,7 +320,9 @@ def wait(fraction, note):
     time.sleep(60)
 convert(Path({str(path)!r}), Path({str(tmp_path / "out.h5")!r}), progress=wait)
 """
-    with subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stderr=subprocess.DEVNULL, preexec_fn=heed_interrupts
+    ) as process:
         while not started.exists() and process.poll() is None:
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
