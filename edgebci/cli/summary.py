@@ -20,7 +20,7 @@ def print_summary(report: Report, folder: Path) -> None:
     console.print(_implants(report))
     for sentence in decision(report):
         console.print(f"• {escape(sentence)}", highlight=False)
-    console.print(f"report: {folder / 'report.html'} (and report.json, bundle/ beside it)", highlight=False)
+    console.print(f"report: {folder / 'report.html'} (the decoder: export/bundle)", highlight=False)
 
 
 def _accuracy(report: Report) -> Table:
