@@ -1,5 +1,6 @@
 # The two commands of a newcomer are `make demo` and `make test`; each sets up everything that it needs in .venv.
 #   make demo TORCH_INDEX=URL   take PyTorch from another package index (a CPU-only one is much smaller)
+#   make explore                give the property tests new examples, many more than `make test` does
 #   make proof                  measure every figure that the README quotes (long, resumable)
 
 PYTHON ?= python3
@@ -9,7 +10,7 @@ BIN := $(VENV)/bin
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test proof lint types layers unit install install-dev format clean
+.PHONY: demo test explore proof lint types layers unit install install-dev format clean
 
 demo: install
 	$(BIN)/edgebci run examples/quickstart.toml
@@ -31,6 +32,9 @@ layers: install-dev
 
 unit: install-dev
 	$(BIN)/pytest -n 2 --dist worksteal
+
+explore: install-dev
+	$(BIN)/pytest -n 2 -m hypothesis --hypothesis-profile explore
 
 format: install-dev
 	$(BIN)/ruff check --fix .

@@ -21,7 +21,10 @@ from edgebci.firmware_sim.toolchain import compile_host, compile_target
 from edgebci.progress import Progress, part
 from edgebci.reporting.schema import BitExactness, FirmwareSection, FunctionCost, Span
 
-COMPARED = "outputs, valid flags and features of every frame, and the whole state at the end"
+COMPARED = (
+    "outputs and valid flags of every frame; between reference and host also features and the decoder's states at the "
+    "end, between host and core also every byte of the context at the end"
+)
 DEVICE_NAME = "device.safetensors"
 # How the generated C and its kernels name their functions; everything else is the front end's.
 _INTERFACE = ("edgebci_push", "edgebci_init", "edgebci_reset", "edgebci_output")

@@ -27,7 +27,7 @@ STILL_CM_S, MOVING_CM_S = 1.0, 10.0
 
 
 @dataclass(frozen=True)
-class Figure:
+class Judged:
     """One measured figure and the band [low, high] in which it must lie."""
 
     name: str
@@ -46,7 +46,7 @@ class Figure:
 class Acceptance:
     """All figures of one recording."""
 
-    figures: tuple[Figure, ...]
+    figures: tuple[Judged, ...]
 
     @property
     def passed(self) -> bool:
@@ -54,11 +54,11 @@ class Acceptance:
         return all(figure.passed for figure in self.figures)
 
     @property
-    def failures(self) -> tuple[Figure, ...]:
+    def failures(self) -> tuple[Judged, ...]:
         """The figures outside their bands."""
         return tuple(figure for figure in self.figures if not figure.passed)
 
-    def __getitem__(self, name: str) -> Figure:
+    def __getitem__(self, name: str) -> Judged:
         return next(figure for figure in self.figures if figure.name == name)
 
 
@@ -107,7 +107,7 @@ def read_truth(path: Path) -> Truth:
         )
 
 
-def signal_figures(path: Path, truth: Truth) -> tuple[Figure, ...]:
+def signal_figures(path: Path, truth: Truth) -> tuple[Judged, ...]:
     """Level, spectrum, coherence against distance and autocorrelation of two minutes from the middle."""
     with open_recording(path) as recording:
         info = recording.info
@@ -121,20 +121,20 @@ def signal_figures(path: Path, truth: Truth) -> tuple[Figure, ...]:
         return spectra.coherence(lfp_uv, rate_hz, place_mm, distance_mm, (low_hz, high_hz), mains_hz)
 
     return (
-        Figure("level 0.5-300 Hz", spectra.level_uv(lfp_uv, rate_hz), "uV", 40, 100),
-        Figure("density at 10 Hz", density.density_near(10, mains_hz), "uV2/Hz", 30, 100),
-        Figure("density at 100 Hz", density.density_near(100, mains_hz), "uV2/Hz", 0.3, 1),
-        Figure("density at 300 Hz", density.density_near(300, mains_hz), "uV2/Hz", 0.01, 0.05),
-        Figure("slope 30-300 Hz", density.slope(30, 300, mains_hz), "1", 2, 3),
-        Figure("coherence below 10 Hz at 0.4 mm", coherence(0.4, 1, 10), "1", 0.7, 1),
-        Figure("coherence at 100 Hz at 0.4 mm", coherence(0.4, 80, 120), "1", 0.1, 0.3),
-        Figure("coherence below 10 Hz at 2 mm", coherence(2.0, 1, 10), "1", 0.4, 0.7),
-        Figure("coherence at 100 Hz at 2 mm", coherence(2.0, 80, 120), "1", 0, 0.1),
-        Figure("correlation time of LFP", 1000 * spectra.correlation_time_s(lfp_uv, rate_hz), "ms", 15, 80),
+        Judged("level 0.5-300 Hz", spectra.level_uv(lfp_uv, rate_hz), "uV", 40, 100),
+        Judged("density at 10 Hz", density.density_near(10, mains_hz), "uV2/Hz", 30, 100),
+        Judged("density at 100 Hz", density.density_near(100, mains_hz), "uV2/Hz", 0.3, 1),
+        Judged("density at 300 Hz", density.density_near(300, mains_hz), "uV2/Hz", 0.01, 0.05),
+        Judged("slope 30-300 Hz", density.slope(30, 300, mains_hz), "1", 2, 3),
+        Judged("coherence below 10 Hz at 0.4 mm", coherence(0.4, 1, 10), "1", 0.7, 1),
+        Judged("coherence at 100 Hz at 0.4 mm", coherence(0.4, 80, 120), "1", 0.1, 0.3),
+        Judged("coherence below 10 Hz at 2 mm", coherence(2.0, 1, 10), "1", 0.4, 0.7),
+        Judged("coherence at 100 Hz at 2 mm", coherence(2.0, 80, 120), "1", 0, 0.1),
+        Judged("correlation time of LFP", 1000 * spectra.correlation_time_s(lfp_uv, rate_hz), "ms", 15, 80),
     )
 
 
-def unit_figures(path: Path) -> tuple[Figure, ...]:
+def unit_figures(path: Path) -> tuple[Judged, ...]:
     """Rates and variability of the sorted units; counts are taken in windows of 0.2 s in which the hand is still."""
     with open_recording(path) as recording:
         duration_s = recording.info.duration_s
@@ -147,13 +147,13 @@ def unit_figures(path: Path) -> tuple[Figure, ...]:
     still = counts[:n_windows][np.interp(centres_s, speed.timestamps_s, speed.values[:, 0]) < STILL_CM_S]
     fano = still.var(axis=0) / np.maximum(still.mean(axis=0), 1e-9)
     return (
-        Figure("recorded units", spikes.n_units, "1", 80, 150),
-        Figure("median rate of units", float(np.median(counts.sum(axis=0) / duration_s)), "Hz", 4.5, 8.5),
-        Figure("median Fano factor of units", float(np.median(fano)), "1", 1, 1.5),
+        Judged("recorded units", spikes.n_units, "1", 80, 150),
+        Judged("median rate of units", float(np.median(counts.sum(axis=0) / duration_s)), "Hz", 4.5, 8.5),
+        Judged("median Fano factor of units", float(np.median(fano)), "1", 1, 1.5),
     )
 
 
-def decoding_figures(path: Path, progress: Progress = silent) -> tuple[Figure, ...]:
+def decoding_figures(path: Path, progress: Progress = silent) -> tuple[Judged, ...]:
     """How well hand velocity is decoded from spikes, from all of the LFP, and from parts of it."""
     with open_recording(path) as recording:
         lfp = decoding.lfp_features(recording, part(progress, 0.0, 0.4))
@@ -171,13 +171,13 @@ def decoding_figures(path: Path, progress: Progress = silent) -> tuple[Figure, .
     of_high, of_beta, of_lmp = (decoding.ridge_r2([feature], velocity) for feature in parts)
     power_time_s = spectra.correlation_time_s(lfp.log_power[decoding.HIGH], decoding.FRAME_HZ)
     return (
-        Figure("correlation time of power at 70-400 Hz", 1000 * power_time_s, "ms", 40, 300),
-        Figure("Wiener filter on spikes", float(of_spikes.mean()), "R2", 0.55, 0.75),
-        Figure("ridge on LFP", float(of_lfp[:2].mean()), "R2", 0.30, 0.50),
-        Figure("ridge on 70-400 Hz", float(of_high.mean()), "R2", 0.2, 0.4),
-        Figure("ridge on 15-30 Hz", float(of_beta.mean()), "R2", -0.1, 0.1),
-        Figure("ridge on LMP", float(of_lmp.mean()), "R2", 0.1, 0.4),
-        Figure("ridge on LFP, labels shuffled", float(of_lfp[2:].mean()), "R2", -0.02, 0.02),
+        Judged("correlation time of power at 70-400 Hz", 1000 * power_time_s, "ms", 40, 300),
+        Judged("Wiener filter on spikes", float(of_spikes.mean()), "R2", 0.55, 0.75),
+        Judged("ridge on LFP", float(of_lfp[:2].mean()), "R2", 0.30, 0.50),
+        Judged("ridge on 70-400 Hz", float(of_high.mean()), "R2", 0.2, 0.4),
+        Judged("ridge on 15-30 Hz", float(of_beta.mean()), "R2", -0.1, 0.1),
+        Judged("ridge on LMP", float(of_lmp.mean()), "R2", 0.1, 0.4),
+        Judged("ridge on LFP, labels shuffled", float(of_lfp[2:].mean()), "R2", -0.02, 0.02),
     )
 
 
@@ -191,15 +191,15 @@ def _must_be_large_enough(path: Path) -> None:
         )
 
 
-def truth_figures(truth: Truth) -> tuple[Figure, ...]:
+def truth_figures(truth: Truth) -> tuple[Judged, ...]:
     """What only the generator knows."""
     return (
-        Figure("LFP variance from unrecorded neurons", truth.unrecorded_variance_fraction, "1", 0.95, 1),
-        Figure("population variance free of behaviour", truth.free_variance_fraction, "1", 0.6, 1),
+        Judged("LFP variance from unrecorded neurons", truth.unrecorded_variance_fraction, "1", 0.95, 1),
+        Judged("population variance free of behaviour", truth.free_variance_fraction, "1", 0.6, 1),
     )
 
 
-def beta_loss(path: Path, truth: Truth) -> Figure:
+def beta_loss(path: Path, truth: Truth) -> Judged:
     """How much of the power at 15-30 Hz is lost in movement, over the whole recording and some of its channels."""
     with open_recording(path) as recording:
         speed, rate_hz = recording.behavior("speed"), recording.info.lfp_rate_hz
@@ -212,4 +212,4 @@ def beta_loss(path: Path, truth: Truth) -> Figure:
             for row, which in enumerate((now_cm_s > MOVING_CM_S, now_cm_s < STILL_CM_S)):
                 power[row] += of_chunk[which].sum(), which.sum()
     moving, still = power[:, 0] / power[:, 1]
-    return Figure("loss of beta power in movement", float(1 - moving / still), "1", 0.3, 0.6)
+    return Judged("loss of beta power in movement", float(1 - moving / still), "1", 0.3, 0.6)

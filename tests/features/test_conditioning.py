@@ -94,7 +94,7 @@ def test_every_case_follows_the_rules_row_by_row(name: str) -> None:
     assert_same(got, *PlainConditioner(path).run(counts, case.missing))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_any_stream_in_any_portions_follows_the_rules_row_by_row(data: st.DataObject) -> None:
     """Four-bit counts, so that rails are common; gaps and resets are common too."""

@@ -62,7 +62,7 @@ def test_frozen_is_a_fixed_map() -> None:
     assert (np.abs(z) == 4.0).any()
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     features=st.lists(st.floats(-1e6, 1e6, width=32), min_size=1, max_size=50),
     z_limit=st.floats(1.0, 16.0),

@@ -79,7 +79,7 @@ def first_difference(a: NDArray[np.generic], b: NDArray[np.generic]) -> int:
 
 
 @REFERENCES
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(cuts=st.lists(st.integers(0, 500), max_size=12))
 def test_stream_is_the_same_for_any_portions(reference: Callable[[FrontEndCase], Push], cuts: list[int]) -> None:
     """Rows 600 to 1100 hold a gap that resets, so portions end within gaps, frames and start-up."""
@@ -107,7 +107,7 @@ def test_blocks_inside_the_float64_reference_do_not_show() -> None:
 
 
 @REFERENCES
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(row=st.integers(200, 499), channel=st.integers(0, 9))
 def test_a_sample_changes_nothing_before_its_time(
     reference: Callable[[FrontEndCase], Push], row: int, channel: int

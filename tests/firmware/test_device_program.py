@@ -103,7 +103,7 @@ def test_pushing_in_portions_of_any_size_gives_the_same_stream(build: Any, porti
 
 
 @given(seed=st.integers(0, 2**32 - 1), loss=st.sampled_from([0.0, 0.01, 0.5, 0.97]), rails=st.sampled_from([0, 0.05]))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_program_equals_the_reference_on_any_counts(build: Any, seed: int, loss: float, rails: float) -> None:
     rng = np.random.default_rng(seed)
     counts = rng.integers(-32768, 32768, (400, 10)).astype(np.int16)

@@ -14,7 +14,7 @@ from edgebci.arithmetic import F32, I8, I16
 from edgebci.quantized_decoder import QuantizedBlock, QuantizedDense, inverse, mamba2_steps, rms_norm_quantize
 
 seeds = st.integers(0, 2**32 - 1)
-few = settings(max_examples=15, deadline=None)
+few = settings(max_examples=15)
 
 
 class Mamba2(ctypes.Structure):

@@ -63,7 +63,7 @@ def test_reciprocal_sqrt_equals_numpy_on_positive_numbers(probe: ctypes.CDLL) ->
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 @given(values=st.lists(st.floats(width=32, allow_nan=False), min_size=1, max_size=64))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_function_equals_numpy_on_any_number(name: str, zig_probe: ctypes.CDLL, values: list[float]) -> None:
     x = np.array(values, dtype=np.float32)
     got = apply(zig_probe, name, x)
@@ -87,7 +87,7 @@ def test_quantizer_rounds_ties_to_even_and_saturates_like_numpy(
 
 
 @given(seed=st.integers(0, 2**32 - 1), groups=st.integers(1, 64))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_lane_sum_equals_numpy(probe: ctypes.CDLL, seed: int, groups: int) -> None:
     rng = np.random.default_rng(seed)
     x = (rng.standard_normal(4 * groups) * 10.0 ** rng.integers(-6, 7, 4 * groups)).astype(np.float32)

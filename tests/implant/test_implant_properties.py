@@ -64,7 +64,7 @@ def designs(draw: st.DrawFn) -> Design:
     return assemble(implant, compute, radio, load)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(designs(), st.integers(0, 2**32))
 def test_every_result_is_ordered_and_holds_every_value_inside_the_ranges(design: Design, seed: int) -> None:
     names = design.input_names()
@@ -82,7 +82,7 @@ def test_every_result_is_ordered_and_holds_every_value_inside_the_ranges(design:
         assert result.low - slack <= formula(design, somewhere) <= result.high + slack, name
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(designs(), st.floats(0, 1e7), st.integers(0, 10**5), st.sampled_from(["low", "typical", "high"]))
 def test_more_cycles_or_bits_never_take_less_power(design: Design, cycles: float, bits: int, end: str) -> None:
     work = design.work
@@ -96,7 +96,7 @@ def test_more_cycles_or_bits_never_take_less_power(design: Design, cycles: float
         assert after >= before * (1 - TINY) - TINY
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(designs(), st.floats(0, 1e9))
 def test_a_core_never_runs_more_than_all_the_time(design: Design, cycles: float) -> None:
     busy = design.doing(Work(cycles, 1))
@@ -107,7 +107,7 @@ def test_a_core_never_runs_more_than_all_the_time(design: Design, cycles: float)
     assert POWER["compute"](busy, typical) <= always_uw * (1 + TINY)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(designs(), st.floats(1.01, 10))
 def test_a_longer_worst_step_takes_longer_and_changes_no_power(design: Design, factor: float) -> None:
     worst = design.load.worst_cycles_per_frame * factor

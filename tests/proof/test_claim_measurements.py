@@ -23,8 +23,7 @@ from edgebci.pipeline.proof.claim import CannotMeasureError, Place
 from edgebci.pipeline.proof.figure import Figure
 from edgebci.progress import silent
 from edgebci.synthetic import SyntheticSpec
-from edgebci.synthetic.acceptance import Acceptance
-from edgebci.synthetic.acceptance import Figure as Judged
+from edgebci.synthetic.acceptance import Acceptance, Judged
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 

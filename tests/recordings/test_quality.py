@@ -41,7 +41,7 @@ def faulty(draw: st.DrawFn) -> NDArray[np.float64]:
     return np.round(stored) if draw(st.booleans()) else stored
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(faulty(), st.lists(st.integers(1, 599), max_size=6))
 def test_quality_does_not_depend_on_how_the_stream_is_cut(stored: NDArray[np.float64], cuts: list[int]) -> None:
     whole, cut = scanned(stored), scanned(stored, cuts)
@@ -50,7 +50,7 @@ def test_quality_does_not_depend_on_how_the_stream_is_cut(stored: NDArray[np.flo
     assert np.array_equal(whole.good, cut.good)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 540), st.integers(2, 200), st.sampled_from([0.0, np.nan]))
 def test_a_stretch_of_one_value_is_a_dropout_from_half_a_second_and_nan_always(
     start: int, length: int, value: float

@@ -103,7 +103,7 @@ def test_temporaldata_reads_back_every_value(tmp_path: Path, lazy: bool) -> None
         assert data.channels.id.tolist() == list(NAMES)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.integers(1, 4999), max_size=8), st.floats(0.004, 30.0), st.floats(-1e4, 1e6))
 def test_what_is_appended_in_any_chunks_is_read_in_any_chunks(
     tmp_path: Path, cuts: list[int], chunk_s: float, start_s: float

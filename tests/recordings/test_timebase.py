@@ -31,7 +31,7 @@ def placed(times: NDArray[np.float64], grid: Grid, cuts: list[int]) -> NDArray[n
     return out
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.integers(1, 12), min_size=20, max_size=150),
     st.integers(0, 2**32 - 1),

@@ -14,7 +14,7 @@ from edgebci.errors import InputError
 from edgebci.recordings import Recording, open_recording
 from edgebci.recordings.conversion import convert
 from edgebci.synthetic import SyntheticSpec, decoding, spectra, synthesize
-from edgebci.synthetic.acceptance import Acceptance, Figure, judge, read_truth, signal_figures, unit_figures
+from edgebci.synthetic.acceptance import Acceptance, Judged, judge, read_truth, signal_figures, unit_figures
 from edgebci.synthetic.figure import spectrum_figure
 from edgebci.synthetic.signals import F32
 
@@ -41,11 +41,11 @@ def test_velocity_is_decoded_from_spikes_and_lfp_but_not_with_shuffled_labels(tm
 
 
 def test_the_bands_of_the_specification_are_the_bands_that_judge() -> None:
-    figure = Figure("density at 10 Hz", 30.0, "uV2/Hz", 30, 100)
+    figure = Judged("density at 10 Hz", 30.0, "uV2/Hz", 30, 100)
     assert figure.passed
-    assert not Figure("density at 10 Hz", 29.9, "uV2/Hz", 30, 100).passed
-    assert not Figure("density at 10 Hz", float("nan"), "uV2/Hz", 30, 100).passed
-    assert not Acceptance((figure, Figure("slope", 4.0, "1", 2, 3))).passed
+    assert not Judged("density at 10 Hz", 29.9, "uV2/Hz", 30, 100).passed
+    assert not Judged("density at 10 Hz", float("nan"), "uV2/Hz", 30, 100).passed
+    assert not Acceptance((figure, Judged("slope", 4.0, "1", 2, 3))).passed
 
 
 def test_a_recording_with_a_wrong_level_fails(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def whole(world: World) -> F32:
     return lfp(world)
 
 
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=4)
 @given(chunk_s=st.floats(0.05, 3.0))
 def test_the_stream_is_the_same_for_any_chunking(chunk_s: float) -> None:
     world = draw_world(SMALL)

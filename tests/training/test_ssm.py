@@ -121,7 +121,7 @@ def test_stream_by_steps_equals_batch(decoder: CausalDecoder, frames: Tensor) ->
     assert_equal(stream_by_steps(decoder, frames), batch)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(cuts=st.lists(st.integers(0, 90), max_size=12))
 @torch.no_grad()
 def test_stream_equals_batch_for_any_chunking(decoder: CausalDecoder, frames: Tensor, cuts: list[int]) -> None:

@@ -13,26 +13,11 @@ from edgebci.pipeline.proof.claim import Place, seconds_of, timed
 from edgebci.pipeline.proof.figure import Figure, slug
 from edgebci.progress import Progress, part
 from edgebci.synthetic import SyntheticSpec, synthesize
-from edgebci.synthetic.acceptance import judge
+from edgebci.synthetic.acceptance import Judged, judge
 
 SEEDS = (101, 102, 103)
 HEADLINES = ("Wiener filter on spikes", "ridge on LFP", "ridge on LFP, labels shuffled")
 TOLD_BY_LABEL = ("1", "R2")
-
-
-class Judged(Document):
-    """One acceptance figure of one recording and its band."""
-
-    name: str
-    value: float
-    unit: str
-    low: float
-    high: float
-
-    @property
-    def passed(self) -> bool:
-        """Whether it lies in its band."""
-        return self.low <= self.value <= self.high
 
 
 class JudgedRecording(Document):
@@ -72,9 +57,8 @@ def _judged(folder: Path, seed: int, progress: Progress) -> JudgedRecording:
         spec = SyntheticSpec(seed=seed)
         seconds = seconds_of(lambda: synthesize(spec, recording, part(progress, 0.0, 0.5)))
         figures = judge(recording, part(progress, 0.5, 1.0)).figures
-        fields = tuple(Judged(name=f.name, value=f.value, unit=f.unit, low=f.low, high=f.high) for f in figures)
         recording.unlink()
-        write_text(kept, JudgedRecording(seconds=seconds, figures=fields).model_dump_json(indent=1))
+        write_text(kept, JudgedRecording(seconds=seconds, figures=figures).model_dump_json(indent=1))
     return load_json(kept, JudgedRecording)
 
 
