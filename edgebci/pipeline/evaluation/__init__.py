@@ -1,0 +1,1 @@
+"""Any set of decoders on the same splits, compared."""

@@ -1,0 +1,1 @@
+"""The decoders that ours are measured against."""

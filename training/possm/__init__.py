@@ -1,0 +1,1 @@
+"""POSSM: spike tokens, cross-attention, and a recurrent state-space backbone."""
