@@ -1,1 +1,1 @@
-"""REALM: a bidirectional Mamba-2 teacher, masked autoencoding, and distillation with hindsight into a causal student."""
+"""REALM: a bidirectional Mamba-2 teacher, masked autoencoding, distillation with hindsight to a causal student."""
