@@ -194,7 +194,7 @@ def _replicates(terms: F64, length: int, of: Statistic, seed: int) -> F64:
     random = np.random.default_rng(seed)
     n_decoders, n = terms.shape[:2]
     n_blocks = round(n / length)
-    block_sums = _circular_block_sums(terms, length)
+    block_sums = circular_block_sums(terms, length)
     starts = random.integers(0, n, (REPLICATES, n_blocks))
     # A few replicates at a time: all at once would take a gigabyte for an hour of frames.
     sums = np.concatenate([block_sums[:, rows].sum(axis=2) for rows in np.array_split(starts, 40)], axis=1)
@@ -210,7 +210,7 @@ def _drawn_seeds(n_decoders: int, random: np.random.Generator) -> NDArray[np.int
     return np.concatenate([np.zeros((1, REPLICATES), np.int64), candidates])
 
 
-def _circular_block_sums(terms: F64, length: int) -> F64:
+def circular_block_sums(terms: F64, length: int) -> F64:
     """Sum over each block of `length` frames that starts at every frame and wraps around, shape as `terms`."""
     wrapped = np.concatenate([np.zeros_like(terms[:, :1]), terms, terms[:, : length - 1]], axis=1)
     running: F64 = np.cumsum(wrapped, axis=1)

@@ -105,16 +105,22 @@ class PlacementConfig(Document):
     radio: str
 
 
-class PipelineConfig(Document):
+class PreparationConfig(Document):
+    """What turns a recording into frames with targets, cut into parts."""
+
+    recording: RecordingConfig
+    split: SplitConfig = SplitConfig()
+    features: FeatureSpec
+    training: TrainingRecipe = TrainingRecipe()
+    """Of which the ridge baseline's lags count here: they are a part of the gap."""
+
+
+class PipelineConfig(PreparationConfig):
     """A whole run, from recording to report."""
 
     schema_version: Literal["edgebci.pipeline/1"] = Field(alias="schema")
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
-    recording: RecordingConfig
-    split: SplitConfig = SplitConfig()
-    features: FeatureSpec
     student: StudentConfig = StudentConfig()
-    training: TrainingRecipe = TrainingRecipe()
     quantization: QuantizationRecipe = QuantizationRecipe()
     comparison: ComparisonConfig = ComparisonConfig()
     firmware: FirmwareConfig = FirmwareConfig()

@@ -20,7 +20,7 @@ from edgebci.documents import Document
 from edgebci.features.fitting import fit_front_end
 from edgebci.features.front_end import FrontEnd
 from edgebci.features.stream import FeatureStream, Normalizer
-from edgebci.pipeline.configuration import PipelineConfig
+from edgebci.pipeline.configuration import PreparationConfig
 from edgebci.pipeline.source import FrameClock, Portion, frame_clock, portions
 from edgebci.pipeline.split import Parts, cut
 from edgebci.progress import Progress, part
@@ -69,7 +69,7 @@ class Prepared:
         return first + start * step, first + stop * step
 
 
-def prepare(recording_path: Path, config: PipelineConfig, folder: Path, progress: Progress) -> None:
+def prepare(recording_path: Path, config: PreparationConfig, folder: Path, progress: Progress) -> None:
     """Compute features and targets of all parts and write them into `folder`."""
     with open_recording(recording_path) as recording:
         clock = frame_clock(recording, config.features, config.recording.target)
@@ -114,7 +114,7 @@ def load_prepared(folder: Path) -> Prepared:
     return Prepared(data, usable, front_end, header)
 
 
-def _fit(recording: Recording, clock: FrameClock, parts: Parts, config: PipelineConfig, progress: Progress) -> FrontEnd:
+def _fit(recording: Recording, clock: FrameClock, parts: Parts, config: PreparationConfig, progress: Progress) -> FrontEnd:
     start, stop = parts.train
     seen = 0
 

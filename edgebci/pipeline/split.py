@@ -12,7 +12,7 @@ import numpy as np
 
 from edgebci.errors import InputError
 from edgebci.metrics import F64
-from edgebci.pipeline.configuration import PipelineConfig
+from edgebci.pipeline.configuration import PreparationConfig
 
 SHORTEST_PART_S = 10.0
 
@@ -26,7 +26,7 @@ class Parts:
     test: tuple[int, int]
 
 
-def gap_reasons_s(config: PipelineConfig) -> dict[str, float]:
+def gap_reasons_s(config: PreparationConfig) -> dict[str, float]:
     """Why two parts must not touch: the longest of these is the gap, in seconds."""
     ridge = config.training.ridge
     return {
@@ -37,7 +37,7 @@ def gap_reasons_s(config: PipelineConfig) -> dict[str, float]:
     }
 
 
-def cut(n_frames: int, config: PipelineConfig) -> Parts:
+def cut(n_frames: int, config: PreparationConfig) -> Parts:
     """Cut n_frames into the three parts.
 
     Raises:
