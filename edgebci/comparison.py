@@ -166,6 +166,11 @@ def _mean_difference(sums: F64, n: int) -> F64:
 def _judge(difference: Interval, margin: float, n_blocks: int) -> tuple[Verdict, str]:
     if n_blocks < FEWEST_BLOCKS:
         return Verdict.CANNOT_TELL, f"{n_blocks} independent blocks of test data; a verdict needs {FEWEST_BLOCKS}"
+    return judge_interval(difference, margin)
+
+
+def judge_interval(difference: Interval, margin: float) -> tuple[Verdict, str]:
+    """What a 95 % interval of a difference says, and why."""
     if difference.low > 0:
         return Verdict.SUPERIOR, "the interval lies above 0"
     if difference.low > -margin:
