@@ -71,18 +71,21 @@ def run_stage(
 
 
 @functools.cache
-def source_digest() -> str:
-    """SHA-256 over the names and bytes of the package's own sources."""
+def source_digest(*parts: str) -> str:
+    """SHA-256 over the names and bytes of the package's own sources: all, or files and folders named from its top."""
     package = Path(edgebci.__file__).parent
     digest = hashlib.sha256()
-    for path in sorted(p for p in _walk(package) if p.suffix in _SOURCE_SUFFIXES):
+    found = {path for name in parts or (".",) for path in _walk(package / name) if path.suffix in _SOURCE_SUFFIXES}
+    for path in sorted(found):
         digest.update(path.relative_to(package).as_posix().encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
 
 def _walk(folder: Path) -> list[Path]:
-    """Files below a folder; unlike Path.rglob it follows the links to the stage folders of a checkout."""
+    """A file itself, or all below a folder; unlike Path.rglob it follows a checkout's links to the stage folders."""
+    if not folder.is_dir():
+        return [folder]
     found: list[Path] = []
     for entry in folder.iterdir():
         if entry.is_dir():

@@ -114,7 +114,9 @@ def load_prepared(folder: Path) -> Prepared:
     return Prepared(data, usable, front_end, header)
 
 
-def _fit(recording: Recording, clock: FrameClock, parts: Parts, config: PreparationConfig, progress: Progress) -> FrontEnd:
+def _fit(
+    recording: Recording, clock: FrameClock, parts: Parts, config: PreparationConfig, progress: Progress
+) -> FrontEnd:
     start, stop = parts.train
     seen = 0
 
