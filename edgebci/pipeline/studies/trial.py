@@ -1,0 +1,115 @@
+"""One cell of a study's grid: one way to train, on one session, from one seed. What was decoded is kept."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgebci.checkpoint import read_tensors, write_tensors
+from edgebci.decoding_data import Floats
+from edgebci.documents import Document
+from edgebci.hierarchical import PairedSession, SubjectsComparison, compare_over_subjects
+from edgebci.metrics import F64, r2
+from edgebci.pipeline.cache import run_stage, source_digest
+from edgebci.progress import Progress, silent
+from edgebci.session import Session
+
+DECODED_NAME = "decoded.safetensors"
+# What a trial depends on besides its recipe and its session.
+_SOURCES = ("training", "decoding_data.py", "decoder_spec.py", "metrics.py", "session.py", "pipeline/studies")
+
+Decode = Callable[[Session, int, Path, Progress], Floats]
+"""(session, seed, folder for files) to what is decoded of every frame (K, D)."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way to get a decoder for a session.
+
+    Fields:
+        name: of its folder and in tables.
+        identity: every hyper-parameter, and what it starts from, as text.
+        decode: trains on the session's training part, stops on its validation part, decodes all of it.
+        is_random: whether the seed makes a difference; ridge, for one, is fitted once.
+    """
+
+    name: str
+    identity: str
+    decode: Decode
+    is_random: bool = True
+
+
+class TrialHeader(Document):
+    """What one trial was."""
+
+    schema_version: Literal["edgebci.trial/1"] = "edgebci.trial/1"
+    way: str
+    session: str
+    seed: int
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """What one trial decoded of the test frames (T, D), and how long it took."""
+
+    decoded: F64
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where trials are kept, and the seeds that each way is tried with."""
+
+    root: Path
+    seeds: tuple[int, ...]
+    progress: Progress = silent
+
+    def trials(self, way: Way, session: Session) -> tuple[Trial, ...]:
+        """A trial for each seed; finished ones are read."""
+        seeds = self.seeds if way.is_random else self.seeds[:1]
+        return tuple(self._trial(way, session, seed) for seed in seeds)
+
+    def compare(self, sessions: Sequence[Session], candidate: Way, reference: Way, margin: float) -> SubjectsComparison:
+        """Both ways on the test frames of the same sessions, over subjects."""
+        return compare_over_subjects([self._paired(session, candidate, reference) for session in sessions], margin)
+
+    def mean_r2(self, sessions: Sequence[Session], way: Way) -> float:
+        """Mean over sessions, seeds and axes of R² on the test frames."""
+        scores = [r2(truth(s), trial.decoded).mean() for s in sessions for trial in self.trials(way, s)]
+        return float(np.mean(scores))
+
+    def mean_seconds(self, sessions: Sequence[Session], way: Way) -> float:
+        """Mean wall-clock time of one trial."""
+        return float(np.mean([trial.seconds for s in sessions for trial in self.trials(way, s)]))
+
+    def _paired(self, session: Session, candidate: Way, reference: Way) -> PairedSession:
+        ours, theirs = (tuple(t.decoded for t in self.trials(way, session)) for way in (candidate, reference))
+        return PairedSession(session.subject, session.name, truth(session), ours, theirs, session.data.frame_rate_hz)
+
+    def _trial(self, way: Way, session: Session, seed: int) -> Trial:
+        seen = session.data.fingerprint("train", "validation", "test")
+
+        def work(folder: Path) -> None:
+            started = time.perf_counter()
+            decoded = way.decode(session, seed, folder, lambda f, note: self.progress(f, f"{where}: {note}"))
+            header = TrialHeader(way=way.name, session=session.name, seed=seed, seconds=time.perf_counter() - started)
+            write_tensors(folder / DECODED_NAME, {"decoded": decoded[session.data.rows("test")]}, header)
+
+        where = f"{way.name}, {session.name}, seed {seed}"
+        inputs = [seen, way.identity, str(seed)]
+        stage = run_stage(self.root / way.name, f"{session.name}_{seed}", inputs, work, source_digest(*_SOURCES))
+        arrays, header = read_tensors(stage.folder / DECODED_NAME, TrialHeader)
+        return Trial(arrays["decoded"].astype(np.float64), header.seconds)
+
+
+def truth(session: Session) -> F64:
+    """The targets of the test frames (T, D)."""
+    targets: NDArray[np.float32] = session.data.targets[session.data.rows("test")]
+    return targets.astype(np.float64)
