@@ -123,7 +123,7 @@ def integer_path(spec: FeatureSpec, good_channels: Bool) -> IntegerPath:
 def filter_chains(spec: FeatureSpec) -> tuple[Chain, ...]:
     """One chain of sections per kind of feature, in the order of `spec.kinds`."""
     bands = [band_pass(band.low_hz, band.high_hz, band.order, spec.rate_hz) for band in spec.bands]
-    low_passes = [low_pass(lp.corner_hz, lp.order, spec.rate_hz) for lp in (spec.lmp, spec.raw) if lp]
+    low_passes = [low_pass(lp.corner_hz, lp.order, lp.high_pass_hz, spec.rate_hz) for lp in (spec.lmp, spec.raw) if lp]
     return (*bands, *low_passes)
 
 

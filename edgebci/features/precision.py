@@ -14,6 +14,7 @@ from edgebci.features.cases import front_end_for
 from edgebci.features.coefficients import device_coefficients
 from edgebci.features.conditioning import Conditioner
 from edgebci.features.device import FilterBank
+from edgebci.features.response import low_passed_sos
 from edgebci.features.specification import Adc, Band, FeatureSpec, LowPass
 
 F64 = NDArray[np.float64]
@@ -38,8 +39,8 @@ def hard_spec(rate_hz: float = RATE_HZ) -> FeatureSpec:
             Band(low_hz=low * slower, high_hz=high * slower)
             for low, high in ((0.025, 0.05), (0.05, 0.5), (0.5, 4), (1, 4), (12, 30), (60, 200))
         ),
-        lmp=LowPass(corner_hz=5.0 * slower),
-        raw=LowPass(corner_hz=0.025 * slower),
+        lmp=LowPass(corner_hz=5.0 * slower, high_pass_hz=0.025 * slower),
+        raw=LowPass(corner_hz=0.025 * slower, high_pass_hz=0),
     )
 
 
@@ -83,9 +84,7 @@ def designed_by_scipy(spec: FeatureSpec) -> list[F64]:
     bands = [
         signal.butter(b.order, (b.low_hz, b.high_hz), "bandpass", fs=spec.rate_hz, output="sos") for b in spec.bands
     ]
-    low_passes = [
-        signal.butter(lp.order, lp.corner_hz, fs=spec.rate_hz, output="sos") for lp in (spec.lmp, spec.raw) if lp
-    ]
+    low_passes = [low_passed_sos(lp, spec.rate_hz) for lp in (spec.lmp, spec.raw) if lp]
     return [*bands, *low_passes]
 
 

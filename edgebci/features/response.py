@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import signal
 
-from edgebci.features.specification import FeatureSpec
+from edgebci.features.specification import FeatureSpec, LowPass
 
 F64 = NDArray[np.float64]
 
@@ -27,7 +27,7 @@ def memory_s(spec: FeatureSpec) -> float:
     """
     rate_hz = spec.rate_hz
     low_passes = [lp for lp in (spec.lmp, spec.raw) if lp]
-    lengths = [_forgotten(partial(_low_pass_response, lp.order, lp.corner_hz / rate_hz)) for lp in low_passes]
+    lengths = [_forgotten(partial(_low_pass_response, low_passed_sos(lp, rate_hz))) for lp in low_passes]
     decay = math.exp(-1.0 / (spec.power_tau_s * rate_hz))
     for band in spec.bands:
         corners = (band.low_hz / rate_hz, band.high_hz / rate_hz)
@@ -46,8 +46,15 @@ def _forgotten(response: Callable[[int], F64]) -> int:
         length *= 2
 
 
-def _low_pass_response(order: int, corner: float, length: int) -> F64:
-    sos = signal.butter(order, corner, fs=1.0, output="sos")
+def low_passed_sos(low_pass: LowPass, rate_hz: float) -> F64:
+    """SciPy's second-order sections of a low-pass and of the high-pass before it."""
+    low: F64 = signal.butter(low_pass.order, low_pass.corner_hz, fs=rate_hz, output="sos")
+    if not low_pass.high_pass_hz:
+        return low
+    return np.vstack([signal.butter(2, low_pass.high_pass_hz, "highpass", fs=rate_hz, output="sos"), low])
+
+
+def _low_pass_response(sos: F64, length: int) -> F64:
     return np.asarray(signal.sosfilt(sos, signal.unit_impulse(length)))
 
 

@@ -78,10 +78,16 @@ def band_pass(low_hz: float, high_hz: float, order: int, rate_hz: float) -> Chai
     return Chain(sections, width**order / passed)
 
 
-def low_pass(corner_hz: float, order: int, rate_hz: float) -> Chain:
-    """Design a Butterworth low-pass of `order` poles (even), equal to scipy.signal.butter(order, corner)."""
+def low_pass(corner_hz: float, order: int, high_pass_hz: float, rate_hz: float) -> Chain:
+    """Design a Butterworth low-pass of `order` poles (even), equal to scipy.signal.butter(order, corner).
+
+    Before it, unless high_pass_hz is 0, comes butter(2, high_pass_hz, "highpass").
+    """
     g = _prewarped(corner_hz, rate_hz)
-    return Chain(tuple(_section(SectionKind.LOW, g, -2.0 * pole.real) for pole in _prototype_poles(order)), 1.0)
+    low = tuple(_section(SectionKind.LOW, g, -2.0 * pole.real) for pole in _prototype_poles(order))
+    if not high_pass_hz:
+        return Chain(low, 1.0)
+    return Chain((_section(SectionKind.HIGH, _prewarped(high_pass_hz, rate_hz), math.sqrt(2.0)), *low), 1.0)
 
 
 @dataclass(frozen=True)

@@ -49,10 +49,25 @@ class Band(Document):
 
 
 class LowPass(Document):
-    """A causal Butterworth low-pass of `order` poles (even: order / 2 second-order sections)."""
+    """A causal Butterworth low-pass of `order` poles (even: order / 2 second-order sections), without what is slow.
+
+    Before it comes a Butterworth high-pass of two poles at high_pass_hz. The front end counts from each channel's first
+    sample, so the mean of a low-passed channel is an accident of the moment of power-on: without the high-pass, the
+    decoder would meet another mean at each start. 0 leaves it in.
+    """
 
     corner_hz: float = Field(gt=0)
     order: int = Field(default=2, ge=2, le=8, multiple_of=2)
+    high_pass_hz: float = Field(default=0.1, ge=0)
+
+    @model_validator(mode="after")
+    def _something_passes(self) -> LowPass:
+        if self.corner_hz < 2 * self.high_pass_hz:
+            raise ValueError(
+                f"corner_hz {self.corner_hz:g} must be at least twice high_pass_hz {self.high_pass_hz:g}; "
+                "raise the corner, lower high_pass_hz, or set it to 0"
+            )
+        return self
 
 
 class Adc(Document):
@@ -141,8 +156,9 @@ class FeatureSpec(Document):
             _check_corners(self.rate_hz, band.low_hz, band.high_hz, f"{band.low_hz:g}-{band.high_hz:g} Hz")
         for name, low_pass in (("lmp", self.lmp), ("raw", self.raw)):
             if low_pass:
-                corner_hz = low_pass.corner_hz
-                _check_corners(self.rate_hz, corner_hz, corner_hz, f"the {name} corner at {corner_hz:g} Hz")
+                for what, corner_hz in (("corner", low_pass.corner_hz), ("high-pass", low_pass.high_pass_hz)):
+                    if corner_hz:
+                        _check_corners(self.rate_hz, corner_hz, corner_hz, f"the {name} {what} at {corner_hz:g} Hz")
         return self
 
     @property

@@ -16,6 +16,7 @@ from edgebci.features.coefficients import integer_path, normalizer_constants, po
 from edgebci.features.conditioning import Conditioned, Conditioner, segments
 from edgebci.features.front_end import Bool, FrontEnd
 from edgebci.features.normalization import RunningNormalizer
+from edgebci.features.response import low_passed_sos
 from edgebci.features.specification import Counts, FeatureSpec
 
 F64 = NDArray[np.float64]
@@ -56,11 +57,7 @@ class FeatureStream:
             )
             for b in spec.bands
         ]
-        low_passes = [
-            _LowPassed(signal.butter(lp.order, lp.corner_hz, fs=rate_hz, output="sos"), n_good)
-            for lp in (spec.lmp, spec.raw)
-            if lp
-        ]
+        low_passes = [_LowPassed(low_passed_sos(lp, rate_hz), n_good) for lp in (spec.lmp, spec.raw) if lp]
         self._kinds: list[_BandPower | _LowPassed] = [*bands, *low_passes]
         self._uv_per_step = uv_per_step
 

@@ -10,8 +10,9 @@ from scipy import signal
 from edgebci.arithmetic import F32
 from edgebci.features.coefficients import filter_chains
 from edgebci.features.precision import decibel, float32_error_db, hard_spec, one_over_f_counts
+from edgebci.features.response import low_passed_sos
 from edgebci.features.sections import Chain, SideBySide, band_pass, low_pass
-from edgebci.features.specification import LOWEST_CORNER
+from edgebci.features.specification import LOWEST_CORNER, LowPass
 
 F64 = NDArray[np.float64]
 
@@ -42,9 +43,19 @@ def test_a_band_pass_is_scipys_butterworth(low_hz: float, high_hz: float, order:
 @pytest.mark.parametrize("order", [2, 4, 8])
 @pytest.mark.parametrize("corner_hz", [0.05, 5.0, 20.0, 450.0])
 def test_a_low_pass_is_scipys_butterworth(corner_hz: float, order: int) -> None:
-    chain = low_pass(corner_hz, order, 1000.0)
+    chain = low_pass(corner_hz, order, 0.0, 1000.0)
     truth = signal.sosfilt(signal.butter(order, corner_hz, fs=1000.0, output="sos"), signal.unit_impulse(3000))
     assert (len(chain.sections), chain.gain) == (order // 2, 1.0)
+    assert decibel(impulse_response(chain, 3000) - truth, truth) < -90.0
+
+
+@pytest.mark.parametrize(("high_pass_hz", "corner_hz"), [(0.05, 5.0), (0.3, 4.0), (1.0, 100.0)])
+def test_the_high_pass_before_it_is_scipys_too(high_pass_hz: float, corner_hz: float) -> None:
+    chain = low_pass(corner_hz, 2, high_pass_hz, 1000.0)
+    truth = signal.sosfilt(
+        low_passed_sos(LowPass(corner_hz=corner_hz, high_pass_hz=high_pass_hz), 1000.0), signal.unit_impulse(3000)
+    )
+    assert len(chain.sections) == 2
     assert decibel(impulse_response(chain, 3000) - truth, truth) < -90.0
 
 

@@ -28,7 +28,15 @@ REFERENCE_DECODER = {
     [
         ({"rate_hz": 250}, r"rate 250 Hz cannot carry 60-140 Hz: corners end at 112.5 Hz; lower the corner or use"),
         ({"lmp": {"corner_hz": 500}}, r"rate 1000 Hz cannot carry the lmp corner at 500 Hz: corners end at 450 Hz"),
-        ({"raw": {"corner_hz": 0.02}}, r"the raw corner at 0.02 Hz is too low .* corners begin at 0.025 Hz"),
+        ({"lmp": {"corner_hz": 0.15}}, r"corner_hz 0.15 must be at least twice high_pass_hz 0.1; raise the corner"),
+        (
+            {"lmp": {"corner_hz": 4, "high_pass_hz": 0.01}},
+            r"the lmp high-pass at 0.01 Hz is too low .* corners begin at 0.025 Hz",
+        ),
+        (
+            {"raw": {"corner_hz": 0.02, "high_pass_hz": 0}},
+            r"the raw corner at 0.02 Hz is too low .* corners begin at 0.025 Hz",
+        ),
         ({"frame_rate_hz": 30}, r"frame_rate_hz 30 does not divide rate_hz 1000; take 30.303"),
         ({"bands": []}, r"there is no feature; give at least one of bands, lmp, raw"),
         ({"bands": [{"low_hz": 4, "high_hz": 1}]}, r"'bands.0' .*: high_hz 1 must be at least 1.1 x low_hz 4; widen"),
