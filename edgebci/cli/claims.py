@@ -1,0 +1,48 @@
+"""`edgebci reproduce claims`: what the papers claim, tried on synthetic subjects."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edgebci.cli.output import JsonFlag, print_json, print_rows, progress_bar
+
+if TYPE_CHECKING:
+    from edgebci.pipeline.studies.table import Row
+
+
+def claims(
+    full: Annotated[
+        bool, typer.Option("--full/--quick", help="Hours, for a verdict; or minutes, to see that it runs.")
+    ] = False,
+    only: Annotated[list[str] | None, typer.Option(help="Run this study alone; may be given several times.")] = None,
+    runs: Annotated[Path, typer.Option(help="Folder of all runs; the studies get a folder in it.")] = Path("runs"),
+    json: JsonFlag = False,
+) -> None:
+    """Try what the papers claim on synthetic subjects, against the same student without help and against ridge.
+
+    Finished trials are kept: an interrupted study goes on where it was.
+    """
+    from edgebci.pipeline.studies.reproduce import reproduce
+    from edgebci.pipeline.studies.size import FULL, QUICK
+
+    size = FULL if full else QUICK
+    with progress_bar(f"claims, {size.name}") as progress:
+        table = reproduce(size, runs / "claims" / size.name, only or [], progress)
+    if json:
+        print_json(table)
+        return
+    print_rows(f"claims, {size.name}", [(row.question, _answer(row)) for row in table.rows])
+
+
+def _answer(row: Row) -> str:
+    found = row.comparison
+    d = found.difference
+    outcome = {True: "as expected", False: "NOT as expected", None: "open"}[row.holds]
+    return (
+        f"{row.candidate} {found.candidate_r2:.3f}, {row.reference} {found.reference_r2:.3f}: "
+        f"{d.value:+.3f} ({d.low:+.3f} to {d.high:+.3f}), {found.verdict}; {outcome}\n"
+        f"{found.n_subjects} subjects, {found.n_sessions} sessions, {found.n_seeds} seeds; {found.reason}"
+    )

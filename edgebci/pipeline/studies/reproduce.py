@@ -1,0 +1,38 @@
+"""All studies, one after the other; what is finished is kept, so that a study of hours can be interrupted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from edgebci.documents import nearest
+from edgebci.errors import InputError
+from edgebci.files import write_text
+from edgebci.pipeline.studies import distillation_study
+from edgebci.pipeline.studies.size import StudySize
+from edgebci.pipeline.studies.table import Row, Table
+from edgebci.progress import Progress, part
+
+Study = Callable[[StudySize, Path, Progress], tuple[Row, ...]]
+
+STUDIES: dict[str, Study] = {distillation_study.NAME: distillation_study.run}
+TABLE_NAME = "claims.json"
+
+
+def reproduce(size: StudySize, root: Path, only: list[str], progress: Progress) -> Table:
+    """Run the studies named in `only`, or all, and write their rows to `root/claims.json`.
+
+    Raises:
+        InputError: there is no study of that name.
+    """
+    for name in only:
+        if name not in STUDIES:
+            raise InputError(f"no study {name!r}; {nearest(name, list(STUDIES))}")
+    chosen = {name: study for name, study in STUDIES.items() if not only or name in only}
+    rows: list[Row] = []
+    for i, (name, study) in enumerate(chosen.items()):
+        share = part(progress, i / len(chosen), (i + 1) / len(chosen))
+        rows += study(size, root / name, share)
+    table = Table(size=size.name, rows=tuple(rows))
+    write_text(root / TABLE_NAME, table.model_dump_json(indent=1) + "\n")
+    return table

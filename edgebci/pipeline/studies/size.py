@@ -1,0 +1,67 @@
+"""How large a study is: `quick` shows in minutes that everything runs, `full` is what a verdict rests on."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from edgebci.documents import Document
+from edgebci.pipeline.studies.cohort import CohortSpec
+from edgebci.synthetic.specification import SyntheticSpec
+from edgebci.training.recipe import Optimiser, StudentRecipe, TeacherRecipe, TrainingRecipe
+
+
+class StudySize(Document):
+    """Subjects, sessions and seeds, and how long a session and a training are."""
+
+    name: str
+    subjects: int = Field(gt=0)
+    held_out_sessions: int = Field(gt=0)
+    seeds: tuple[int, ...]
+    duration_s: float
+    n_channels: int
+    teacher_epochs: int
+    student_epochs: int
+
+    def cohort(self, **generator: object) -> CohortSpec:
+        """Subjects of this size; `generator` changes the generator's constants."""
+        sizes = {"duration_s": self.duration_s, "n_channels": self.n_channels}
+        return CohortSpec(
+            subjects=self.subjects,
+            pretraining_sessions=0,
+            held_out_sessions=self.held_out_sessions,
+            generator=SyntheticSpec.model_validate({**sizes, **generator}),
+        )
+
+    def recipe(self, **student: float) -> TrainingRecipe:
+        """Training of this length; `student` sets the weights of the student's losses, the others being 0."""
+        weights = dict.fromkeys(("alignment_weight", "task_weight", "ridge_weight", "reconstruction_weight"), 0.0)
+        return TrainingRecipe(
+            teacher=TeacherRecipe(optimiser=Optimiser(learning_rate=2e-3, epochs=self.teacher_epochs)),
+            student=StudentRecipe(
+                optimiser=Optimiser(learning_rate=2e-3, epochs=self.student_epochs),
+                patience_epochs=max(self.student_epochs // 3, 1),
+                **(weights | student),
+            ),
+        )
+
+
+QUICK = StudySize(
+    name="quick",
+    subjects=2,
+    held_out_sessions=1,
+    seeds=(1,),
+    duration_s=150.0,
+    n_channels=8,
+    teacher_epochs=2,
+    student_epochs=4,
+)
+FULL = StudySize(
+    name="full",
+    subjects=6,
+    held_out_sessions=3,
+    seeds=(1, 2, 3, 4, 5),
+    duration_s=600.0,
+    n_channels=48,
+    teacher_epochs=30,
+    student_epochs=60,
+)

@@ -1,0 +1,44 @@
+"""What studies found: one row for each question, with the interval, the verdict and what the paper says."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from edgebci.documents import Document
+from edgebci.hierarchical import SubjectsComparison
+
+Expected = Literal["superior", "no difference", "either"]
+"""What the claim, or the control, predicts of candidate minus reference."""
+
+
+class Row(Document):
+    """One question of a study and its answer."""
+
+    study: str
+    question: str
+    candidate: str
+    reference: str
+    expected: Expected
+    """`no difference` marks a control: a gain there is the generator's or the code's, not the method's."""
+    comparison: SubjectsComparison
+    candidate_seconds: float
+    reference_seconds: float
+    """Mean wall-clock time of one trial."""
+
+    @property
+    def holds(self) -> bool | None:
+        """Whether the answer is what was expected; None where nothing was expected or the data cannot tell."""
+        difference = self.comparison.difference
+        if self.expected == "either" or self.comparison.verdict == "cannot tell":
+            return None
+        if self.expected == "superior":
+            return self.comparison.verdict == "superior"
+        return difference.low <= 0.0 <= difference.high or abs(difference.value) < self.comparison.margin
+
+
+class Table(Document):
+    """All rows of one call, and how large its studies were."""
+
+    schema_version: Literal["edgebci.claims/1"] = "edgebci.claims/1"
+    size: str
+    rows: tuple[Row, ...]

@@ -1,0 +1,104 @@
+"""Studies end to end, at sizes that show that they run and not what is true."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from edgebci.comparison import Interval, Verdict
+from edgebci.errors import InputError
+from edgebci.hierarchical import SubjectsComparison
+from edgebci.pipeline.studies import distillation_study
+from edgebci.pipeline.studies.reproduce import TABLE_NAME, reproduce
+from edgebci.pipeline.studies.size import FULL, QUICK, StudySize
+from edgebci.pipeline.studies.table import Expected, Row, Table
+from edgebci.progress import silent
+
+TINY = QUICK.model_copy(update={"name": "tiny", "teacher_epochs": 1, "student_epochs": 1})
+
+
+def found(low: float, value: float, high: float, verdict: Verdict) -> SubjectsComparison:
+    return SubjectsComparison(
+        difference=Interval(value=value, low=low, high=high),
+        candidate_r2=0.5,
+        reference_r2=0.5 - value,
+        margin=0.02,
+        verdict=verdict,
+        reason="",
+        n_subjects=6,
+        n_sessions=18,
+        n_blocks=600,
+        n_seeds=5,
+    )
+
+
+def row(expected: Expected, comparison: SubjectsComparison) -> Row:
+    return Row(
+        study="study",
+        question="question",
+        candidate="a",
+        reference="b",
+        expected=expected,
+        comparison=comparison,
+        candidate_seconds=1.0,
+        reference_seconds=1.0,
+    )
+
+
+def test_the_distillation_study_runs_and_what_it_found_is_read_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(distillation_study, "WORLDS", {"kernel": {}})
+    table = reproduce(TINY, tmp_path, ["distillation"], silent)
+    assert [(r.candidate, r.reference) for r in table.rows] == [
+        ("distilled", "alone"),
+        ("distilled", "ridge"),
+        ("alone", "ridge"),
+    ]
+    assert all(r.comparison.verdict is Verdict.CANNOT_TELL for r in table.rows), "two subjects support no verdict"
+    assert Table.model_validate(json.loads((tmp_path / TABLE_NAME).read_text())) == table
+    trained = sorted(path.stat().st_mtime_ns for path in tmp_path.rglob("student.safetensors"))
+    assert len(trained) == 4
+    assert reproduce(TINY, tmp_path, ["distillation"], silent) == table
+    assert sorted(path.stat().st_mtime_ns for path in tmp_path.rglob("student.safetensors")) == trained
+
+
+def test_an_unknown_study_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no study 'distilation'; did you mean 'distillation'"):
+        reproduce(TINY, tmp_path, ["distilation"], silent)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_student_by_itself_gets_the_epochs_that_the_teacher_took() -> None:
+    _, alone, distilled = distillation_study.ways(FULL)
+    by_itself, taught = json.loads(alone.identity), json.loads(distilled.identity)
+    epochs = taught["student"]["optimiser"]["epochs"] + taught["teacher"]["optimiser"]["epochs"]
+    assert by_itself["student"]["optimiser"]["epochs"] == epochs
+    assert by_itself["student"]["alignment_weight"] == 0
+    assert taught["student"]["alignment_weight"] == 1
+
+
+def test_a_full_study_has_the_subjects_sessions_and_seeds_that_a_verdict_needs() -> None:
+    sizes: StudySize = FULL
+    assert (sizes.subjects, sizes.held_out_sessions, len(sizes.seeds)) == (6, 3, 5)
+
+
+@pytest.mark.parametrize(
+    ("expected", "comparison", "holds"),
+    [
+        ("superior", found(0.01, 0.02, 0.03, Verdict.SUPERIOR), True),
+        ("superior", found(-0.01, 0.0, 0.01, Verdict.NON_INFERIOR), False),
+        ("superior", found(-0.1, 0.0, 0.1, Verdict.CANNOT_TELL), None),
+        ("no difference", found(-0.01, 0.0, 0.01, Verdict.NON_INFERIOR), True),
+        ("no difference", found(0.001, 0.005, 0.01, Verdict.SUPERIOR), True),  # within the margin
+        ("no difference", found(0.03, 0.05, 0.07, Verdict.SUPERIOR), False),
+        ("no difference", found(-0.07, -0.05, -0.03, Verdict.INFERIOR), False),
+        ("either", found(0.03, 0.05, 0.07, Verdict.SUPERIOR), None),
+    ],
+)
+def test_a_row_says_whether_the_answer_was_expected(
+    expected: Expected, comparison: SubjectsComparison, holds: bool | None
+) -> None:
+    assert row(expected, comparison).holds is holds
