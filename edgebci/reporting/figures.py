@@ -2,73 +2,52 @@
 
 from __future__ import annotations
 
-import io
-from typing import Any
-
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from edgebci.comparison import Interval
+from edgebci.reporting.drawing import INK, PALETTE, STYLE, name_rows, svg_text
 from edgebci.reporting.schema import FirmwareSection, FormScore, ImplantSection, Traces
-
-# Okabe & Ito (2008): told apart with any colour vision, on white and on dark grey.
-PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#999999")
-# Stands for the page's text colour while matplotlib draws; no other element uses it.
-_INK = "#010203"
-_STYLE: Any = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "edgebci",
-    "font.family": "sans-serif",
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": _INK,
-    "axes.labelcolor": _INK,
-    "text.color": _INK,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
-    "legend.frameon": False,
-}
 
 
 def traces_svg(traces: Traces, axes_names: tuple[str, ...], unit: str, window_s: float = 30.0) -> str:
     """Decoded over true behaviour, one row for each axis, from the middle of the test part."""
     shown = _middle(traces.times_s, window_s)
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(9, 2.0 * len(axes_names) + 0.6), layout="constrained")
         rows = np.atleast_1d(figure.subplots(len(axes_names), 1, sharex=True))
         for d, (row, name) in enumerate(zip(rows, axes_names, strict=True)):
-            row.plot(traces.times_s[shown], traces.truth[shown, d], color=_INK, lw=1.4, label="true")
+            row.plot(traces.times_s[shown], traces.truth[shown, d], color=INK, lw=1.4, label="true")
             for color, (form, decoded) in zip(PALETTE, traces.decoded.items(), strict=False):
                 row.plot(traces.times_s[shown], decoded[shown, d], color=color, lw=1.1, label=form)
             row.set_ylabel(f"{name} ({unit})")
         rows[0].legend(ncols=4, loc="lower left", bbox_to_anchor=(0, 1))
         rows[-1].set_xlabel("time in the recording (s)")
-        return _svg(figure, "Decoded traces over the true ones")
+        return svg_text(figure, "Decoded traces over the true ones")
 
 
 def accuracy_svg(forms: tuple[FormScore, ...], ridge: Interval) -> str:
     """R² of every form with its 95 % interval, ridge beside them."""
     rows = [(form.name, form.score.r2_mean) for form in forms] + [("ridge", ridge)]
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(9, 0.36 * len(rows) + 0.8), layout="constrained")
         axes = figure.subplots()
         for y, (name, interval) in enumerate(rows):
             color = PALETTE[5] if name == "ridge" else PALETTE[0]
             axes.plot([interval.low, interval.high], [y, y], color=color, lw=3, solid_capstyle="butt")
             axes.plot(interval.value, y, "o", color=color, ms=6)
-        _name_rows(axes, [name for name, _ in rows])
+        name_rows(axes, [name for name, _ in rows])
         axes.set_xlabel("R², mean over axes, with its 95 % interval")
-        return _svg(figure, "Accuracy of each form")
+        return svg_text(figure, "Accuracy of each form")
 
 
 def cycles_svg(firmware: FirmwareSection, most: int = 12) -> str:
     """Where the modelled cycles of a step go, by C function."""
     ranked = sorted(firmware.functions, key=lambda f: -f.cycles_per_step)[:most]
     colors = {"front end": PALETTE[2], "decoder": PALETTE[0], "harness": PALETTE[7]}
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(9, 0.3 * len(ranked) + 0.9), layout="constrained")
         axes = figure.subplots()
         for y, function in enumerate(ranked):
@@ -76,26 +55,26 @@ def cycles_svg(firmware: FirmwareSection, most: int = 12) -> str:
         for part, color in colors.items():
             if any(function.part == part for function in ranked):
                 axes.barh(0, 0, color=color, label=part)
-        _name_rows(axes, [function.name for function in ranked])
+        name_rows(axes, [function.name for function in ranked])
         axes.legend(loc="lower right")
         axes.set_xlabel("modelled kilocycles per step")
-        return _svg(figure, "Where the cycles go")
+        return svg_text(figure, "Where the cycles go")
 
 
 def power_svg(implants: tuple[ImplantSection, ...]) -> str:
     """Where the power goes: typical values stacked, with the range of the total."""
     names = list(dict.fromkeys(part.name for implant in implants for part in implant.parts))
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(9, 0.55 * len(implants) + 1.5), layout="constrained")
         axes = figure.subplots()
         for y, implant in enumerate(implants):
             _stack(axes, y, implant, names)
-        _name_rows(axes, [f"{i.implant}\n{i.compute}, {i.radio}" for i in implants])
+        name_rows(axes, [f"{i.implant}\n{i.compute}, {i.radio}" for i in implants])
         for k, name in enumerate(names):
             axes.barh(0, 0, color=PALETTE[k % len(PALETTE)], label=name)
         axes.legend(ncols=3, loc="lower left", bbox_to_anchor=(0, 1))
         axes.set_xlabel("modelled power (mW); the line is the range of the total")
-        return _svg(figure, "Where the power goes")
+        return svg_text(figure, "Where the power goes")
 
 
 def _stack(axes: Axes, y: int, implant: ImplantSection, names: list[str]) -> None:
@@ -104,22 +83,10 @@ def _stack(axes: Axes, y: int, implant: ImplantSection, names: list[str]) -> Non
         color = PALETTE[names.index(part.name) % len(PALETTE)]
         axes.barh(y, part.power_uw.typical / 1e3, left=left / 1e3, color=color, height=0.6)
         left += part.power_uw.typical
-    axes.plot([implant.total_uw.low / 1e3, implant.total_uw.high / 1e3], [y, y], color=_INK, lw=1.2)
-
-
-def _name_rows(axes: Axes, names: list[str]) -> None:
-    axes.set_yticks(range(len(names)), names)
-    axes.invert_yaxis()
+    axes.plot([implant.total_uw.low / 1e3, implant.total_uw.high / 1e3], [y, y], color=INK, lw=1.2)
 
 
 def _middle(times_s: np.ndarray[tuple[int], np.dtype[np.float64]], window_s: float) -> slice:
     centre = times_s[len(times_s) // 2]
     start, stop = np.searchsorted(times_s, [centre - window_s / 2, centre + window_s / 2])
     return slice(int(start), int(stop))
-
-
-def _svg(figure: Figure, title: str) -> str:
-    text = io.StringIO()
-    figure.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Title": title})
-    svg = text.getvalue()
-    return svg[svg.index("<svg") :].replace(_INK, "currentColor")

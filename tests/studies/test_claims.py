@@ -11,7 +11,7 @@ from edgebci.comparison import Interval, Verdict
 from edgebci.errors import InputError
 from edgebci.hierarchical import SubjectsComparison
 from edgebci.pipeline.studies import distillation_study
-from edgebci.pipeline.studies.reproduce import TABLE_NAME, reproduce
+from edgebci.pipeline.studies.reproduce import PICTURE_NAME, TABLE_NAME, reproduce
 from edgebci.pipeline.studies.size import FULL, QUICK, StudySize
 from edgebci.pipeline.studies.table import Expected, Row, Table
 from edgebci.progress import silent
@@ -59,6 +59,7 @@ def test_the_distillation_study_runs_and_what_it_found_is_read_back(
     ]
     assert all(r.comparison.verdict is Verdict.CANNOT_TELL for r in table.rows), "two subjects support no verdict"
     assert Table.model_validate(json.loads((tmp_path / TABLE_NAME).read_text())) == table
+    assert table.rows[0].question in (tmp_path / PICTURE_NAME).read_text()
     trained = sorted(path.stat().st_mtime_ns for path in tmp_path.rglob("student.safetensors"))
     assert len(trained) == 4
     assert reproduce(TINY, tmp_path, ["distillation"], silent) == table

@@ -16,11 +16,11 @@ from edgebci.progress import Progress, part
 Study = Callable[[StudySize, Path, Progress], tuple[Row, ...]]
 
 STUDIES: dict[str, Study] = {distillation_study.NAME: distillation_study.run}
-TABLE_NAME = "claims.json"
+TABLE_NAME, PICTURE_NAME = "claims.json", "claims.svg"
 
 
 def reproduce(size: StudySize, root: Path, only: list[str], progress: Progress) -> Table:
-    """Run the studies named in `only`, or all, and write their rows to `root/claims.json`.
+    """Run the studies named in `only`, or all, and write their rows and a picture of them to `root`.
 
     Raises:
         InputError: there is no study of that name.
@@ -35,4 +35,12 @@ def reproduce(size: StudySize, root: Path, only: list[str], progress: Progress) 
         rows += study(size, root / name, share)
     table = Table(size=size.name, rows=tuple(rows))
     write_text(root / TABLE_NAME, table.model_dump_json(indent=1) + "\n")
+    write_text(root / PICTURE_NAME, _picture(table))
     return table
+
+
+def _picture(table: Table) -> str:
+    from edgebci.reporting.differences_figure import Difference, differences_svg
+
+    margin = max(row.comparison.margin for row in table.rows)
+    return differences_svg([Difference(r.question, r.comparison.difference, r.holds) for r in table.rows], margin)
