@@ -14,9 +14,9 @@ from __future__ import annotations
 
 from pydantic import Field, model_validator
 
+from edgebci.block_spec import BlockSpec
+from edgebci.block_spec import Shape as Shape
 from edgebci.documents import Document
-
-Shape = tuple[int, ...]
 
 
 class DecoderSpec(Document):
@@ -55,6 +55,18 @@ class DecoderSpec(Document):
         return self.expand * self.d_model
 
     @property
+    def block(self) -> BlockSpec:
+        """Sizes of one of its Mamba-2 blocks."""
+        return BlockSpec(
+            d_model=self.d_model,
+            d_state=self.d_state,
+            headdim=self.headdim,
+            expand=self.expand,
+            d_conv=self.d_conv,
+            norm_epsilon=self.norm_epsilon,
+        )
+
+    @property
     def n_heads(self) -> int:
         """Heads, each with one decay per step."""
         return self.d_inner // self.headdim
@@ -62,12 +74,12 @@ class DecoderSpec(Document):
     @property
     def conv_dim(self) -> int:
         """Channels of the convolution: x, B, C."""
-        return self.d_inner + 2 * self.d_state
+        return self.block.conv_dim
 
     @property
     def d_in_proj(self) -> int:
         """Rows of in_proj: z, x, B, C, dt."""
-        return self.d_inner + self.conv_dim + self.n_heads
+        return self.block.d_in_proj
 
     def state_shapes(self) -> dict[str, Shape]:
         """Shape of each state of one stream, in the order in which the step takes them.
@@ -85,21 +97,9 @@ class DecoderSpec(Document):
         """Shape of each trained tensor by its name in the checkpoint."""
         shapes: dict[str, Shape] = {"input.weight": (self.d_model, self.n_inputs), "input.bias": (self.d_model,)}
         for i in range(self.n_layers):
-            shapes |= {f"layers.{i}.{name}": shape for name, shape in self._block_shapes().items()}
+            shapes[f"layers.{i}.norm.weight"] = (self.d_model,)
+            shapes |= {f"layers.{i}.mixer.{name}": shape for name, shape in self.block.parameter_shapes().items()}
         shapes["norm.weight"] = (self.d_model,)
         shapes["readout.weight"] = (self.n_outputs, self.d_model)
         shapes["readout.bias"] = (self.n_outputs,)
         return shapes
-
-    def _block_shapes(self) -> dict[str, Shape]:
-        return {
-            "norm.weight": (self.d_model,),
-            "mixer.in_proj.weight": (self.d_in_proj, self.d_model),
-            "mixer.conv1d.weight": (self.conv_dim, 1, self.d_conv),
-            "mixer.conv1d.bias": (self.conv_dim,),
-            "mixer.dt_bias": (self.n_heads,),
-            "mixer.A_log": (self.n_heads,),
-            "mixer.D": (self.n_heads,),
-            "mixer.norm.weight": (self.d_inner,),
-            "mixer.out_proj.weight": (self.d_model, self.d_inner),
-        }

@@ -23,7 +23,7 @@ class Layer(nn.Module):
     def __init__(self, spec: DecoderSpec, dropout: float) -> None:
         super().__init__()
         self.norm = nn.RMSNorm(spec.d_model, spec.norm_epsilon)
-        self.mixer = Mamba2(spec)
+        self.mixer = Mamba2(spec.block)
         self.dropout = nn.Dropout(dropout)
 
     def scan(self, x: Tensor, state: BlockState) -> tuple[Tensor, BlockState]:

@@ -20,7 +20,7 @@ class TeacherLayer(nn.Module):
     def __init__(self, spec: DecoderSpec, dropout: float) -> None:
         super().__init__()
         self.norm = nn.RMSNorm(spec.d_model, spec.norm_epsilon)
-        self.mixer = BidirectionalMamba2(spec)
+        self.mixer = BidirectionalMamba2(spec.block)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:

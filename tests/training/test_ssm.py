@@ -10,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from edgebci.block_spec import BlockSpec
 from edgebci.decoder_spec import DecoderSpec
 from edgebci.training.causal_decoder import CausalDecoder
-from edgebci.training.ssm import Mamba2, selective_scan, spread_time_constants
+from edgebci.training.selective_scan import selective_scan
+from edgebci.training.ssm import Mamba2, spread_time_constants
 
 SPEC = DecoderSpec(
     n_inputs=6, output_names=("vx", "vy"), output_unit="cm/s", d_model=12, n_layers=2, d_state=8, headdim=8
@@ -165,12 +167,12 @@ def test_a_block_has_the_parameters_of_mamba_ssm() -> None:
         "norm.weight": (128,),
         "out_proj.weight": (64, 128),
     }
-    block = Mamba2(DecoderSpec(n_inputs=1, output_names=("x",), output_unit="cm"))
+    block = Mamba2(BlockSpec())
     assert {name: tuple(tensor.shape) for name, tensor in block.state_dict().items()} == expected
 
 
 def test_time_constants_span_the_range_that_was_asked_for() -> None:
-    block = Mamba2(DecoderSpec(n_inputs=1, output_names=("x",), output_unit="cm"))
+    block = Mamba2(BlockSpec())
     spread_time_constants(block, (0.02, 4.0), 50.0)
     decay = torch.exp(torch.nn.functional.softplus(block.dt_bias) * -block.A_log.exp()).detach()
     time_constants_s = -1 / decay.log() / 50.0
