@@ -59,13 +59,14 @@ def make_session(name: str, seed: int) -> Session:
 @pytest.fixture(scope="session")
 def recipe() -> RealmRecipe:
     return RealmRecipe(
+        schema="edgebci.realm/1",
         threads=1,
         teacher=SMALL.model_copy(update={"both_ways": True}),
         student=SMALL,
         pretraining=PretrainingRecipe(mask_block_frames=(4, 10), predictor_hidden=32, optimiser=FAST),
         distillation=DistillationRecipe(optimiser=FAST, validation_sessions=0.0),
         label_free=LabelFreeRecipe(lags=4),
-        fine_tuning=FineTuningRecipe(optimiser=FAST.model_copy(update={"epochs": 30, "learning_rate": 1e-2})),
+        fine_tuning=FineTuningRecipe(optimiser=FAST.model_copy(update={"epochs": 16, "learning_rate": 1e-2})),
     )
 
 

@@ -86,8 +86,8 @@ def test_channel_attention_follows_a_change_of_scale_unless_it_averages_since_th
         frames[:, 1000:] *= 20
         state = tokenizer.scan(frames, tokenizer.initial_state(2))[1]
         late = tokenizer.scan(frames[:, 1500:], tokenizer.initial_state(2))[1]
-        gates[spec.attention_s] = (state.mean, late.mean)
-    forgetful, cumulative = gates[0.5], gates[None]
+        gates[spec.attention_mean] = (state.mean, late.mean)
+    forgetful, cumulative = gates["exponential"], gates["cumulative"]
     # Ten time constants after the change, e^-10 of the old mean is left.
     torch.testing.assert_close(forgetful[0].mean, forgetful[1].mean, rtol=1e-3, atol=1e-3)
     assert not torch.allclose(cumulative[0].mean, cumulative[1].mean, rtol=0.1)
@@ -98,7 +98,7 @@ def test_what_may_not_be_exported_says_why() -> None:
     assert EDGE.why_not_exportable is None
     assert "looks ahead" in str(REALM_BI.why_not_exportable)
     assert "zero phase" in str(REALM.as_published().why_not_exportable)
-    cumulative = REALM.model_copy(update={"attention_s": None})
+    cumulative = REALM.model_copy(update={"attention_mean": "cumulative"})
     assert not cumulative.exportable
     assert "since the stream's start" in str(cumulative.why_not_exportable)
 

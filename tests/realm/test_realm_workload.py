@@ -52,14 +52,18 @@ def test_the_recipes_name_every_hyper_parameter() -> None:
         path = RECIPES / f"{name}.toml"
         recipe = load_toml(path, RealmRecipe)
         written = tomllib.loads(path.read_text())
-        missing = _absent(recipe.model_dump(by_alias=True, exclude_none=True), written)
+        missing = _absent(recipe.model_dump(by_alias=True), written)
         assert missing == [], name
 
 
 def test_the_paper_recipe_is_the_published_one_and_the_edge_recipe_fits_an_implant() -> None:
     paper, edge = (load_toml(RECIPES / f"realm_{name}.toml", RealmRecipe) for name in ("paper", "edge"))
     assert paper == RealmRecipe(
-        teacher=REALM_BI_L.as_published(), student=REALM.as_published(), seed=paper.seed, threads=paper.threads
+        schema="edgebci.realm/1",
+        teacher=REALM_BI_L.as_published(),
+        student=REALM.as_published(),
+        seed=paper.seed,
+        threads=paper.threads,
     )
     assert not paper.student.exportable
     assert edge.student.exportable

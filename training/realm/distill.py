@@ -107,16 +107,17 @@ class Student(nn.Module):
         super().__init__()
         spec, stage = recipe.student, recipe.distillation
         self.encoder = CausalEncoder(spec, stage.regularisation)
-        if recipe.time_constants_s:
+        if recipe.time_constants_s != "published":
             spread_time_constants(self.encoder, recipe.time_constants_s, spec.frame_rate_hz)
         if teacher is not None and stage.copy_tokenizer:
             self.encoder.tokenizer.load_state_dict(teacher.encoder.tokenizer.state_dict())
         width = spec.d_model if teacher is None else teacher.spec.d_model
         self.to_teacher = nn.Identity() if width == spec.d_model else nn.Linear(spec.d_model, width)
-        self.rebuild = nn.Sequential(
-            nn.Linear(spec.d_model, spec.d_model), nn.GELU(), nn.Linear(spec.d_model, spec.n_channels)
-        )
+        rebuild = (nn.Linear(spec.d_model, spec.d_model), nn.GELU(), nn.Linear(spec.d_model, spec.n_channels))
+        self.rebuild = nn.Sequential(*rebuild) if stage.reconstruction_weight else None
         self.head = nn.Linear(spec.d_model, n_targets) if n_targets else None
+        # The last layer is aligned before the final norm, which therefore learns from labels only.
+        self.encoder.norm.requires_grad_(requires_grad=self.head is not None)
 
 
 class Distillation(Learner[Student]):
@@ -157,7 +158,7 @@ class Distillation(Learner[Student]):
             view = cut(lesson.views, rows, self.length, device)[valid].float()
             cosine = functional.cosine_similarity(model.to_teacher(x[valid]), view, dim=-1)
             parts["alignment"] = recipe.alignment_weight * (1 - cosine.mean())
-        if recipe.reconstruction_weight:
+        if model.rebuild is not None:
             drawn = torch.from_numpy(rng.random(valid.shape) < recipe.reconstruction_fraction).to(device) & valid
             rebuilt = functional.mse_loss(model.rebuild(x[drawn]), frames[drawn])
             parts["reconstruction"] = recipe.reconstruction_weight * rebuilt

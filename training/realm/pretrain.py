@@ -49,7 +49,7 @@ def pretrain(sessions: Sequence[Session], recipe: RealmRecipe, out: Path, progre
     )
     with reproducible(recipe.seed, recipe.threads):
         model = MaskedAutoencoder(spec, stage)
-        if recipe.time_constants_s:
+        if recipe.time_constants_s != "published":
             spread_time_constants(model, recipe.time_constants_s, spec.frame_rate_hz)
         fitted = fit(MaskedAutoencoding(model, corpora[0], corpora[1], stage), plan, progress)
     record = record_of(recipe, sessions, ("train",), fitted, spec)

@@ -123,8 +123,8 @@ class RealmRecipe(Document):
     seed: int = Field(default=0, ge=0)
     threads: int = Field(default=2, gt=0)
     """Of torch; sums are split by it, so the result's last bits depend on it."""
-    time_constants_s: tuple[float, float] | None = None
-    """Shortest and longest memory of a new block's heads; None: as published, A = -1, -2, ... per head."""
+    time_constants_s: Literal["published"] | tuple[float, float] = "published"
+    """Shortest and longest memory of a new block's heads; published: A = -1, -2, ... per head, about a frame each."""
     teacher: EncoderSpec = REALM_BI_L
     student: EncoderSpec = REALM
     pretraining: PretrainingRecipe = PretrainingRecipe()

@@ -28,8 +28,10 @@ class EncoderSpec(Document):
     conv_taps: int = Field(default=3, gt=0)
     attention_taps: int = Field(default=5, gt=0)
     """Neighbouring channels that a channel's gate depends on."""
-    attention_s: float | None = Field(default=10.0, gt=0)
-    """Time constant of the mean that causal gates follow; None: mean since the stream began, as published."""
+    attention_mean: Literal["exponential", "cumulative"] = "exponential"
+    """The mean that causal gates follow; cumulative: since the stream began, as published."""
+    attention_s: float = Field(default=10.0, gt=0)
+    """Time constant of the exponential mean."""
     activation: Literal["gelu", "silu"] = "gelu"
 
     d_model: int = Field(default=256, gt=0)
@@ -74,8 +76,8 @@ class EncoderSpec(Document):
 
     @property
     def attention_frames(self) -> float | None:
-        """`attention_s` in frames."""
-        return None if self.attention_s is None else self.attention_s * self.frame_rate_hz
+        """Time constant of the mean in frames; None where it is cumulative."""
+        return None if self.attention_mean == "cumulative" else self.attention_s * self.frame_rate_hz
 
     @property
     def exportable(self) -> bool:
@@ -89,16 +91,16 @@ class EncoderSpec(Document):
             return "the encoder looks ahead in time; distil it to a causal student"
         if self.preprocessing == "paper":
             return "its frames were filtered with zero phase, which looks ahead in time; train it on causal frames"
-        if self.attention_s is None:
+        if self.attention_mean == "cumulative":
             return (
                 "its channel attention averages since the stream's start, so that it stops adapting within minutes; "
-                "set attention_s"
+                "set attention_mean to exponential"
             )
         return None
 
     def as_published(self) -> EncoderSpec:
         """The paper's mode, for reproduction only: cumulative attention on zero-phase frames."""
-        return self.model_copy(update={"attention_s": None, "preprocessing": "paper"})
+        return self.model_copy(update={"attention_mean": "cumulative", "preprocessing": "paper"})
 
     def same_tokenizer(self, other: EncoderSpec) -> bool:
         """Whether the other's tokenizer weights fit this one."""
