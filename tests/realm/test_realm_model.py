@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import math
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -9,16 +12,18 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from edgebci.errors import InputError
-from edgebci.training.realm.model import CausalEncoder, RealmDecoder, make_encoder
+from edgebci.training.realm.model import CausalEncoder, EncoderState, RealmDecoder, make_encoder
 from edgebci.training.realm.regularisation import DropPath
 from edgebci.training.realm.spec import EDGE, REALM, REALM_BI, REALM_L, REALM_S, EncoderSpec
+from edgebci.training.rotary import TURN
 
 SMALL = EncoderSpec(
     n_channels=6, channel_features=2, attention_taps=3, d_model=16, n_layers=2, expand=1, headdim=8, d_state=4
 )
 SMALL_EDGE = SMALL.model_copy(update={"block": "mamba2", "norm": "rms", "activation": "silu", "attention_s": 0.2})
 UNUSED_SESSION_TABLE = 200 * 256
-CAUSAL = [SMALL, SMALL_EDGE, SMALL.as_published()]
+SMALL_LINEAR = SMALL_EDGE.model_copy(update={"tokenizer": "linear"})
+CAUSAL = [SMALL, SMALL_EDGE, SMALL.as_published(), SMALL_LINEAR]
 
 
 def causal(spec: EncoderSpec) -> CausalEncoder:
@@ -42,7 +47,7 @@ def test_the_published_models_are_ours_and_an_unused_session_table(spec: Encoder
 
 
 @settings(max_examples=15)
-@given(cuts=st.lists(st.integers(1, 99), unique=True, max_size=6), which=st.integers(0, 2))
+@given(cuts=st.lists(st.integers(1, 99), unique=True, max_size=6), which=st.integers(0, 3))
 def test_any_chunking_of_a_stream_gives_the_same(cuts: list[int], which: int) -> None:
     encoder = causal(CAUSAL[which])
     frames = frames_of(encoder.spec, 100)
@@ -54,7 +59,7 @@ def test_any_chunking_of_a_stream_gives_the_same(cuts: list[int], which: int) ->
     torch.testing.assert_close(torch.cat(parts, dim=1), whole, rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("spec", CAUSAL, ids=["realm", "edge", "paper"])
+@pytest.mark.parametrize("spec", CAUSAL, ids=["realm", "edge", "paper", "linear"])
 def test_steps_are_the_scan(spec: EncoderSpec) -> None:
     torch.manual_seed(0)
     decoder = RealmDecoder(causal(spec), n_outputs=2, raw_skip=True).double().eval()
@@ -66,7 +71,7 @@ def test_steps_are_the_scan(spec: EncoderSpec) -> None:
         torch.testing.assert_close(output, whole[:, t], rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("spec", CAUSAL, ids=["realm", "edge", "paper"])
+@pytest.mark.parametrize("spec", CAUSAL, ids=["realm", "edge", "paper", "linear"])
 def test_the_future_changes_nothing_in_a_student_and_something_in_a_teacher(spec: EncoderSpec) -> None:
     frames = frames_of(spec, 60)
     changed = frames.clone()
@@ -91,6 +96,33 @@ def test_channel_attention_follows_a_change_of_scale_unless_it_averages_since_th
     # Ten time constants after the change, e^-10 of the old mean is left.
     torch.testing.assert_close(forgetful[0].mean, forgetful[1].mean, rtol=1e-3, atol=1e-3)
     assert not torch.allclose(cumulative[0].mean, cumulative[1].mean, rtol=0.1)
+
+
+@pytest.mark.parametrize("spec", [SMALL, SMALL_EDGE], ids=["realm", "edge"])
+def test_after_a_day_a_float32_stream_still_is_the_float64_batch(spec: EncoderSpec) -> None:
+    started, frames = 8_640_000, frames_of(spec, 200)
+    torch.manual_seed(0)
+    encoder = causal(spec)
+    state = aged(encoder, encoder.initial_state(2), started)
+    whole, _ = encoder.scan(frames, state)
+    single = copy.deepcopy(encoder).float()
+    state = aged(single, single.initial_state(2), started)
+    for t in range(200):
+        x, state = single.step(frames[:, t].float(), state)
+        # Float32 through two layers; a float32 phase would be off by 0.1 rad.
+        torch.testing.assert_close(x.double(), whole[:, t], rtol=1e-4, atol=1e-4)
+
+
+def aged(encoder: CausalEncoder, state: EncoderState, frames: int) -> EncoderState:
+    """The clocks of a state as they stand after so many frames: phases, and the weight of the mean."""
+    spec, mean = encoder.spec, state.tokenizer.mean
+    assert spec.attention_frames is not None
+    weight = torch.full_like(mean.weight, 1 / (1 - math.exp(-1 / spec.attention_frames)))
+    layers = tuple(
+        block._replace(phase=(block.phase + frames * layer.mixer.turn) % TURN)
+        for block, layer in zip(state.layers, encoder.blocks, strict=True)
+    )
+    return EncoderState(state.tokenizer._replace(mean=mean._replace(weight=weight)), layers)
 
 
 def test_what_may_not_be_exported_says_why() -> None:

@@ -9,7 +9,7 @@ import pytest
 from edgebci.documents import load_toml
 from edgebci.training.realm.model import CausalEncoder, RealmDecoder, make_encoder
 from edgebci.training.realm.recipe import RealmRecipe
-from edgebci.training.realm.spec import EDGE, REALM, REALM_BI_L, REALM_L, REALM_S, EncoderSpec
+from edgebci.training.realm.spec import EDGE, EDGE_LINEAR, REALM, REALM_BI_L, REALM_L, REALM_S, EncoderSpec
 from edgebci.training.realm.workload import EDGE_FLASH_BYTES, EDGE_MACS, realm_workload
 
 RECIPES = Path(__file__).resolve().parents[2] / "examples" / "recipes"
@@ -20,8 +20,9 @@ def test_the_counts_are_those_computed_for_the_published_sizes(spec: EncoderSpec
     assert realm_workload(spec, 2).macs / 1e6 == pytest.approx(mmac, abs=0.05)
 
 
-def test_an_edge_student_keeps_both_limits_and_says_what_it_needs() -> None:
-    needs = realm_workload(EDGE, 2)
+@pytest.mark.parametrize("spec", [EDGE, EDGE_LINEAR])
+def test_an_edge_student_keeps_both_limits_and_says_what_it_needs(spec: EncoderSpec) -> None:
+    needs = realm_workload(spec, 2)
     assert needs.fits_edge
     assert needs.beyond_macs <= EDGE_MACS
     assert needs.weight_bytes <= EDGE_FLASH_BYTES
@@ -30,7 +31,7 @@ def test_an_edge_student_keeps_both_limits_and_says_what_it_needs() -> None:
     assert not realm_workload(REALM_S, 2).fits_edge
 
 
-@pytest.mark.parametrize("spec", [EDGE, REALM_S])
+@pytest.mark.parametrize("spec", [EDGE, EDGE_LINEAR, REALM_S])
 def test_every_parameter_has_at_least_one_byte_and_matrices_have_one_each(spec: EncoderSpec) -> None:
     decoder = RealmDecoder(make_encoder(spec), 2)
     sizes = [p.numel() for p in decoder.parameters()]
@@ -48,7 +49,7 @@ def test_a_stream_carries_what_its_state_holds() -> None:
 def test_the_recipes_name_every_hyper_parameter() -> None:
     import tomllib
 
-    for name in ("realm_paper", "realm_edge"):
+    for name in ("realm_paper", "realm_edge", "realm_edge_linear"):
         path = RECIPES / f"{name}.toml"
         recipe = load_toml(path, RealmRecipe)
         written = tomllib.loads(path.read_text())
@@ -57,7 +58,8 @@ def test_the_recipes_name_every_hyper_parameter() -> None:
 
 
 def test_the_paper_recipe_is_the_published_one_and_the_edge_recipe_fits_an_implant() -> None:
-    paper, edge = (load_toml(RECIPES / f"realm_{name}.toml", RealmRecipe) for name in ("paper", "edge"))
+    names = ("paper", "edge", "edge_linear")
+    paper, edge, linear = (load_toml(RECIPES / f"realm_{name}.toml", RealmRecipe) for name in names)
     assert paper == RealmRecipe(
         schema="edgebci.realm/1",
         teacher=REALM_BI_L.as_published(),
@@ -66,8 +68,9 @@ def test_the_paper_recipe_is_the_published_one_and_the_edge_recipe_fits_an_impla
         threads=paper.threads,
     )
     assert not paper.student.exportable
-    assert edge.student.exportable
-    assert realm_workload(edge.student, 2).fits_edge
+    for recipe in (edge, linear):
+        assert recipe.student.exportable
+        assert realm_workload(recipe.student, 2).fits_edge
 
 
 def _absent(wanted: dict[str, object], written: dict[str, object], prefix: str = "") -> list[str]:

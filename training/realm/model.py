@@ -15,7 +15,7 @@ from edgebci.errors import InputError
 from edgebci.training.bidirectional import BidirectionalMamba2
 from edgebci.training.realm.regularisation import DropPath, Regularisation
 from edgebci.training.realm.spec import EncoderSpec
-from edgebci.training.realm.tokenizer import BidirectionalTokenizer, CausalTokenizer, TokenizerState, make_norm
+from edgebci.training.realm.tokenizer import TokenizerState, bidirectional_tokenizer, causal_tokenizer, make_norm
 from edgebci.training.ssm import BlockState, Mamba2
 
 
@@ -64,8 +64,6 @@ class BidirectionalLayer(Layer):
 class Encoder(nn.Module):
     """Frames to the residual stream."""
 
-    tokenizer: CausalTokenizer | BidirectionalTokenizer
-
     def __init__(self, spec: EncoderSpec, dropout: float) -> None:
         super().__init__()
         self.spec = spec
@@ -80,11 +78,9 @@ class Encoder(nn.Module):
 class CausalEncoder(Encoder):
     """A student."""
 
-    tokenizer: CausalTokenizer
-
     def __init__(self, spec: EncoderSpec, regularisation: Regularisation) -> None:
         super().__init__(spec, regularisation.dropout)
-        self.tokenizer = CausalTokenizer(spec)
+        self.tokenizer = causal_tokenizer(spec)
         self.layers = nn.ModuleList(
             CausalLayer(spec, Mamba2(spec.block_spec), regularisation.dropout, drop_path)
             for drop_path in regularisation.drop_paths(spec.n_layers)
@@ -126,11 +122,9 @@ class CausalEncoder(Encoder):
 class BidirectionalEncoder(Encoder):
     """A teacher."""
 
-    tokenizer: BidirectionalTokenizer
-
     def __init__(self, spec: EncoderSpec, regularisation: Regularisation) -> None:
         super().__init__(spec, regularisation.dropout)
-        self.tokenizer = BidirectionalTokenizer(spec)
+        self.tokenizer = bidirectional_tokenizer(spec)
         self.layers = bidirectional_layers(spec, regularisation)
 
     def forward(self, frames: Tensor) -> Tensor:

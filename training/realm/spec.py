@@ -23,6 +23,8 @@ class EncoderSpec(Document):
     both_ways: bool = False
     """Looks ahead as well: a teacher."""
 
+    tokenizer: Literal["attention", "linear"] = "attention"
+    """REALM's, or one matrix, for which the implant has a kernel; the fields up to `activation` are then unused."""
     channel_features: int = Field(default=8, gt=0)
     """What the convolution, the same one for every channel, makes of a channel."""
     conv_taps: int = Field(default=3, gt=0)
@@ -91,7 +93,7 @@ class EncoderSpec(Document):
             return "the encoder looks ahead in time; distil it to a causal student"
         if self.preprocessing == "paper":
             return "its frames were filtered with zero phase, which looks ahead in time; train it on causal frames"
-        if self.attention_mean == "cumulative":
+        if self.tokenizer == "attention" and self.attention_mean == "cumulative":
             return (
                 "its channel attention averages since the stream's start, so that it stops adapting within minutes; "
                 "set attention_mean to exponential"
@@ -104,7 +106,16 @@ class EncoderSpec(Document):
 
     def same_tokenizer(self, other: EncoderSpec) -> bool:
         """Whether the other's tokenizer weights fit this one."""
-        names = ("n_channels", "channel_features", "conv_taps", "attention_taps", "activation", "d_model", "norm")
+        names = (
+            "tokenizer",
+            "n_channels",
+            "channel_features",
+            "conv_taps",
+            "attention_taps",
+            "activation",
+            "d_model",
+            "norm",
+        )
         return all(getattr(self, name) == getattr(other, name) for name in names)
 
 
@@ -125,6 +136,8 @@ EDGE = EncoderSpec(
     norm="rms",
 )
 """A student for an implant; its costs are in `realm.workload`."""
+EDGE_LINEAR = EDGE.model_copy(update={"tokenizer": "linear"})
+"""A student that today's exporter takes, see `realm.export_form`: its tokenizer is one matrix."""
 EDGE_BI = EDGE.model_copy(update={"n_layers": 4, "both_ways": True})
 """A teacher whose tokenizer fits `EDGE`."""
 
@@ -135,5 +148,6 @@ SIZES = {
     "REALM-bi": REALM_BI,
     "REALM-bi-L": REALM_BI_L,
     "edge": EDGE,
+    "edge-linear": EDGE_LINEAR,
     "edge-bi": EDGE_BI,
 }

@@ -97,6 +97,42 @@ class BidirectionalTokenizer(Tokenizer):
         return self._token(values, gate.unsqueeze(1))
 
 
+class LinearTokenizer(nn.Module):
+    """One matrix, without memory; the same for students and teachers."""
+
+    def __init__(self, spec: EncoderSpec) -> None:
+        super().__init__()
+        self.mix = nn.Linear(spec.n_channels, spec.d_model)
+
+    def initial_state(self, batch: int) -> TokenizerState:
+        """Nothing is remembered."""
+        empty = self.mix.weight.new_zeros(batch, 0)
+        return TokenizerState(empty, MeanState(empty, empty))
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Frames (..., C) to tokens (..., d_model)."""
+        tokens: Tensor = self.mix(frames)
+        return tokens
+
+    def scan(self, frames: Tensor, state: TokenizerState) -> tuple[Tensor, TokenizerState]:
+        """A stretch of a stream (b, T, C) to tokens (b, T, d_model)."""
+        return self.mix(frames), state
+
+    def step(self, frame: Tensor, state: TokenizerState) -> tuple[Tensor, TokenizerState]:
+        """One frame (b, C) to its token (b, d_model)."""
+        return self.mix(frame), state
+
+
+def causal_tokenizer(spec: EncoderSpec) -> CausalTokenizer | LinearTokenizer:
+    """A student's."""
+    return LinearTokenizer(spec) if spec.tokenizer == "linear" else CausalTokenizer(spec)
+
+
+def bidirectional_tokenizer(spec: EncoderSpec) -> BidirectionalTokenizer | LinearTokenizer:
+    """A teacher's."""
+    return LinearTokenizer(spec) if spec.tokenizer == "linear" else BidirectionalTokenizer(spec)
+
+
 def make_norm(spec: EncoderSpec) -> nn.Module:
     """The norm that is used throughout an encoder."""
     kind = nn.LayerNorm if spec.norm == "layer" else nn.RMSNorm

@@ -59,15 +59,21 @@ def realm_workload(spec: EncoderSpec, n_outputs: int) -> RealmWorkload:
 
 
 def _tokenizer_macs(spec: EncoderSpec) -> int:
+    if spec.tokenizer == "linear":
+        return spec.n_channels * spec.d_model
     features = spec.n_channels * spec.channel_features
     return features * spec.conv_taps + spec.n_channels * spec.attention_taps + features + features * spec.d_model
 
 
 def _tokenizer_state(spec: EncoderSpec) -> int:
+    if spec.tokenizer == "linear":
+        return 0
     return spec.n_channels * (spec.conv_taps - 1) + spec.n_channels + 1  # frames, means, and the frames counted so far
 
 
 def _tokenizer_bytes(spec: EncoderSpec) -> int:
+    if spec.tokenizer == "linear":
+        return _dense_bytes(spec.d_model, spec.n_channels)
     small = spec.channel_features * (spec.conv_taps + 1) + spec.attention_taps
     return _dense_bytes(spec.d_model, spec.n_channels * spec.channel_features) + _FLOAT32 * small + _norm_bytes(spec)
 
