@@ -27,13 +27,14 @@ REALM's block (arXiv 2605.14867) is this one with four options, see BlockSpec:
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from edgebci.block_spec import BlockSpec
+from edgebci.training.depthwise import causal_convolution
 from edgebci.training.rotary import TURN, increments, phases, rotate
 from edgebci.training.selective_scan import selective_scan
 
@@ -130,18 +131,18 @@ class Mamba2(nn.Module):
 
     def scan(self, u: Tensor, state: BlockState | None = None) -> tuple[Tensor, BlockState]:
         """A stretch of a stream (b, T, d_model) and the state before it, to outputs (b, T, d_model) and state after."""
-        state = state or self.initial_state(u.shape[0])
+        spec, state = self.spec, state or self.initial_state(u.shape[0])
         if not u.shape[1]:
             return u, state
         z, convolved, dt = self._split(self.in_proj(u))
-        window = torch.cat([state.conv, convolved.transpose(1, 2)], dim=-1)
+        window = torch.cat([state.conv.transpose(1, 2), convolved], dim=1)
+        filtered = causal_convolution(window, self.conv1d.weight, cast(Tensor, self.conv1d.bias))
         phase, next_phase = phases(state.phase, self.turn, u.shape[1])
-        x, B, C, dt = self._driven(self.conv1d(window).transpose(1, 2), dt, phase)
-        y, ssm = selective_scan(
-            x, dt, -self.A_log.exp(), B, C, state.ssm, input_scaled_by_dt=self.spec.input_scaled_by_dt
-        )
-        y = (y + self.D.unsqueeze(-1) * x).flatten(-2)
-        return self.out_proj(self.norm(y, z)), BlockState(window[..., 1 - self.spec.d_conv :], ssm, next_phase)
+        x, B, C, dt = self._driven(filtered, dt, phase)
+        A = -self.A_log.exp()
+        y, ssm = selective_scan(x, dt, A, B, C, state.ssm, self.D, input_scaled_by_dt=spec.input_scaled_by_dt)
+        after = BlockState(window[:, 1 - spec.d_conv :].transpose(1, 2), ssm, next_phase)
+        return self.out_proj(self.norm(y.flatten(-2), z)), after
 
     def step(self, u: Tensor, state: BlockState) -> tuple[Tensor, BlockState]:
         """One frame (b, d_model) and the state before it, to the output (b, d_model) and the state after it."""
