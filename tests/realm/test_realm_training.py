@@ -84,6 +84,39 @@ def test_both_readouts_decode_in_the_target_unit(
     assert (again.output_names, again.output_unit) == (("vx", "vy"), "cm/s")
 
 
+def test_without_sessions_to_score_the_teacher_keeps_its_last_weights(
+    sessions: list[Session], recipe: RealmRecipe, tmp_path: Path
+) -> None:
+    stage = recipe.pretraining.model_copy(update={"validation_sessions": 0.0})
+    whole = recipe.model_copy(update={"pretraining": stage})
+    record = pretrain(sessions, whole, tmp_path / "teacher.safetensors").training
+    assert record.best_epoch == record.epochs_run == recipe.pretraining.optimiser.epochs
+
+
+def test_recordings_without_a_whole_window_are_refused(
+    sessions: list[Session], student: Path, recipe: RealmRecipe, tmp_path: Path
+) -> None:
+    short = replace(sessions[0], data=replace(sessions[0].data, train=((0, 50),)))
+    with pytest.raises(InputError, match="train intervals hold 0 windows of 64 frames where at least 1"):
+        fine_tune(short, student, recipe, tmp_path / "tuned.safetensors")
+
+
+def test_a_head_that_starts_from_ridge_decodes_before_it_learns(
+    sessions: list[Session], student: Path, recipe: RealmRecipe, tmp_path: Path
+) -> None:
+    stage, one = recipe.fine_tuning, {"epochs": 1, "learning_rate": 1e-6}
+    scores = {}
+    for start in ("random", "ridge"):
+        changed = {"head_start": start, "optimiser": stage.optimiser.model_copy(update=one)}
+        tuning = recipe.model_copy(update={"fine_tuning": stage.model_copy(update=changed)})
+        scores[start] = fine_tune(
+            sessions[0], student, tuning, tmp_path / f"{start}.safetensors"
+        ).training.validation_r2
+    assert scores["ridge"] is not None
+    assert scores["random"] is not None
+    assert scores["ridge"] > 0.5 > scores["random"]
+
+
 def test_fine_tuning_leaves_the_tokenizer_and_changes_the_layers(
     sessions: list[Session], student: Path, recipe: RealmRecipe, tmp_path: Path
 ) -> None:

@@ -37,7 +37,7 @@ class Corpus:
 
     def batches(self, window_frames: int, batch_windows: int) -> list[Rows]:
         """`same_windows` in batches."""
-        rows = self.same_windows(window_frames)
+        rows = self.same_windows(window_frames) if self.sessions else np.empty((0, 2), dtype=np.int64)
         return [rows[i : i + batch_windows] for i in range(0, len(rows), batch_windows)]
 
 

@@ -20,7 +20,8 @@ from edgebci.training.realm.corpus import Corpus, Rows, cut, padded, require_win
 from edgebci.training.realm.encoding import decoded_stream
 from edgebci.training.realm.files import DecoderFile, identity_of, load_encoder, record_of, save_decoder
 from edgebci.training.realm.model import RealmDecoder, make_encoder
-from edgebci.training.realm.recipe import FineTuningRecipe, RealmRecipe
+from edgebci.training.realm.readout import fit_label_free
+from edgebci.training.realm.recipe import FineTuningRecipe, LabelFreeRecipe, RealmRecipe
 from edgebci.training.record import partial_path
 from edgebci.training.windows import pieces
 
@@ -53,6 +54,8 @@ def fine_tune(
         fresh.load_state_dict(source.encoder.state_dict())
         fresh.tokenizer.requires_grad_(not stage.freeze_tokenizer)
         decoder = RealmDecoder(fresh, len(mean), stage.raw_skip)
+        if stage.head_start == "ridge":
+            start_from_ridge(decoder, session.data, recipe.label_free, mean, sd)
         fitted = fit(FineTuning(decoder, corpora[0], (session.data.targets - mean) / sd, stage), plan, progress)
     record = record_of(recipe, [session], parts, fitted, source.spec, encoder)
     record = record.model_copy(update={"validation_r2": fitted.score})
@@ -93,6 +96,17 @@ class FineTuning(Learner[RealmDecoder]):
             decoded.append(outputs[valid])
             truth.append(self.targets[start:stop][valid])
         return float(r2(torch.cat(truth).double().numpy(), torch.cat(decoded).double().numpy()).mean())
+
+
+def start_from_ridge(
+    decoder: RealmDecoder, data: DecodingData, recipe: LabelFreeRecipe, mean: Floats, sd: Floats
+) -> None:
+    """Let the head begin as ridge on the current frame's features, for targets of this mean and sd (D,)."""
+    current_frame = recipe.model_copy(update={"lags": 0, "refit_on_validation": False})
+    readout = fit_label_free(decoder.encoder, data, current_frame).readout
+    with torch.no_grad():
+        decoder.head.weight.copy_(torch.from_numpy(readout.weight[0] / sd).T)
+        decoder.head.bias.copy_(torch.from_numpy((readout.bias - mean) / sd))
 
 
 def in_target_unit(decoder: RealmDecoder, mean: Floats, sd: Floats) -> RealmDecoder:

@@ -39,7 +39,8 @@ def pretrain(sessions: Sequence[Session], recipe: RealmRecipe, out: Path, progre
     stage, spec = recipe.pretraining, recipe.teacher
     taught, scored = split_by_lot(sessions, stage.validation_sessions, recipe.seed)
     corpora = [Corpus(part, spec.n_channels) for part in (taught, scored)]
-    require_windows(corpora[0], stage.optimiser.window_frames)
+    for corpus in corpora:
+        require_windows(corpus, stage.optimiser.window_frames, least=min(1, len(corpus.sessions)))
     plan = Plan(
         optimiser=stage.optimiser,
         seed=recipe.seed,

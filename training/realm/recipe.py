@@ -97,6 +97,8 @@ class FineTuningRecipe(Document):
     """The student and a fresh linear head, on one session's labels."""
 
     freeze_tokenizer: bool = True
+    head_start: Literal["random", "ridge"] = "random"
+    """Of the head: random as published, or ridge on the current frame's features, so that layers change less."""
     raw_skip: bool = False
     """A linear path from the raw frame to the outputs; the published protocol freezes it at zero."""
     regularisation: Regularisation = Regularisation()
