@@ -74,7 +74,7 @@ class _ChunkedScan(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, steps: Tensor, B: Tensor, C: Tensor, h: Tensor, chunk: int
     ) -> tuple[Tensor, Tensor]:
-        shape, (batch, heads, width, _) = x.shape, h.shape
+        shape, heads = x.shape, h.shape[1]
         x, steps, B, C = (v.reshape(-1, chunk, *v.shape[2:]) for v in (x, steps, B, C))
         log_decay = steps.cumsum(1)  # (n, Q, H), since the start of the chunk
         decays = _decays_between(log_decay)

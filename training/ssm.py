@@ -27,7 +27,7 @@ REALM's block (arXiv 2605.14867) is this one with four options, see BlockSpec:
 from __future__ import annotations
 
 import math
-from typing import NamedTuple, cast
+from typing import NamedTuple, Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -48,6 +48,25 @@ class BlockState(NamedTuple):
     """h (b, H, P, N)."""
     phase: Tensor
     """Phase of the next frame's rotations in parts of a turn (b, n_rotations) int64; never grows."""
+
+
+class Scan(Protocol):
+    """A way to compute the recurrence over a stretch; see `selective_scan`."""
+
+    def __call__(
+        self,
+        x: Tensor,
+        dt: Tensor,
+        A: Tensor,
+        B: Tensor,
+        C: Tensor,
+        h: Tensor,
+        D: Tensor | None = None,
+        *,
+        input_scaled_by_dt: bool = True,
+    ) -> tuple[Tensor, Tensor]:
+        """y (b, T, H, P) and the state after it."""
+        ...
 
 
 class Projected(NamedTuple):
@@ -89,9 +108,10 @@ class Mamba2(nn.Module):
 
     turn: Tensor
 
-    def __init__(self, spec: BlockSpec) -> None:
+    def __init__(self, spec: BlockSpec, recurrence: Scan = selective_scan) -> None:
         super().__init__()
         self.spec = spec
+        self.recurrence = recurrence
         self.in_proj = nn.Linear(spec.d_model, spec.d_in_proj, bias=False)
         self.conv1d = nn.Conv1d(spec.conv_dim, spec.conv_dim, spec.d_conv, groups=spec.conv_dim)
         if spec.late_projections:
@@ -140,7 +160,7 @@ class Mamba2(nn.Module):
         phase, next_phase = phases(state.phase, self.turn, u.shape[1])
         x, B, C, dt = self._driven(filtered, dt, phase)
         A = -self.A_log.exp()
-        y, ssm = selective_scan(x, dt, A, B, C, state.ssm, self.D, input_scaled_by_dt=spec.input_scaled_by_dt)
+        y, ssm = self.recurrence(x, dt, A, B, C, state.ssm, self.D, input_scaled_by_dt=spec.input_scaled_by_dt)
         after = BlockState(window[:, 1 - spec.d_conv :].transpose(1, 2), ssm, next_phase)
         return self.out_proj(self.norm(y.flatten(-2), z)), after
 
