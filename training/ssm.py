@@ -36,7 +36,7 @@ from torch.nn import functional
 from edgebci.block_spec import BlockSpec
 from edgebci.training.depthwise import causal_convolution
 from edgebci.training.rotary import TURN, increments, phases, rotate
-from edgebci.training.selective_scan import selective_scan
+from edgebci.training.scan_kernel import fastest_scan
 
 
 class BlockState(NamedTuple):
@@ -108,7 +108,7 @@ class Mamba2(nn.Module):
 
     turn: Tensor
 
-    def __init__(self, spec: BlockSpec, recurrence: Scan = selective_scan) -> None:
+    def __init__(self, spec: BlockSpec, recurrence: Scan = fastest_scan) -> None:
         super().__init__()
         self.spec = spec
         self.recurrence = recurrence
