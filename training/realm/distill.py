@@ -25,7 +25,7 @@ from edgebci.session import Session
 from edgebci.training.augmentation import augment
 from edgebci.training.loop import Learner, Plan, fit, reproducible
 from edgebci.training.realm.corpus import Corpus, Rows, cut, require_windows, split_by_name, target_scale
-from edgebci.training.realm.encoding import residual_stream
+from edgebci.training.realm.encoding import fastest_device, residual_stream
 from edgebci.training.realm.files import (
     EncoderFile,
     identity_of,
@@ -33,6 +33,7 @@ from edgebci.training.realm.files import (
     record_of,
     save_encoder,
 )
+from edgebci.training.realm.freezing import freeze
 from edgebci.training.realm.model import CausalEncoder
 from edgebci.training.realm.recipe import DistillationRecipe, RealmRecipe
 from edgebci.training.record import partial_path
@@ -117,7 +118,8 @@ class Student(nn.Module):
         self.rebuild = nn.Sequential(*rebuild) if stage.reconstruction_weight else None
         self.head = nn.Linear(spec.d_model, n_targets) if n_targets else None
         # The last layer is aligned before the final norm, which therefore learns from labels only.
-        self.encoder.norm.requires_grad_(requires_grad=self.head is not None)
+        if self.head is None:
+            freeze(self.encoder.norm)
 
 
 class Distillation(Learner[Student]):
@@ -174,11 +176,11 @@ def teacher_views(teacher: EncoderFile, corpus: Corpus, window_frames: int) -> l
 
     Directions are kept in half precision: a cosine needs no more, and many sessions have millions of frames.
     """
-    views = []
+    views, encoder = [], teacher.encoder.to(fastest_device())
     for session, frames in zip(corpus.sessions, corpus.frames, strict=True):
         seen = torch.zeros(len(frames), teacher.spec.d_model, dtype=torch.float16)
         for start, stop in pieces(session.data, corpus.part):
-            residual = residual_stream(teacher.encoder, frames[start:stop], window_frames)
+            residual = residual_stream(encoder, frames[start:stop], window_frames)
             seen[start:stop] = functional.normalize(residual, dim=-1).cpu().half()
         views.append(seen)
     return views

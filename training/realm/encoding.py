@@ -14,6 +14,11 @@ BATCH_WINDOWS = 16
 AnyEncoder = CausalEncoder | BidirectionalEncoder
 
 
+def fastest_device() -> torch.device:
+    """Where frozen encoders run over whole corpora: the GPU where there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
 @torch.no_grad()
 def residual_stream(encoder: AnyEncoder, frames: Tensor, window_frames: int) -> Tensor:
     """What the last layer gives for one stretch of a recording, (K, C) to (K, d_model), on the encoder's device.

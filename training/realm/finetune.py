@@ -19,6 +19,7 @@ from edgebci.training.loop import Learner, Plan, fit, reproducible
 from edgebci.training.realm.corpus import Corpus, Rows, cut, padded, require_windows, target_scale
 from edgebci.training.realm.encoding import decoded_stream
 from edgebci.training.realm.files import DecoderFile, identity_of, load_encoder, record_of, save_decoder
+from edgebci.training.realm.freezing import freeze
 from edgebci.training.realm.model import RealmDecoder, make_encoder
 from edgebci.training.realm.readout import fit_label_free
 from edgebci.training.realm.recipe import FineTuningRecipe, LabelFreeRecipe, RealmRecipe
@@ -52,7 +53,8 @@ def fine_tune(
     with reproducible(recipe.seed, recipe.threads):
         fresh = make_encoder(source.spec, stage.regularisation)
         fresh.load_state_dict(source.encoder.state_dict())
-        fresh.tokenizer.requires_grad_(not stage.freeze_tokenizer)
+        if stage.freeze_tokenizer:
+            freeze(fresh.tokenizer)
         decoder = RealmDecoder(fresh, len(mean), stage.raw_skip)
         if stage.head_start == "ridge":
             start_from_ridge(decoder, session.data, recipe.label_free, mean, sd)
