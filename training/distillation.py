@@ -38,7 +38,7 @@ from edgebci.training.record import identity_of, partial_path, record_of
 from edgebci.training.ridge import cross_fit
 from edgebci.training.ssm import spread_time_constants
 from edgebci.training.teacher import Teacher, load_teacher
-from edgebci.training.windows import gather, pieces, require_enough
+from edgebci.training.windows import gather, pieces, require_enough, window_starts
 
 
 def distill(
@@ -62,7 +62,6 @@ def distill(
     parts: tuple[Part, ...] = ("train", "validation")
     plan = Plan(
         optimiser=recipe.student.optimiser,
-        windows=pieces(data, "train"),
         seed=recipe.seed,
         patience_epochs=recipe.student.patience_epochs,
         identity=identity_of(data, parts, recipe, spec, teacher_sha256 or ""),
@@ -144,6 +143,10 @@ class Distillation(Learner[Student]):
         self.ridge = None if decoded is None else torch.from_numpy(scale.standardised(decoded))
         self.channels = channels_of(data)
         self.burn_in = round(recipe.burn_in_s * data.frame_rate_hz)
+
+    def windows(self, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+        """Where the training windows of one epoch begin."""
+        return window_starts(rng, pieces(self.data, "train"), self.recipe.optimiser.window_frames)
 
     def losses(self, starts: npt.NDArray[np.int64], rng: np.random.Generator) -> dict[str, Tensor]:
         """The parts of the loss on augmented windows, burn-in and invalid frames left out."""

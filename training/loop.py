@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +16,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from edgebci.decoding_data import Interval
 from edgebci.progress import Progress
 from edgebci.training.recipe import Optimiser
 from edgebci.training.saved_state import EpochRecord, RunHeader, load_run, save_run
-from edgebci.training.windows import window_starts
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -31,8 +29,12 @@ class Learner(ABC, Generic[Model]):
     model: Model
 
     @abstractmethod
-    def losses(self, starts: npt.NDArray[np.int64], rng: np.random.Generator) -> dict[str, Tensor]:
-        """The weighted parts of the loss on the windows that begin at these frames."""
+    def windows(self, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+        """The windows of one epoch in random order, a row each: where it begins (n,), or session and begin (n, 2)."""
+
+    @abstractmethod
+    def losses(self, rows: npt.NDArray[np.int64], rng: np.random.Generator) -> dict[str, Tensor]:
+        """The weighted parts of the loss on these windows."""
 
     @abstractmethod
     def score(self, model: Model) -> float | None:
@@ -44,8 +46,6 @@ class Plan:
     """How to train."""
 
     optimiser: Optimiser
-    windows: list[Interval]
-    """Intervals to cut windows from."""
     seed: int
     patience_epochs: int | None
     """Epochs without a better score before training stops; None: never."""
@@ -117,8 +117,8 @@ class _Run(Generic[Model]):
         number, plan = len(self.history), self.plan
         rng = np.random.default_rng([plan.seed, number])
         torch.manual_seed(int(rng.integers(2**31)))  # for dropout
-        starts = window_starts(rng, plan.windows, plan.optimiser.window_frames)
-        batches = np.array_split(starts, math.ceil(len(starts) / plan.optimiser.batch_windows))
+        rows = self.learner.windows(rng)
+        batches = np.array_split(rows, math.ceil(len(rows) / plan.optimiser.batch_windows))
         self.learner.model.train()
         losses = [self._update(batch, rng, number + i / len(batches)) for i, batch in enumerate(batches)]
         means = {name: float(np.mean([loss[name] for loss in losses])) for name in losses[0]}
@@ -155,7 +155,7 @@ class _Run(Generic[Model]):
         if saved is None:
             return
         tensors, self.history = saved
-        self._start_adam()
+        self._start_adam(tensors)
         with torch.no_grad():
             for name, tensor in self._tensors().items():
                 tensor.copy_(tensors[name])
@@ -185,26 +185,40 @@ class _Run(Generic[Model]):
         """Views of everything that the next epoch depends on, by name."""
         models: dict[str, nn.Module] = {"model": self.learner.model, "average": self.average, "best": self.best}
         tensors = {f"{key}/{name}": value for key, m in models.items() for name, value in m.state_dict().items()}
-        for i, state in enumerate(self.adam.state.values()):
-            tensors |= {f"adam/{i}/{name}": value for name, value in state.items()}
+        for name, parameter in self.learner.model.named_parameters():
+            state = self.adam.state.get(parameter, {})
+            tensors |= {f"adam/{name}/{key}": value for key, value in state.items()}
         return tensors | {"updates": self.updates}
 
-    def _start_adam(self) -> None:
-        """Make AdamW allocate its moments (it does so at its first step), without changing a weight."""
+    def _start_adam(self, saved: Mapping[str, Tensor]) -> None:
+        """Make AdamW allocate the moments that were saved (it does so at its first step), without changing a weight.
+
+        A frozen parameter, or one that no loss has reached yet, has none.
+        """
         for group in self.adam.param_groups:
             group["lr"] = 0.0
-            for parameter in group["params"]:
+        for name, parameter in self.learner.model.named_parameters():
+            if f"adam/{name}/step" in saved:
                 parameter.grad = torch.zeros_like(parameter)
         self.adam.step()
 
 
 def learning_rate(optimiser: Optimiser, epoch: float) -> float:
-    """Linear warm-up, then a cosine down to `final_rate_ratio`, at a fractional epoch."""
-    if epoch < optimiser.warm_up_epochs:
-        return optimiser.learning_rate * (epoch + 1) / (optimiser.warm_up_epochs + 1)
-    done = (epoch - optimiser.warm_up_epochs) / max(optimiser.epochs - optimiser.warm_up_epochs, 1)
-    cosine = (1 + math.cos(math.pi * min(done, 1.0))) / 2
-    return optimiser.learning_rate * (optimiser.final_rate_ratio + (1 - optimiser.final_rate_ratio) * cosine)
+    """The rate at a fractional epoch: linear warm-up, then the schedule.
+
+    `cosine` falls to `final_rate_ratio` at the last epoch, `exponential` by `decay_per_epoch`, and `one_cycle` stays at
+    the top for half of the epochs before it falls as a cosine.
+    """
+    warm, top = optimiser.warm_up_epochs, optimiser.learning_rate
+    if epoch < warm:
+        start = optimiser.warm_up_start_ratio or 1 / (warm + 1)
+        return top * (start + (1 - start) * epoch / warm)
+    if optimiser.schedule == "exponential":
+        return float(top * optimiser.decay_per_epoch ** (epoch - warm))
+    flat = warm + (optimiser.epochs - warm) / 2 if optimiser.schedule == "one_cycle" else warm
+    done = (epoch - flat) / max(optimiser.epochs - flat, 1)
+    cosine = (1 + math.cos(math.pi * min(max(done, 0.0), 1.0))) / 2
+    return top * (optimiser.final_rate_ratio + (1 - optimiser.final_rate_ratio) * cosine)
 
 
 def _decayed_or_not(model: nn.Module, optimiser: Optimiser) -> list[dict[str, object]]:

@@ -41,7 +41,6 @@ def train_teacher(data: DecodingData, recipe: TrainingRecipe, out: Path, progres
     spec = teacher_spec(data, recipe.teacher)
     plan = Plan(
         optimiser=recipe.teacher.optimiser,
-        windows=pieces(data, "train"),
         seed=recipe.seed,
         patience_epochs=None,
         identity=identity_of(data, ("train",), recipe, spec),
@@ -81,6 +80,10 @@ class MaskedAutoencoding(Learner[Teacher]):
         self.frames, self.valid = torch.from_numpy(data.frames), torch.from_numpy(data.valid)
         self.channels = channels_of(data)
         self.block_frames = [max(1, round(length_s * data.frame_rate_hz)) for length_s in recipe.mask_block_s]
+
+    def windows(self, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+        """Where the training windows of one epoch begin."""
+        return window_starts(rng, pieces(self.data, "train"), self.recipe.optimiser.window_frames)
 
     def losses(self, starts: npt.NDArray[np.int64], rng: np.random.Generator) -> dict[str, Tensor]:
         """Mean squared error at hidden, valid frames of augmented windows."""

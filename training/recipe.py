@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from edgebci.documents import Document
@@ -19,9 +21,15 @@ class Augmentation(Document):
 
 
 class Optimiser(Document):
-    """AdamW with linear warm-up, cosine decay, clipping, and an exponential average of the weights."""
+    """AdamW with linear warm-up, a schedule, clipping, and an exponential average of the weights."""
 
     learning_rate: float = Field(gt=0)
+    schedule: Literal["cosine", "exponential", "one_cycle"] = "cosine"
+    warm_up_start_ratio: float = Field(default=0.0, ge=0, le=1)
+    """Of the rate at the first update; 0: one part of as many as there are epochs to the top."""
+    decay_per_epoch: float = Field(default=0.995, gt=0, le=1)
+    """Of the exponential schedule."""
+    precision: Literal["float32"] = "float32"
     final_rate_ratio: float = Field(default=0.01, gt=0, le=1)
     weight_decay: float = Field(default=0.01, ge=0)
     warm_up_epochs: int = Field(default=5, ge=0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -9,6 +11,7 @@ from torch import Tensor
 
 from edgebci.decoding_data import DecodingData, Interval, Part
 from edgebci.errors import InputError
+from edgebci.session import Session
 
 MINIMUM_WINDOWS = 4
 """Below this, an epoch says nothing about a recording."""
@@ -42,6 +45,21 @@ def window_starts(rng: np.random.Generator, intervals: list[Interval], window_fr
             offset = int(rng.integers(0, min(window_frames, last - start + 1)))
             starts.extend(range(start + offset, last + 1, window_frames))
     return rng.permutation(np.array(starts, dtype=np.int64))
+
+
+def session_windows(
+    rng: np.random.Generator, sessions: Sequence[Session], part: Part, window_frames: int
+) -> npt.NDArray[np.int64]:
+    """Windows of one part of several sessions, each tiled as in `window_starts`: rows [session, start] in random order.
+
+    Sessions are mixed, so that a batch holds several.
+    """
+    rows = [
+        np.stack([np.full(len(starts), i), starts], axis=1)
+        for i, session in enumerate(sessions)
+        for starts in [window_starts(rng, pieces(session.data, part), window_frames)]
+    ]
+    return rng.permutation(np.concatenate([*rows, np.empty((0, 2), dtype=np.int64)]).astype(np.int64))
 
 
 def gather(values: Tensor, starts: npt.NDArray[np.int64], window_frames: int) -> Tensor:

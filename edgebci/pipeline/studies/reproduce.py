@@ -8,14 +8,14 @@ from pathlib import Path
 from edgebci.documents import nearest
 from edgebci.errors import InputError
 from edgebci.files import write_text
-from edgebci.pipeline.studies import distillation_study
+from edgebci.pipeline.studies import distillation_study, realm_study
 from edgebci.pipeline.studies.size import StudySize
 from edgebci.pipeline.studies.table import Row, Table
 from edgebci.progress import Progress, part
 
 Study = Callable[[StudySize, Path, Progress], tuple[Row, ...]]
 
-STUDIES: dict[str, Study] = {distillation_study.NAME: distillation_study.run}
+STUDIES: dict[str, Study] = {distillation_study.NAME: distillation_study.run, realm_study.NAME: realm_study.run}
 TABLE_NAME, PICTURE_NAME = "claims.json", "claims.svg"
 
 

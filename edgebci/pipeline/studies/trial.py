@@ -22,7 +22,7 @@ from edgebci.session import Session
 
 DECODED_NAME = "decoded.safetensors"
 # What a trial depends on besides its recipe and its session.
-_SOURCES = ("training", "decoding_data.py", "decoder_spec.py", "metrics.py", "session.py", "pipeline/studies")
+TRIAL_SOURCES = ("training", "decoding_data.py", "decoder_spec.py", "metrics.py", "session.py", "pipeline/studies")
 
 Decode = Callable[[Session, int, Path, Progress], Floats]
 """(session, seed, folder for files) to what is decoded of every frame (K, D)."""
@@ -104,7 +104,7 @@ class Grid:
 
         where = f"{way.name}, {session.name}, seed {seed}"
         inputs = [seen, way.identity, str(seed)]
-        stage = run_stage(self.root / way.name, f"{session.name}_{seed}", inputs, work, source_digest(*_SOURCES))
+        stage = run_stage(self.root / way.name, f"{session.name}_{seed}", inputs, work, source_digest(*TRIAL_SOURCES))
         arrays, header = read_tensors(stage.folder / DECODED_NAME, TrialHeader)
         return Trial(arrays["decoded"].astype(np.float64), header.seconds)
 
