@@ -24,7 +24,7 @@ from edgebci.training.realm.model import make_encoder
 from edgebci.training.realm.pretrain import pretrain
 from edgebci.training.realm.readout import LabelFree, fit_label_free
 from edgebci.training.realm.recipe import RealmRecipe
-from edgebci.training.realm.spec import REALM_S
+from edgebci.training.realm.spec import REALM, REALM_S, EncoderSpec
 
 
 def with_noise_in_test(session: Session) -> Session:
@@ -220,7 +220,10 @@ def test_left_out_sessions_are_some_and_never_all(sessions: list[Session]) -> No
     assert [s.name for s in split_by_name(sessions, 0.3)[1]] == ["session 0"]
 
 
-def test_realm_s_at_its_own_size_trains_and_evaluates(recipe: RealmRecipe, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("spec", "least"), [(REALM_S, 2_000_000), (REALM, 4_800_000)], ids=["REALM-S", "REALM"])
+def test_the_published_sizes_train_and_evaluate(
+    recipe: RealmRecipe, tmp_path: Path, spec: EncoderSpec, least: int
+) -> None:
     rng = np.random.default_rng(0)
     targets = np.cumsum(rng.standard_normal((400, 2)), axis=0).astype(np.float32)
     frames = (targets @ rng.standard_normal((2, 96)) + rng.standard_normal((400, 96))).astype(np.float32)
@@ -238,9 +241,9 @@ def test_realm_s_at_its_own_size_trains_and_evaluates(recipe: RealmRecipe, tmp_p
     optimiser = recipe.distillation.optimiser.model_copy(update={"epochs": 1, "batch_windows": 8, "window_frames": 64})
     stage = recipe.distillation.model_copy(update={"optimiser": optimiser})
     big = recipe.model_copy(
-        update={"student": REALM_S, "teacher": REALM_S.model_copy(update={"both_ways": True}), "distillation": stage}
+        update={"student": spec, "teacher": spec.model_copy(update={"both_ways": True}), "distillation": stage}
     )
-    file = distill([Session("big", "subject", data)], None, big, tmp_path / "realm_s.safetensors")
-    assert sum(p.numel() for p in file.encoder.parameters()) > 2_000_000
+    file = distill([Session("big", "subject", data)], None, big, tmp_path / "student.safetensors")
+    assert sum(p.numel() for p in file.encoder.parameters()) > least
     score = fit_label_free(file.encoder, data, recipe.label_free)
     assert np.isfinite(r2_in_test(data, score.predict(data)))
