@@ -31,6 +31,19 @@ class S4DState(NamedTuple):
     """h: real parts, then imaginary parts (b, d_model, d_state)."""
 
 
+class Kernels(NamedTuple):
+    """What the parameters make of a chunk of Q frames."""
+
+    inside: Tensor
+    """What frame j adds to output i (d, Q, Q)."""
+    read: Tensor
+    """What the modes before the chunk add to each output (d, Q, d_state)."""
+    real: Tensor
+    """exp(dt A q) for q from 0 to Q (d, Q + 1, modes)."""
+    imaginary: Tensor
+    """Its imaginary part."""
+
+
 class S4D(nn.Module):
     """One layer of width d_model; of the spec, only d_model and d_state (even) are read."""
 
@@ -56,18 +69,17 @@ class S4D(nn.Module):
         if not u.shape[1]:
             return u, state
         h, outputs = state.modes, []
+        kernels = self._kernels(min(CHUNK_FRAMES, u.shape[1]))
         for piece in torch.split(u, CHUNK_FRAMES, dim=1):
-            y, h = self._chunk(piece, h)
+            y, h = _chunk(piece, h, kernels)
             outputs.append(y)
         return self._mixed(torch.cat(outputs, dim=1) + self.D * u), S4DState(h)
 
     def step(self, u: Tensor, state: S4DState) -> tuple[Tensor, S4DState]:
         """One frame (b, d_model) and the state before it, to the same width and the state after it."""
         decay, turn = self._powers(torch.ones(1, dtype=u.dtype, device=u.device))
-        first, second = state.modes.chunk(2, dim=-1)
-        real = decay[:, 0] * first - turn[:, 0] * second + u.unsqueeze(-1)
-        imaginary = turn[:, 0] * first + decay[:, 0] * second
-        h = torch.cat([real, imaginary], dim=-1)
+        h = _turned(state.modes, decay[:, 0], turn[:, 0])
+        h = torch.cat([h[..., : decay.shape[-1]] + u.unsqueeze(-1), h[..., decay.shape[-1] :]], dim=-1)
         y = (h * self._readout()).sum(-1)
         return self._mixed(y + self.D * u), S4DState(h)
 
@@ -78,24 +90,15 @@ class S4D(nn.Module):
     def _mixed(self, y: Tensor) -> Tensor:
         return functional.glu(self.out_proj(functional.gelu(y)), dim=-1)
 
-    def _chunk(self, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
-        """Outputs of one chunk (b, Q, d) without the direct path, and the modes after it, from those before it."""
-        frames = x.shape[1]
-        real, imaginary = self._powers(torch.arange(frames + 1, dtype=x.dtype, device=x.device))  # (d, Q + 1, modes)
+    def _kernels(self, frames: int) -> Kernels:
+        """What every chunk of up to `frames` frames needs."""
+        ages = torch.arange(frames + 1, dtype=self.D.dtype, device=self.D.device)
+        real, imaginary = self._powers(ages)
         weight_real, weight_imaginary = self._readout().unsqueeze(1).chunk(2, dim=-1)
-        # Re(w' lambda^q) for both parts of h: what reads a state that is q frames old.
-        read = torch.cat(
-            [weight_real * real + weight_imaginary * imaginary, weight_imaginary * real - weight_real * imaginary], -1
-        )
-        inside = x.permute(2, 0, 1) @ _toeplitz(read[..., : real.shape[-1]].sum(-1)[:, :frames])  # (d, b, Q)
-        before = h.transpose(0, 1) @ read[:, 1:].transpose(1, 2)
-        ages = torch.cat([real, imaginary], dim=-1)[:, :frames].flip(1)
-        written = (x.permute(2, 0, 1) @ ages).transpose(0, 1)
-        return (inside + before).permute(1, 2, 0), self._turned(h, real[:, -1], imaginary[:, -1]) + written
-
-    def _turned(self, h: Tensor, real: Tensor, imaginary: Tensor) -> Tensor:
-        first, second = h.chunk(2, dim=-1)
-        return torch.cat([real * first - imaginary * second, imaginary * first + real * second], dim=-1)
+        from_real = weight_real * real + weight_imaginary * imaginary
+        from_imaginary = weight_imaginary * real - weight_real * imaginary
+        inside = _toeplitz(from_real.sum(-1)[:, :frames])
+        return Kernels(inside, torch.cat([from_real, from_imaginary], dim=-1)[:, 1:], real, imaginary)
 
     def _powers(self, exponents: Tensor) -> tuple[Tensor, Tensor]:
         """exp(dt A q) for q (Q,), as real and imaginary part (d, Q, modes)."""
@@ -115,6 +118,22 @@ class S4D(nn.Module):
         real = c_real * held_real - c_imaginary * held_imaginary
         imaginary = c_real * held_imaginary + c_imaginary * held_real
         return 2 * torch.cat([real, -imaginary], dim=-1)
+
+
+def _chunk(x: Tensor, h: Tensor, kernels: Kernels) -> tuple[Tensor, Tensor]:
+    """Outputs of one chunk (b, Q, d) without the direct path, and the modes after it, from those before (b, d, N)."""
+    frames, channels_first = x.shape[1], x.permute(2, 0, 1)
+    inside = channels_first @ kernels.inside[:, :frames, :frames]  # (d, b, Q)
+    before = h.transpose(0, 1) @ kernels.read[:, :frames].transpose(1, 2)
+    real, imaginary = kernels.real, kernels.imaginary
+    ages = torch.cat([real, imaginary], dim=-1)[:, :frames].flip(1)
+    written = (channels_first @ ages).transpose(0, 1)
+    return (inside + before).permute(1, 2, 0), _turned(h, real[:, frames], imaginary[:, frames]) + written
+
+
+def _turned(h: Tensor, real: Tensor, imaginary: Tensor) -> Tensor:
+    first, second = h.chunk(2, dim=-1)
+    return torch.cat([real * first - imaginary * second, imaginary * first + real * second], dim=-1)
 
 
 def _toeplitz(kernel: Tensor) -> Tensor:

@@ -6,7 +6,6 @@ float32 at most, so those cases stay with `selective_scan`, which runs on every 
 
 from __future__ import annotations
 
-from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Literal
@@ -18,17 +17,13 @@ from edgebci.training.selective_scan import selective_scan
 
 Implementation = Literal["chunked", "mamba_ssm"]
 KERNEL_CHUNK_FRAMES = 64
+KERNEL_PRESENT = all(find_spec(name) is not None for name in ("mamba_ssm", "triton"))
+"""Whether the kernel, and the Triton that it is written in, are installed."""
 
 
 def choose_implementation(device: str, kernel_present: bool, dtype: torch.dtype, scaled: bool) -> Implementation:
     """The kernel wherever it can run what is asked for."""
     return "mamba_ssm" if device == "cuda" and kernel_present and dtype == torch.float32 and scaled else "chunked"
-
-
-@cache
-def kernel_present() -> bool:
-    """Whether `mamba_ssm` and the Triton that it is written in are installed."""
-    return all(find_spec(name) is not None for name in ("mamba_ssm", "triton"))
 
 
 def fastest_scan(
@@ -43,7 +38,7 @@ def fastest_scan(
     input_scaled_by_dt: bool = True,
 ) -> tuple[Tensor, Tensor]:
     """`selective_scan`, or the kernel that does the same."""
-    chosen = choose_implementation(h.device.type, kernel_present(), h.dtype, input_scaled_by_dt)
+    chosen = choose_implementation(h.device.type, KERNEL_PRESENT, h.dtype, input_scaled_by_dt)
     if chosen == "chunked":
         return selective_scan(x, dt, A, B, C, h, D, input_scaled_by_dt=input_scaled_by_dt)
     kernel = import_module("mamba_ssm.ops.triton.ssd_combined").mamba_chunk_scan_combined

@@ -50,6 +50,20 @@ def selective_scan(
 
     Returns:
         y (b, T, H, P), and the state after the last frame (b, H, P, N).
+
+    What was tried, as training throughput of two layers on one core of a shared AMD EPYC (float32, tokens per second
+    of processor time; d_model 64, d_state 16, batch 8 | d_model 256, d_state 64, batch 4; 512 frames):
+
+        autograd, products for each head and chunk, conv1d          32,400 | 5,000    a plain chunked scan
+        the same with the convolution of `training.depthwise`       35,300 | 6,100
+        this gradient, conv1d                                       39,800 | 6,200
+        this gradient, that convolution, Q = 16                     46,600 | 6,100
+        the same, Q = 32                                            48,400 | 7,300    kept
+        the same, Q = 64                                            46,000 | 7,200
+        the same, Q = 128                                           32,800 | 7,300
+
+    Adding each head's product in place (`baddbmm_`) was slower than a product and an addition: torch runs it chunk
+    by chunk where the head is a slice. What is left at the larger size is matrix products for more than half.
     """
     with torch.autocast(h.device.type, enabled=False):
         x, dt, B, C = (v.to(h.dtype) for v in (x, dt, B, C))

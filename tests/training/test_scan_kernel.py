@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from edgebci.training.scan_kernel import choose_implementation, fastest_scan, kernel_present
+from edgebci.training.scan_kernel import KERNEL_PRESENT, choose_implementation, fastest_scan
 from edgebci.training.selective_scan import selective_scan
 
 
@@ -33,7 +33,7 @@ def test_on_a_cpu_the_fastest_scan_is_the_chunked_one() -> None:
         assert torch.equal(ours, expected)
 
 
-@pytest.mark.skipif(not (torch.cuda.is_available() and kernel_present()), reason="needs a CUDA GPU and mamba_ssm")
+@pytest.mark.skipif(not (torch.cuda.is_available() and KERNEL_PRESENT), reason="needs a CUDA GPU and mamba_ssm")
 def test_the_kernel_agrees_with_the_chunked_scan() -> None:
     g = torch.Generator().manual_seed(0)
     x, dt = torch.randn(2, 300, 4, 64, generator=g).cuda(), torch.rand(2, 300, 4, generator=g).cuda()

@@ -12,7 +12,9 @@ from torch import Tensor
 
 from edgebci.block_spec import BlockSpec
 from edgebci.decoder_spec import DecoderSpec
+from edgebci.training.bidirectional import BidirectionalMamba2
 from edgebci.training.causal_decoder import CausalDecoder
+from edgebci.training.loop import reproducible
 from edgebci.training.selective_scan import selective_scan
 from edgebci.training.ssm import Mamba2, spread_time_constants
 
@@ -169,6 +171,51 @@ def test_a_block_has_the_parameters_of_mamba_ssm() -> None:
     }
     block = Mamba2(BlockSpec())
     assert {name: tuple(tensor.shape) for name, tensor in block.state_dict().items()} == expected
+
+
+def test_the_block_of_realm_has_the_published_number_of_parameters() -> None:
+    spec = BlockSpec(
+        d_model=256,
+        expand=2,
+        headdim=64,
+        d_state=64,
+        late_projections=True,
+        rotary=True,
+        input_scaled_by_dt=False,
+        gated_norm=False,
+    )
+    block = Mamba2(spec)
+    assert spec.n_parameters == sum(p.numel() for p in block.parameters()) == 465_432
+    assert {name: tuple(tensor.shape) for name, tensor in block.state_dict().items()} == spec.parameter_shapes()
+    torch.testing.assert_close(block.A_log.exp(), torch.arange(1.0, 9.0))
+
+
+def test_a_bidirectional_block_sees_both_ways_and_can_normalise_what_it_joins() -> None:
+    u = torch.randn(1, 30, 12, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    for joined_norm in (False, True):
+        block = BidirectionalMamba2(SPEC.block, joined_norm)
+        y = block(u)
+        (gradient,) = torch.autograd.grad(y[0, 15, 0], u)
+        assert (gradient.abs().amax(-1) > 0).all()
+        extra = sum(p.numel() for p in block.norm.parameters())
+        assert extra == (2 * SPEC.d_model if joined_norm else 0)
+
+
+def test_training_a_block_twice_gives_the_same_bits() -> None:
+    def gradient() -> Tensor:
+        with reproducible(seed=0, threads=1):
+            block = Mamba2(SPEC.block)
+            (found,) = torch.autograd.grad(block(torch.randn(2, 70, 12)).square().sum(), block.in_proj.weight)
+            return found
+
+    assert torch.equal(gradient(), gradient())
+
+
+def test_sizes_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(ValueError, match="headdim 32 does not divide"):
+        BlockSpec(d_model=12)
+    with pytest.raises(ValueError, match="d_state 7 is odd"):
+        BlockSpec(d_state=7, rotary=True)
 
 
 def test_time_constants_span_the_range_that_was_asked_for() -> None:
