@@ -1,0 +1,152 @@
+"""The networks: sizes, padding, time, and what the Poisson loss looks at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from edgebci.errors import InputError
+from edgebci.session import Session
+from edgebci.training.crossmodal.corpus import Corpus, Windows, counts_of
+from edgebci.training.crossmodal.recipe import CrossModalRecipe, TransformerBody
+from edgebci.training.crossmodal.spec import EncoderSpec, SessionPatches, TokenSpec, TransformerSpec
+from edgebci.training.crossmodal.spike_model import SpikeAutoencoder, hide, poisson_loss
+from edgebci.training.crossmodal.spike_teacher import spikes_of
+from edgebci.training.crossmodal.student import lfp_of
+from edgebci.training.crossmodal.student_model import Student
+from edgebci.training.crossmodal.transformer import PatchEncoder
+
+STARTS = np.array([100, 1700])
+
+
+def batch(sessions: list[Session], patch: int = 8) -> Windows:
+    corpus = Corpus(sessions, spike_patch=patch)
+    index = torch.from_numpy(STARTS)[:, None] + torch.arange(20)
+    return spikes_of(corpus).windows(index, corpus.session_of(STARTS))
+
+
+def small(kind: str, patch: int, sessions: tuple[SessionPatches, ...]) -> PatchEncoder:
+    torch.manual_seed(0)
+    shape = TransformerSpec(d_model=16, n_layers=2, n_heads=2, dropout=0.0)
+    tokens = TokenSpec.model_validate({"kind": kind, "patch": patch})
+    return PatchEncoder(EncoderSpec(tokens=tokens, transformer=shape), sessions).eval()
+
+
+def count(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def test_the_papers_student_has_the_parameters_that_were_counted() -> None:
+    student = Student(TransformerBody(), "frames", (SessionPatches(name="one", n_patches=3),), 96, 96, 256)
+    d = 256
+    attention, mlp, norms = 4 * d * d + 4 * d, 3 * d * 4 * d, 2 * d
+    convolution, places = 5 * 32 * d + d, 3 * d
+    last_norm, head = d, d * 96 + 96
+    assert count(student) == 10 * (attention + mlp + norms) + convolution + places + last_norm + head
+    # The reference rounds to 10.57 million.
+    assert round(count(student) / 1e6, 2) == 10.57
+
+
+def test_padded_patches_change_nothing(sessions: list[Session]) -> None:
+    encoder = small("spikes", 8, Corpus(sessions, spike_patch=8).spikes.patches)  # type: ignore[union-attr]
+    both, alone = batch(sessions), batch(sessions[1:] + sessions[:1])
+    assert both.patches.tolist() == [[True, True], [True, False]]
+    cut = Windows(both.values[1:, :, :1], both.present[1:, :1], both.sessions[1:])
+    # Sums over other numbers of keys round differently.
+    torch.testing.assert_close(encoder(both)[1:], encoder(cut), atol=1e-5, rtol=1e-4)
+    assert alone.sessions == ("second.b", "first")
+
+
+def test_absent_units_and_counts_above_five_change_nothing(sessions: list[Session]) -> None:
+    encoder, windows = small("spikes", 8, Corpus(sessions, spike_patch=8).spikes.patches), batch(sessions)  # type: ignore[union-attr]
+    many = torch.where(windows.present[:, None], windows.values, 3.0)
+    assert torch.equal(encoder(Windows(many, windows.present, windows.sessions)), encoder(windows))
+    assert torch.equal(
+        encoder(Windows(windows.values * 0 + 9, windows.present, windows.sessions)),
+        encoder(Windows(windows.values * 0 + 5, windows.present, windows.sessions)),
+    )
+
+
+def test_lfp_tokens_use_no_later_frame_though_the_transformer_does(sessions: list[Session]) -> None:
+    corpus = Corpus(sessions, lfp_patch=4)
+    encoder = small("lfp", 4, lfp_of(corpus).patches)
+    windows = lfp_of(corpus).windows(torch.arange(30)[None], torch.tensor([0]))
+    later = windows.values.clone()
+    later[:, 20:] += 1.0
+    changed = Windows(later, windows.present, windows.sessions)
+    assert torch.equal(encoder.tokens(changed)[:, :20], encoder.tokens(windows)[:, :20])
+    assert not torch.allclose(encoder(changed)[:, :20], encoder(windows)[:, :20])
+
+
+def test_attention_knows_the_time_between_frames_but_not_the_time_of_day(sessions: list[Session]) -> None:
+    encoder, windows = small("spikes", 8, Corpus(sessions, spike_patch=8).spikes.patches), batch(sessions)  # type: ignore[union-attr]
+    tokens = encoder.tokens(windows).flatten(1, 2)
+    seen, frame = torch.ones(2, 40, dtype=torch.bool), torch.arange(20).repeat_interleave(2).expand(2, -1)
+    here = encoder.transformer(tokens, seen, frame)
+    # Angles near frame 1000 are rounded to 6e-5.
+    torch.testing.assert_close(encoder.transformer(tokens, seen, frame + 1000), here, atol=2e-3, rtol=1e-3)
+    assert not torch.allclose(encoder.transformer(tokens, seen, 3 * frame), here, atol=2e-3)
+
+
+def test_hidden_tokens_never_reach_the_encoder(sessions: list[Session], recipe: CrossModalRecipe) -> None:
+    windows = batch(sessions)
+    torch.manual_seed(0)
+    model = SpikeAutoencoder(recipe.teacher, Corpus(sessions, spike_patch=8).spikes.patches).eval()  # type: ignore[union-attr]
+    hidden = hide(windows, 0.6, np.random.default_rng(0))
+    assert hidden.sum(dim=(1, 2)).tolist() == [24, 12]
+    assert not hidden[1, :, 1].any()
+    other = torch.where(hidden[..., None], 5.0, windows.values)
+    assert torch.equal(model(Windows(other, windows.present, windows.sessions), hidden), model(windows, hidden))
+
+
+@pytest.mark.parametrize("unlooked_at", ["token that is seen", "absent unit", "frame that is not valid"])
+def test_the_poisson_loss_looks_only_at_hidden_tokens_of_present_units(
+    sessions: list[Session], unlooked_at: str
+) -> None:
+    windows, valid = batch(sessions), torch.ones(2, 20, dtype=torch.bool)
+    valid[:, :5] = False
+    hidden = hide(windows, 0.6, np.random.default_rng(0))
+    rates = torch.randn(windows.values.shape, generator=torch.Generator().manual_seed(0))
+    places: dict[str, Callable[[], torch.Tensor]] = {
+        "token that is seen": lambda: ~hidden[..., None],
+        "absent unit": lambda: ~windows.present[:, None],
+        "frame that is not valid": lambda: ~valid[..., None, None],
+    }
+    changed = torch.where(places[unlooked_at](), 7.0, rates)
+    assert torch.equal(poisson_loss(changed, windows, hidden, valid), poisson_loss(rates, windows, hidden, valid))
+    assert not torch.equal(poisson_loss(rates + 1, windows, hidden, valid), poisson_loss(rates, windows, hidden, valid))
+
+
+def test_a_new_session_is_seen_through_the_mean_of_those_known(sessions: list[Session]) -> None:
+    encoder, windows = small("spikes", 8, Corpus(sessions, spike_patch=8).spikes.patches), batch(sessions)  # type: ignore[union-attr]
+    space = encoder.tokens.space
+    new = space(("new",), 2)[0]
+    torch.testing.assert_close(new[0], (space.vectors[0][0] + space.vectors[1][0]) / 2)
+    space.add([SessionPatches(name="new", n_patches=2)])
+    assert torch.equal(space(("new",), 2)[0], new)
+    with pytest.raises(InputError, match="3 patches"):
+        space(("larger",), 3)
+    assert windows.values.shape == (2, 20, 2, 8)
+
+
+def test_shifted_spikes_keep_their_counts_in_each_interval(sessions: list[Session]) -> None:
+    session = sessions[0]
+    plain, shifted = counts_of(session), counts_of(session, shift_seed=3)
+    for start, stop in (*session.data.train, *session.data.validation, *session.data.test):
+        assert np.array_equal(plain[start:stop].sum(axis=0), shifted[start:stop].sum(axis=0))
+        assert not np.array_equal(plain[start:stop], shifted[start:stop])
+
+
+def test_units_that_do_not_fill_the_width_are_refused() -> None:
+    with pytest.raises(ValueError, match="choose a divisor"):
+        EncoderSpec(tokens=TokenSpec(kind="spikes", patch=7))
+
+
+def test_sessions_of_one_name_are_refused(sessions: list[Session]) -> None:
+    with pytest.raises(InputError, match="each with its own name"):
+        Corpus([sessions[0], replace(sessions[1], name="first")], lfp_patch=4)

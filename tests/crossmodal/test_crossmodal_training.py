@@ -1,0 +1,166 @@
+"""Teachers and students learn what they should, from what they may see, and come back from their files unchanged."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgebci.checkpoint import load_checkpoint, read_tensors
+from edgebci.documents import load_toml
+from edgebci.errors import InputError
+from edgebci.session import Session
+from edgebci.training.causal_decoder import from_checkpoint, predict
+from edgebci.training.crossmodal.alignment import linear_cka
+from edgebci.training.crossmodal.corpus import Corpus, counts_of
+from edgebci.training.crossmodal.files import StudentHeader, load_student, load_teacher
+from edgebci.training.crossmodal.readout import fit_readout, lfp_view, save_deployable, spike_view
+from edgebci.training.crossmodal.recipe import CrossModalRecipe, TransformerBody
+from edgebci.training.crossmodal.spec import EncoderSpec, TokenSpec
+from edgebci.training.crossmodal.spike_teacher import MaskedSpikes, fine_tune, pretrain
+from edgebci.training.crossmodal.student import distill
+
+TEST = (1260, 1600)
+
+
+def changed(recipe: CrossModalRecipe, **student: object) -> CrossModalRecipe:
+    stage = type(recipe.student).model_validate(recipe.student.model_dump() | student)
+    return recipe.model_copy(update={"student": stage})
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("crossmodal")
+
+
+@pytest.fixture(scope="module")
+def teacher(sessions: list[Session], recipe: CrossModalRecipe, folder: Path) -> Path:
+    pretrain(sessions, recipe, folder / "teacher.safetensors")
+    return folder / "teacher.safetensors"
+
+
+@pytest.fixture(scope="module")
+def student(sessions: list[Session], recipe: CrossModalRecipe, teacher: Path, folder: Path) -> Path:
+    distill(sessions, teacher, recipe, folder / "student.safetensors")
+    return folder / "student.safetensors"
+
+
+def test_masked_autoencoding_says_more_about_spikes_than_their_mean_rates(
+    sessions: list[Session], recipe: CrossModalRecipe, teacher: Path
+) -> None:
+    corpus = Corpus(sessions, spike_patch=8)
+    model = load_teacher(teacher)
+    learned = MaskedSpikes(model, corpus, 0.6, recipe.teacher.optimiser).score(model)
+    losses = []
+    for session in sessions:
+        counts = counts_of(session)
+        rate = counts[:1000].mean(axis=0)
+        losses.append((rate - counts[1010:1250] * np.log(rate)).mean())
+    # Sessions count by their units, 10 and 6.
+    assert learned > -np.average(losses, weights=[10, 6])
+
+
+def test_a_spike_teacher_aligns_its_student_and_one_of_shifted_spikes_does_not(
+    sessions: list[Session], recipe: CrossModalRecipe, teacher: Path, student: Path, folder: Path
+) -> None:
+    control, wrong = recipe.model_copy(update={"shift_spikes": True}), folder / "wrong teacher.safetensors"
+    pretrain(sessions, control, wrong)
+    distill(sessions, wrong, control, folder / "wrong.safetensors")
+    distill(sessions, None, changed(recipe, alignment_weight=0.0), folder / "alone.safetensors")
+    truth = spike_view(load_teacher(teacher).encoder, sessions[0], TEST, 50).astype(np.float64)
+    cka = {
+        name: linear_cka(lfp_view(load_student(path), sessions[0], TEST, 50)[10:].astype(np.float64), truth[10:])
+        for name, path in (("taught", student), ("wrong", folder / "wrong.safetensors"))
+    }
+    cosine = {}
+    for name, path in (("taught", student), ("wrong", folder / "wrong.safetensors")):
+        view = lfp_view(load_student(path), sessions[0], TEST, 50)[10:]
+        own = view - view.mean(axis=0)
+        target = truth[10:] - truth[10:].mean(axis=0)
+        cosine[name] = float((own * target).sum() / np.linalg.norm(own) / np.linalg.norm(target))
+    assert cosine["taught"] > cosine["wrong"] + 0.2
+    assert cosine["taught"] > 0.3
+    assert cka["taught"] > 0.2
+
+
+def test_what_test_intervals_hold_changes_no_weight(
+    sessions: list[Session], recipe: CrossModalRecipe, teacher: Path, student: Path, folder: Path
+) -> None:
+    noisy = [_noise_in_test(session) for session in sessions]
+    pretrain(noisy, recipe, folder / "noisy teacher.safetensors")
+    distill(noisy, teacher, recipe, folder / "noisy student.safetensors")
+    assert (folder / "noisy teacher.safetensors").read_bytes() == teacher.read_bytes()
+    assert (folder / "noisy student.safetensors").read_bytes() == student.read_bytes()
+
+
+def test_a_teacher_goes_on_with_a_new_session(recipe: CrossModalRecipe, sessions: list[Session], teacher: Path) -> None:
+    out = teacher.with_name("tuned.safetensors")
+    fine_tune([replace(sessions[0], name="target")], teacher, recipe, out)
+    assert [session.name for session in load_teacher(out).sessions] == ["first", "second.b", "target"]
+    assert not any(parameter.requires_grad for parameter in load_teacher(out).parameters())
+
+
+def test_the_deployed_decoder_is_the_student_on_a_session_it_never_saw(
+    sessions: list[Session], student: Path, folder: Path
+) -> None:
+    unseen = replace(sessions[0], name="unseen")
+    model = load_student(student)
+    readout = fit_readout(model, unseen, (0.0, 1e-2), 50)
+    _, header = read_tensors(student, StudentHeader)
+    save_deployable(folder / "decoder.safetensors", model, readout, unseen, header.training)
+    decoded = predict(from_checkpoint(load_checkpoint(folder / "decoder.safetensors")), unseen.data)
+    by_hand = readout(lfp_view(model, unseen, (0, len(decoded)), 50))
+    # cm/s of some tens in float32; the stream is cut differently.
+    np.testing.assert_allclose(decoded, by_hand, atol=1e-3)
+    assert readout.validation_r2 > 0.3
+
+
+@pytest.mark.parametrize("task", ["frames", "behaviour"])
+def test_the_papers_student_learns_both_tasks_and_comes_back_from_its_file(
+    sessions: list[Session], recipe: CrossModalRecipe, teacher: Path, task: str
+) -> None:
+    tokens = TokenSpec(kind="lfp", patch=4)
+    body = TransformerBody(encoder=EncoderSpec(tokens=tokens, transformer=recipe.teacher.predictor))
+    short = recipe.student.optimiser.model_copy(update={"epochs": 2})
+    out = teacher.with_name(f"{task}.safetensors")
+    distill(sessions, teacher, changed(recipe, body=body, task=task, optimiser=short), out)
+    first, second = (lfp_view(load_student(out), sessions[0], TEST, 50) for _ in range(2))
+    assert np.array_equal(first, second)
+    assert len(first) == TEST[1] - TEST[0]
+    _, header = read_tensors(out, StudentHeader)
+    assert header.n_outputs == (6 if task == "frames" else 2)
+    with pytest.raises(InputError, match="both ways"):
+        model = load_student(out)
+        save_deployable(out, model, fit_readout(model, sessions[0], (1e-2,), 50), sessions[0], header.training)
+
+
+def test_a_weight_without_a_teacher_is_refused(
+    sessions: list[Session], recipe: CrossModalRecipe, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match="without a teacher"):
+        distill(sessions, None, recipe, tmp_path / "student.safetensors")
+
+
+@pytest.mark.parametrize("name", ["paper", "edge"])
+def test_recipes_name_every_hyper_parameter(name: str) -> None:
+    path = Path(__file__).parents[2] / "examples" / "recipes" / f"crossmodal_{name}.toml"
+    recipe = load_toml(path, CrossModalRecipe)
+    assert _unset(recipe) == []
+
+
+def _unset(document: object, where: str = "") -> list[str]:
+    fields = getattr(type(document), "model_fields", {})
+    found = [f"{where}.{field}" for field in fields if field not in document.model_fields_set]  # type: ignore[attr-defined]
+    return found + [f for field in fields for f in _unset(getattr(document, field), f"{where}.{field}")]
+
+
+def _noise_in_test(session: Session) -> Session:
+    rng, spikes = np.random.default_rng(9), session.spikes
+    assert spikes is not None
+    frames, targets = session.data.frames.copy(), session.data.targets.copy()
+    for array in (frames, targets):
+        array[TEST[0] :] = rng.standard_normal(array[TEST[0] :].shape)
+    before = spikes.between(-1.0, float(session.data.times_s[TEST[0] - 1]))
+    return replace(session, data=replace(session.data, frames=frames, targets=targets), spikes=before)

@@ -1,0 +1,146 @@
+"""How the LFP student learns: its task, and what the frozen spike teacher sees of the same frames.
+
+    loss = mean squared error of the task + weight (1 - mean cosine)         (arXiv 2512.12461, A.1; supervised: Eq. 3)
+
+One session or several at once; nothing outside training intervals teaches, validation intervals decide when to stop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from edgebci.errors import InputError
+from edgebci.progress import Progress, silent
+from edgebci.session import Session
+from edgebci.training.crossmodal.corpus import Corpus, Modality, Starts, Windows, indices, require_windows
+from edgebci.training.crossmodal.files import identity_of, load_teacher, record_of, save_student
+from edgebci.training.crossmodal.recipe import CausalBody, CrossModalRecipe, StudentRecipe
+from edgebci.training.crossmodal.spike_model import SpikeAutoencoder
+from edgebci.training.crossmodal.spike_teacher import spikes_of, teacher_view
+from edgebci.training.crossmodal.student_model import Student, patch_of
+from edgebci.training.loop import Learner, Plan, fit, reproducible
+from edgebci.training.record import partial_path
+from edgebci.training.ssm import spread_time_constants
+from edgebci.training.windows import window_starts
+
+
+def distill(
+    sessions: Sequence[Session], teacher: Path | None, recipe: CrossModalRecipe, out: Path, progress: Progress = silent
+) -> None:
+    """Train a student on the LFP of `sessions` and write it to `out`; without a teacher, alignment_weight must be 0.
+
+    An interrupted call leaves its state beside `out`; the same call again goes on from there.
+
+    Raises:
+        InputError: a teacher is missing or not wanted, a session has no spikes to teach with, no whole window.
+    """
+    stage = recipe.student
+    if (teacher is None) != (stage.alignment_weight == 0):
+        raise InputError(
+            f"alignment_weight is {stage.alignment_weight} {'without' if teacher is None else 'with'} a teacher; "
+            "give a teacher exactly where the weight is above 0"
+        )
+    frozen = load_teacher(teacher) if teacher else None
+    corpus = _corpus(sessions, recipe, frozen)
+    for part in ("train", "validation"):
+        require_windows(corpus, part, stage.optimiser.window_frames)
+    plan = Plan(
+        optimiser=stage.optimiser,
+        seed=recipe.seed,
+        patience_epochs=stage.patience_epochs,
+        identity=identity_of("distill", recipe, sessions, teacher),
+        partial=partial_path(out),
+    )
+    with reproducible(recipe.seed, recipe.threads):
+        student = new_student(corpus, stage, frozen.encoder.width if frozen else 0)
+        fitted = fit(Distillation(student, frozen, corpus, stage), plan, progress)
+    save_student(out, fitted.model, record_of(recipe, sessions, fitted, teacher))
+    plan.partial.unlink(missing_ok=True)
+
+
+def new_student(corpus: Corpus, recipe: StudentRecipe, teacher_width: int) -> Student:
+    """A student for the sessions of a corpus, untrained; `teacher_width` 0 without a teacher."""
+    n_channels = max(session.data.frames.shape[1] for session in corpus.sessions)
+    n_outputs = n_channels if recipe.task == "frames" else corpus.sessions[0].data.targets.shape[1]
+    student = Student(recipe.body, recipe.task, lfp_of(corpus).patches, n_channels, n_outputs, teacher_width)
+    if isinstance(recipe.body, CausalBody):
+        rate_hz = corpus.sessions[0].data.frame_rate_hz
+        spread_time_constants(student, recipe.body.time_constants_s, rate_hz)
+    return student
+
+
+class Distillation(Learner[Student]):
+    """The task and the teacher, on the same windows."""
+
+    def __init__(self, model: Student, teacher: SpikeAutoencoder | None, corpus: Corpus, recipe: StudentRecipe) -> None:
+        self.model, self.teacher, self.corpus, self.recipe = model, teacher, corpus, recipe
+        self.length = recipe.optimiser.window_frames
+        self.wanted = _standardised(corpus) if recipe.task == "behaviour" else None
+
+    def windows(self, rng: np.random.Generator) -> Starts:
+        """All training windows, in random order (n,)."""
+        return window_starts(rng, self.corpus.intervals("train"), self.length)
+
+    def losses(self, rows: Starts, rng: np.random.Generator) -> dict[str, Tensor]:  # noqa: ARG002 (the loop's)
+        """Squared error of the task, and 1 - cosine to the teacher where there is one."""
+        return self._losses(self.model, rows)
+
+    @torch.no_grad()
+    def score(self, model: Student) -> float:
+        """The negative loss on validation windows: the same trade as in training."""
+        tiles, size = self.corpus.tiles("validation", self.length), self.recipe.optimiser.batch_windows
+        batches = [tiles[i : i + size] for i in range(0, len(tiles), size)]
+        losses = [sum(float(loss) for loss in self._losses(model, batch).values()) for batch in batches]
+        return -float(np.average(losses, weights=[len(batch) for batch in batches]))
+
+    def _losses(self, model: Student, rows: Starts) -> dict[str, Tensor]:
+        index, session = indices(rows, self.length), self.corpus.session_of(rows)
+        lfp = lfp_of(self.corpus).windows(index, session)
+        counted = self.corpus.valid[index]
+        counted[:, : self.recipe.burn_in_frames] = False
+        seen = model(lfp)
+        losses = {"task": self._task(model.head(seen), lfp, index, counted)}
+        if self.teacher is not None:
+            taught = teacher_view(self.teacher, spikes_of(self.corpus).windows(index, session))
+            cosine = functional.cosine_similarity(model.to_teacher(seen), taught, dim=-1)[counted]
+            losses["alignment"] = self.recipe.alignment_weight * (1 - cosine.mean())
+        return losses
+
+    def _task(self, found: Tensor, lfp: Windows, index: Tensor, counted: Tensor) -> Tensor:
+        if self.wanted is not None:
+            return functional.mse_loss(found[counted], self.wanted[index][counted])
+        n = found.shape[-1]
+        present = lfp.present.flatten(1)[:, None, :n] & counted.unsqueeze(-1)
+        return functional.mse_loss(found[present], lfp.values.flatten(2)[..., :n][present])
+
+
+def lfp_of(corpus: Corpus) -> Modality:
+    """The corpus's LFP."""
+    assert corpus.lfp is not None
+    return corpus.lfp
+
+
+def _corpus(sessions: Sequence[Session], recipe: CrossModalRecipe, teacher: SpikeAutoencoder | None) -> Corpus:
+    spike_patch = teacher.recipe.encoder.tokens.patch if teacher else None
+    return Corpus(sessions, patch_of(recipe.student.body), spike_patch, recipe.shift_seed)
+
+
+def _standardised(corpus: Corpus) -> Tensor:
+    """Targets of every session at mean 0, standard deviation 1 over its training frames (K, D); NaN becomes 0."""
+    targets = []
+    for session in corpus.sessions:
+        trained = session.data.targets[session.data.rows("train")]
+        mean, sd = trained.mean(axis=0), trained.std(axis=0)
+        if not sd.all():
+            name = session.data.target_names[int(np.argmin(sd))]
+            raise InputError(
+                f"the target {name!r} of session {session.name} is constant in training; choose one that varies"
+            )
+        targets.append(torch.from_numpy(np.nan_to_num((session.data.targets - mean) / sd)))
+    return torch.cat(targets)
