@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+import typer
+from typer.testing import CliRunner
 
-from edgebci.training.throughput import BF16, CONTENDERS, SIZES, Contender, SizeName, Stack, measure
+from edgebci.cli.bench import bench_app
+from edgebci.training import throughput
+from edgebci.training.throughput import BF16, CONTENDERS, SIZES, Contender, SizeName, Stack, Throughput, measure
 
 
 @pytest.mark.parametrize("name", list(SIZES))
@@ -47,3 +51,15 @@ def test_a_run_gives_a_row_for_each_contender_and_leaves_the_threads_as_they_wer
     assert result.rows[0].ours_is_faster == result.rows[2].ours_is_faster == 1.0
     assert all(row.slowest_tokens_per_s <= row.tokens_per_s <= row.fastest_tokens_per_s for row in result.rows)
     assert torch.get_num_threads() == threads
+
+
+def test_the_command_prints_a_line_or_a_json_row_for_each_contender(monkeypatch: pytest.MonkeyPatch) -> None:
+    result = measure(("small",), rounds=1, contenders=CONTENDERS[:1], threads=1)
+    monkeypatch.setattr(throughput, "measure", lambda *_, **__: result)
+    app = typer.Typer()
+    app.add_typer(bench_app, name="bench")
+    printed = CliRunner().invoke(app, ["bench", "train", "--size", "small", "--repeats", "1"])
+    assert printed.exit_code == 0
+    assert "tokens/s in training, 1 threads, 1 rounds" in printed.output
+    parsed = CliRunner().invoke(app, ["bench", "train", "--json"])
+    assert Throughput.model_validate_json(parsed.stdout) == result
