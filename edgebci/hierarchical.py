@@ -25,6 +25,7 @@ from edgebci.comparison import (
     judge_interval,
 )
 from edgebci.documents import Document
+from edgebci.errors import InputError
 from edgebci.metrics import F64, frame_terms, r2_of_sums
 
 FEWEST_SUBJECTS = 6
@@ -106,6 +107,8 @@ def _subject(measured: _Measured) -> str:
 
 def _measure(session: PairedSession, random: np.random.Generator) -> _Measured:
     truth = session.truth
+    if not np.ptp(truth, axis=0).all():
+        raise InputError(f"the target of {session.session} is constant in its test part; choose a longer test part")
     losses = [np.mean([(truth - p) ** 2 for p in group], axis=0) for group in (session.candidates, session.references)]
     length = block_frames((losses[0] - losses[1]).sum(axis=1), session.rate_hz)
     candidates, references = (
@@ -120,11 +123,13 @@ def _measure(session: PairedSession, random: np.random.Generator) -> _Measured:
 
 
 def _replicates(candidates: F64, references: F64, length: int, random: np.random.Generator) -> F64:
-    """Differences of REPLICATES resampled sessions: blocks and one seed of either side drawn anew, (REPLICATES,)."""
+    """Differences of up to REPLICATES resampled sessions, blocks and seeds of either side drawn anew."""
     n_blocks = max(round(candidates.shape[1] / length), 1)
     starts = random.integers(0, candidates.shape[1], (REPLICATES, n_blocks))
     drawn = [_drawn_r2(terms, length, starts, random) for terms in (candidates, references)]
-    return drawn[0] - drawn[1]
+    difference = drawn[0] - drawn[1]
+    # Blocks drawn from rest alone have no R²; they are few, and nothing can be said of them.
+    return difference[np.isfinite(difference)]
 
 
 def _drawn_r2(terms: F64, length: int, starts: NDArray[np.int64], random: np.random.Generator) -> F64:
@@ -144,7 +149,7 @@ def _draw(by_subject: list[list[_Measured]], random: np.random.Generator) -> flo
 
 def _draw_sessions(sessions: list[_Measured], random: np.random.Generator) -> float:
     drawn = random.integers(0, len(sessions), len(sessions))
-    return float(np.mean([sessions[i].replicates[random.integers(REPLICATES)] for i in drawn]))
+    return float(np.mean([sessions[i].replicates[random.integers(len(sessions[i].replicates))] for i in drawn]))
 
 
 def _judge(difference: Interval, margin: float, n_subjects: int, n_blocks: int) -> tuple[Verdict, str]:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from edgebci.comparison import Verdict
+from edgebci.errors import InputError
 from edgebci.hierarchical import PairedSession, compare_over_subjects
 
 RATE_HZ, FRAMES = 10.0, 1200
@@ -66,6 +67,21 @@ def test_sessions_of_one_subject_count_as_one_subject() -> None:
     # The gain of subject 0 is 0.72, a sixth of it is 0.12, whatever the number of its sessions.
     assert few.difference.value == pytest.approx(0.12, abs=0.01)
     assert many.difference.value == pytest.approx(0.12, abs=0.01)
+
+
+def test_a_session_without_movement_is_named() -> None:
+    still = np.zeros((FRAMES, 2))
+    resting = PairedSession("s0", "monday", still, (still,), (still,), RATE_HZ)
+    with pytest.raises(InputError, match="target of monday is constant"):
+        compare_over_subjects([resting], margin=0.02)
+
+
+def test_a_session_that_rests_for_half_of_its_test_part_has_an_interval() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=(FRAMES, 2)) * (np.arange(FRAMES) < FRAMES // 8)[:, None]
+    good, poor = (tuple(truth + sd * rng.normal(size=truth.shape) for _ in range(2)) for sd in (0.1, 0.2))
+    result = compare_over_subjects([PairedSession("s0", "a", truth, good, poor, RATE_HZ)], margin=0.02)
+    assert np.isfinite([result.difference.low, result.difference.value, result.difference.high]).all()
 
 
 def test_the_same_seed_gives_the_same_interval() -> None:

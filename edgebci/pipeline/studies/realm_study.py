@@ -40,6 +40,10 @@ def run(size: StudySize, root: Path, progress: Progress) -> tuple[Row, ...]:
     cohort = obtain_cohort(spec, root / "sessions", part(progress, 0.0, 0.1))
     recipe = recipe_for(size, cohort.held_out[0])
     encoders = Encoders(cohort, recipe, root / "encoders", part(progress, 0.1, 0.5))
+    # First of all, so that no trial's time holds the training of an encoder.
+    for seed in size.seeds:
+        for kind in (TEACHER, STUDENT, UNTAUGHT, RANDOM):
+            encoders.path(kind, seed)
     grid = Grid(root / "trials", size.seeds, part(progress, 0.5, 1.0))
     whole = [
         row(grid, cohort.held_out, question, candidate, reference, expected)

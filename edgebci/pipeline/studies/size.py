@@ -21,10 +21,14 @@ class StudySize(Document):
     n_channels: int
     teacher_epochs: int
     student_epochs: int
+    longest_rest_s: float = 0.0
+    """Short sessions need short rests, or nothing moves in a part; 0 leaves the generator's."""
 
     def cohort(self, **generator: object) -> CohortSpec:
         """Subjects of this size; `generator` changes the generator's constants."""
-        sizes = {"duration_s": self.duration_s, "n_channels": self.n_channels}
+        sizes: dict[str, object] = {"duration_s": self.duration_s, "n_channels": self.n_channels}
+        if self.longest_rest_s:
+            sizes["behavior"] = {"work_s": (20.0, 40.0), "rest_s": (5.0, self.longest_rest_s)}
         return CohortSpec(
             subjects=self.subjects,
             pretraining_sessions=0,
@@ -54,6 +58,7 @@ QUICK = StudySize(
     n_channels=8,
     teacher_epochs=2,
     student_epochs=4,
+    longest_rest_s=10.0,
 )
 FULL = StudySize(
     name="full",
