@@ -12,6 +12,8 @@ from typing import Annotated
 import typer
 
 from edgebci import __version__
+from edgebci.cli.bench import bench_app
+from edgebci.cli.claims import claims
 from edgebci.cli.data import data_app
 from edgebci.cli.profiles import profiles_app
 from edgebci.cli.proof import proof
@@ -31,6 +33,10 @@ app = typer.Typer(
 app.command()(run)
 app.add_typer(data_app, name="data")
 app.add_typer(profiles_app, name="profiles")
+app.add_typer(bench_app, name="bench")
+reproduce_app = typer.Typer(no_args_is_help=True, help="Try what the papers claim.")
+reproduce_app.command()(claims)
+app.add_typer(reproduce_app, name="reproduce")
 app.command()(proof)
 
 
