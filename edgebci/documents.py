@@ -32,6 +32,14 @@ def load_toml(path: Path, model: type[Model]) -> Model:
     return parse(_read_toml(path), model, str(path))
 
 
+def schema_of(path: Path) -> str:
+    """What a TOML file says that it is; raises InputError where it says nothing, or is no TOML."""
+    schema = _read_toml(path).get("schema")
+    if not isinstance(schema, str):
+        raise InputError(f"{path}: the key 'schema' is missing; add what the file is, for example schema = \"...\"")
+    return schema
+
+
 def load_json(path: Path, model: type[Model]) -> Model:
     """Read a JSON file into `model`; raises InputError as load_toml does."""
     try:

@@ -18,6 +18,7 @@ from edgebci.cli.data import data_app
 from edgebci.cli.profiles import profiles_app
 from edgebci.cli.proof import proof
 from edgebci.cli.run import run
+from edgebci.cli.train import distill, train
 from edgebci.errors import EdgebciError
 
 INTERRUPTED_EXIT_CODE = 130  # what typer makes of Ctrl-C
@@ -31,6 +32,8 @@ app = typer.Typer(
     help="From neural recordings to a decoder that runs on an implant's chip.",
 )
 app.command()(run)
+app.command()(train)
+app.command()(distill)
 app.add_typer(data_app, name="data")
 app.add_typer(profiles_app, name="profiles")
 app.add_typer(bench_app, name="bench")

@@ -142,13 +142,14 @@ def load_pipeline(path: Path, recording: Path | None = None) -> PipelineConfig:
         source = config.recording.model_copy(update={"path": recording, "synthetic": None})
         config = config.model_copy(update={"recording": source})
     if config.recording.path is not None:
-        _check_recording_path(config.recording.path)
+        check_recording_path(config.recording.path)
     return config
 
 
-def _check_recording_path(path: Path) -> None:
+def check_recording_path(path: Path) -> None:
+    """Refuse a recording that is not there or is of a kind that cannot be read."""
     if not path.exists():
-        raise InputError(f"no recording {path}; give an existing file with --recording or in [recording] path")
+        raise InputError(f"no recording {path}; give an existing file with --recording or as path")
     if path.suffix not in RECORDING_SUFFIXES:
         raise InputError(
             f"{path} ends in {path.suffix!r}; edgebci reads {' and '.join(RECORDING_SUFFIXES)}: convert it to NWB first"

@@ -40,6 +40,9 @@ class SpikesHeader(Document):
     subject: str
     n_units: int
     """0 where nothing was sorted."""
+    recording: str
+    """Name of the file, without its folder."""
+    recording_sha256: str
 
 
 def obtain_session(
@@ -75,13 +78,25 @@ def load_session(folder: Path) -> Session:
     return Session(header.name, header.subject, load_prepared(folder).data, spikes if header.n_units else None)
 
 
+def load_source(folder: Path) -> tuple[str, str]:
+    """File name and SHA-256 of the recording that `obtain_session` prepared; a synthetic one is gone by now."""
+    _, header = read_tensors(folder / SPIKES_NAME, SpikesHeader)
+    return header.recording, header.recording_sha256
+
+
 def _fill(config: PreparationConfig, folder: Path, name: str, subject: str | None, progress: Progress) -> None:
     obtain(config.recording, folder, part(progress, 0.0, 0.5))
     path = recording_path(config.recording, folder)
     prepare(path, config, folder, part(progress, 0.5, 1.0))
     with open_recording(path) as recording:
         spikes, info = recording.spikes(), recording.info
-    header = SpikesHeader(name=name, subject=subject or info.subject_id, n_units=spikes.n_units)
+    header = SpikesHeader(
+        name=name,
+        subject=subject or info.subject_id,
+        n_units=spikes.n_units,
+        recording=path.name,
+        recording_sha256=sha256(path),
+    )
     write_tensors(folder / SPIKES_NAME, {"times_s": spikes.times_s, "unit": spikes.unit_index}, header)
     if config.recording.synthetic is not None:
         path.unlink()

@@ -9,17 +9,24 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgebci.decoding_data import Floats
-from edgebci.pipeline.cache import run_stage, source_digest
 from edgebci.pipeline.studies.cohort import Cohort, obtain_cohort
 from edgebci.pipeline.studies.size import StudySize
 from edgebci.pipeline.studies.table import Expected, Row
-from edgebci.pipeline.studies.trial import TRIAL_SOURCES, Grid, Way
+from edgebci.pipeline.studies.trial import Grid, Way
 from edgebci.pipeline.studies.ways import ridge_way
+from edgebci.pipeline.systems.realm import (
+    RANDOM,
+    STUDENT,
+    TEACHER,
+    UNTAUGHT,
+    Encoders,
+    fine_tuned_way,
+    label_free_way,
+)
 from edgebci.progress import Progress, part
 from edgebci.session import Session
 from edgebci.training.recipe import Optimiser
@@ -31,7 +38,6 @@ NAME, MARGIN = "realm", 0.02
 PRETRAINING_SESSIONS = 2
 LABEL_MINUTES = (1.0, 2.0, 5.0)
 TIME_CONSTANTS_S = (0.02, 4.0)
-TEACHER, STUDENT, UNTAUGHT, RANDOM = "teacher", "student", "untaught", "random"
 
 
 def run(size: StudySize, root: Path, progress: Progress) -> tuple[Row, ...]:
@@ -39,7 +45,7 @@ def run(size: StudySize, root: Path, progress: Progress) -> tuple[Row, ...]:
     spec = size.cohort().model_copy(update={"pretraining_sessions": PRETRAINING_SESSIONS})
     cohort = obtain_cohort(spec, root / "sessions", part(progress, 0.0, 0.1))
     recipe = recipe_for(size, cohort.held_out[0])
-    encoders = Encoders(cohort, recipe, root / "encoders", part(progress, 0.1, 0.5))
+    encoders = Encoders(cohort.pretraining, recipe, root / "encoders", part(progress, 0.1, 0.5))
     # First of all, so that no trial's time holds the training of an encoder.
     for seed in size.seeds:
         for kind in (TEACHER, STUDENT, UNTAUGHT, RANDOM):
@@ -103,47 +109,6 @@ def with_labels(session: Session, minutes: float) -> Session:
     return replace(session, name=f"{session.name}_{minutes:g}min", data=data)
 
 
-@dataclass(frozen=True)
-class Encoders:
-    """The encoders of a study, one of each kind for every seed; finished ones are kept."""
-
-    cohort: Cohort
-    recipe: RealmRecipe
-    root: Path
-    progress: Progress
-
-    def path(self, kind: str, seed: int) -> Path:
-        """The file of one encoder, trained now if it is not there."""
-        needs = [self.path(TEACHER, seed)] if kind == STUDENT else []
-        seen = [s.data.fingerprint("train", "validation") for s in self.cohort.pretraining]
-        inputs = [*seen, self.recipe.model_dump_json(), str(seed), kind]
-
-        def work(folder: Path) -> None:
-            self._train(kind, seed, needs[0] if needs else None, folder / "encoder.safetensors")
-
-        stage = run_stage(self.root, f"{kind}_{seed}", inputs, work, source_digest(*TRIAL_SOURCES))
-        return stage.folder / "encoder.safetensors"
-
-    def seeded(self, seed: int) -> RealmRecipe:
-        """The recipe with this seed."""
-        return self.recipe.model_copy(update={"seed": seed})
-
-    def _train(self, kind: str, seed: int, teacher: Path | None, out: Path) -> None:
-        from edgebci.training.realm.distill import distill
-        from edgebci.training.realm.pretrain import pretrain
-        from edgebci.training.realm.untrained import save_untrained
-
-        recipe, sessions = self.seeded(seed), self.cohort.pretraining
-        if kind == TEACHER:
-            pretrain(sessions, recipe, out, self.progress)
-        elif kind == RANDOM:
-            save_untrained(recipe, out)
-        elif kind == STUDENT:
-            distill(sessions, teacher, recipe, out, self.progress)
-        else:
-            distill(sessions, None, _as_long(recipe), out, self.progress)
-
-
 def recipe_for(size: StudySize, session: Session) -> RealmRecipe:
     """The edge sizes of REALM on frames of this width, trained for as long as the study's size says; no labels."""
     from edgebci.training.realm import recipe as realm
@@ -164,42 +129,3 @@ def recipe_for(size: StudySize, session: Session) -> RealmRecipe:
         distillation=realm.DistillationRecipe(validation_sessions=0.0, optimiser=trained(size.student_epochs, 2e-3)),
         fine_tuning=realm.FineTuningRecipe(optimiser=trained(size.student_epochs, 1e-3)),
     )
-
-
-def _as_long(recipe: RealmRecipe) -> RealmRecipe:
-    """Without a teacher, the student trains for the teacher's epochs too: equal compute."""
-    stage = recipe.distillation
-    epochs = stage.optimiser.epochs + recipe.pretraining.optimiser.epochs
-    longer = stage.optimiser.model_copy(update={"epochs": epochs})
-    return recipe.model_copy(update={"distillation": stage.model_copy(update={"optimiser": longer})})
-
-
-def label_free_way(encoders: Encoders, kind: str) -> Way:
-    """A ridge readout of a frozen encoder."""
-
-    def decode(session: Session, seed: int, _folder: Path, _progress: Progress) -> Floats:
-        from edgebci.training.realm.files import load_encoder
-        from edgebci.training.realm.readout import fit_label_free
-
-        encoder = load_encoder(encoders.path(kind, seed)).encoder
-        return fit_label_free(encoder, session.data, encoders.recipe.label_free).predict(session.data)
-
-    return Way(f"{kind}, label-free", encoders.recipe.model_dump_json(), decode)
-
-
-def fine_tuned_way(encoders: Encoders, kind: str) -> Way:
-    """Encoder and head trained on the session's labels; from random weights all of it learns, for twice the epochs."""
-
-    def decode(session: Session, seed: int, folder: Path, progress: Progress) -> Floats:
-        from edgebci.training.realm.finetune import fine_tune, predict
-
-        recipe = encoders.seeded(seed)
-        if kind == RANDOM:
-            stage = recipe.fine_tuning
-            longer = stage.optimiser.model_copy(update={"epochs": 2 * stage.optimiser.epochs})
-            from_scratch = stage.model_copy(update={"freeze_tokenizer": False, "optimiser": longer})
-            recipe = recipe.model_copy(update={"fine_tuning": from_scratch})
-        file = fine_tune(session, encoders.path(kind, seed), recipe, folder / "decoder.safetensors", progress)
-        return predict(file, session.data)
-
-    return Way(f"{kind}, fine-tuned", encoders.recipe.model_dump_json(), decode)

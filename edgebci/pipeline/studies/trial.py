@@ -76,6 +76,10 @@ class Grid:
         seeds = self.seeds if way.is_random else self.seeds[:1]
         return tuple(self._trial(way, session, seed) for seed in seeds)
 
+    def folder(self, way: Way, session: Session, seed: int) -> Path:
+        """Where a trial's files lie."""
+        return self.root / way.name / f"{session.name}_{seed}"
+
     def compare(self, sessions: Sequence[Session], candidate: Way, reference: Way, margin: float) -> SubjectsComparison:
         """Both ways on the test frames of the same sessions, over subjects."""
         return compare_over_subjects([self._paired(session, candidate, reference) for session in sessions], margin)

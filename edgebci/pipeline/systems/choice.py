@@ -1,0 +1,45 @@
+"""Which system a recipe is of: its `schema` says so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from edgebci.documents import load_toml, nearest, schema_of
+from edgebci.errors import InputError
+from edgebci.pipeline.systems.system import System
+from edgebci.progress import Progress
+from edgebci.session import Session
+
+Make = Callable[[Path, Sequence[Session], Path, Path | None, Progress], System]
+
+
+def make_system(
+    recipe: Path, sessions: Sequence[Session], root: Path, teacher: Path | None, progress: Progress
+) -> System:
+    """The system that a recipe describes.
+
+    Args:
+        recipe: its TOML.
+        sessions: that encoders learn from.
+        root: where they are kept.
+        teacher: one that exists already; None: one is trained.
+        progress: of training encoders.
+
+    Raises:
+        InputError: the recipe is wrong, or of no system that is known.
+    """
+    schema = schema_of(recipe)
+    if schema not in _SYSTEMS:
+        raise InputError(f"{recipe}: schema {schema!r} is of no system; {nearest(schema, list(_SYSTEMS))}")
+    return _SYSTEMS[schema](recipe, sessions, root, teacher, progress)
+
+
+def _realm(recipe: Path, sessions: Sequence[Session], root: Path, teacher: Path | None, progress: Progress) -> System:
+    from edgebci.pipeline.systems.realm import Encoders, RealmSystem
+    from edgebci.training.realm.recipe import RealmRecipe
+
+    return RealmSystem(Encoders(tuple(sessions), load_toml(recipe, RealmRecipe), root, progress, teacher))
+
+
+_SYSTEMS: dict[str, Make] = {"edgebci.realm/1": _realm}

@@ -1,0 +1,160 @@
+"""Training runs end to end, at sizes that show that they run and not how well they decode."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from edgebci.bundle import open_bundle
+from edgebci.cli.main import app
+from edgebci.errors import InputError
+from edgebci.pipeline.training_run.configuration import TrainingRunConfig, load_training_run
+from edgebci.pipeline.training_run.result import TrainingResult
+from edgebci.pipeline.training_run.run import PICTURE_NAME, RESULT_NAME, run_training
+from edgebci.progress import silent
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+SESSION = """
+[[sessions]]
+name = "{name}"
+role = "{role}"
+[sessions.synthetic]
+seed = 9021
+session = {number}
+duration_s = 120
+n_channels = 8
+rate_hz = 500
+[sessions.synthetic.behavior]
+work_s = [20, 40]
+rest_s = [5, 10]
+"""
+RUN = """
+schema = "edgebci.training_run/1"
+name = "tiny"
+recipe = "recipe.toml"
+target = "velocity"
+
+[features]
+rate_hz = 500
+frame_rate_hz = 50
+lmp = { corner_hz = 4 }
+bands = [{ low_hz = 70, high_hz = 150 }]
+""" + "".join(
+    SESSION.format(name=name, role=role, number=number)
+    for number, (name, role) in enumerate((("first", "pretraining"), ("second", "held_out")), start=1)
+)
+
+
+def small(recipe: str) -> str:
+    """The example's recipe with 16 inputs, an epoch for each stage, and short windows."""
+    changed = {"n_channels": 16, "epochs": 1, "window_frames": 64, "d_model": 16, "headdim": 8, "d_state": 4}
+    lines = []
+    for line in recipe.splitlines():
+        key = line.partition(" = ")[0]
+        lines.append(f"{key} = {changed[key]}" if key in changed else line)
+    return "\n".join(lines).replace("validation_sessions = 0.1", "validation_sessions = 0.0").replace("0.2\n", "0.0\n")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A training run's files."""
+    path = tmp_path_factory.mktemp("training_run")
+    (path / "run.toml").write_text(RUN)
+    (path / "recipe.toml").write_text(small((EXAMPLES / "recipes" / "realm_edge_bands.toml").read_text()))
+    return path
+
+
+@pytest.fixture(scope="module")
+def result(folder: Path) -> TrainingResult:
+    return run_training(load_training_run(folder / "run.toml"), folder / "out", None, silent)
+
+
+def test_every_held_out_session_is_decoded_in_every_way_beside_ridge(folder: Path, result: TrainingResult) -> None:
+    assert [session.session for session in result.sessions] == ["second"]
+    ways = result.sessions[0].ways
+    assert [way.way for way in ways] == ["ridge", "student, label-free", "student, fine-tuned"]
+    assert ways[0].against_ridge is None
+    assert all(way.against_ridge is not None for way in ways[1:])
+    assert TrainingResult.model_validate_json((folder / "out" / RESULT_NAME).read_text()) == result
+    assert "second: student, fine-tuned - ridge" in (folder / "out" / PICTURE_NAME).read_text()
+
+
+def test_the_fine_tuned_student_becomes_a_bundle(folder: Path, result: TrainingResult) -> None:
+    bundle = result.sessions[0].bundle
+    assert bundle is not None, result.sessions[0].not_exported
+    opened = open_bundle(folder / "out" / bundle)
+    assert opened.manifest.spec.n_inputs == 16
+    assert (opened.firmware / "decoder.c").is_file()
+
+
+def test_the_costs_of_the_student_are_counted_apart_from_its_tokenizer(result: TrainingResult) -> None:
+    assert "256 MACs per output in the tokenizer" in result.costs
+
+
+def test_a_finished_run_is_read_and_not_trained_again(folder: Path, result: TrainingResult) -> None:
+    trained = {path: path.stat().st_mtime_ns for path in (folder / "out").rglob("*.safetensors")}
+    again = run_training(load_training_run(folder / "run.toml"), folder / "out", None, silent)
+    assert again == result
+    assert {path: path.stat().st_mtime_ns for path in trained if path.parent.name != "bundles"} == {
+        path: time for path, time in trained.items() if path.parent.name != "bundles"
+    }
+
+
+def test_a_teacher_that_exists_is_not_trained_again(folder: Path, result: TrainingResult, tmp_path: Path) -> None:
+    teacher = folder / "out" / "encoders" / "teacher_1" / "encoder.safetensors"
+    found = run_training(load_training_run(folder / "run.toml"), tmp_path / "out", teacher, silent)
+    assert not (tmp_path / "out" / "encoders" / "teacher_1").exists()
+    assert found.sessions[0].ways[1].r2_by_seed == result.sessions[0].ways[1].r2_by_seed
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ('role = "held_out"', 'role = "pretraining"', "no session has the role 'held_out' to decode"),
+        ('name = "second"', 'name = "first"', "two sessions are called 'first'"),
+        ("duration_s = 120", "duration_sec = 120", "did you mean 'duration_s'"),
+        ('target = "velocity"', 'targt = "velocity"', "did you mean 'target'"),
+    ],
+)
+def test_a_wrong_run_is_refused_in_one_sentence(tmp_path: Path, old: str, new: str, sentence: str) -> None:
+    (tmp_path / "run.toml").write_text(RUN.replace(old, new))
+    with pytest.raises(InputError, match=sentence):
+        load_training_run(tmp_path / "run.toml")
+
+
+def test_a_session_needs_one_source(tmp_path: Path) -> None:
+    (tmp_path / "run.toml").write_text(RUN + '[[sessions]]\nname = "third"\nrole = "both"\n')
+    with pytest.raises(InputError, match="session 'third' needs either path or synthetic"):
+        load_training_run(tmp_path / "run.toml")
+
+
+def test_a_recipe_of_no_known_system_is_refused(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "run.toml").write_text(RUN)
+    (tmp_path / "recipe.toml").write_text('schema = "edgebci.relam/1"\n')
+    config = load_training_run(tmp_path / "run.toml")
+    with pytest.raises(InputError, match=r"did you mean 'edgebci\.realm/1'"):
+        run_training(config, folder / "out", None, silent)
+
+
+def test_the_example_names_every_session_and_its_recipe_exists() -> None:
+    config: TrainingRunConfig = load_training_run(EXAMPLES / "realm.toml")
+    assert [len(config.with_role(role)) for role in ("pretraining", "held_out")] == [2, 1]
+    assert config.recipe.is_file()
+
+
+def test_the_command_prints_what_the_file_says(folder: Path, result: TrainingResult) -> None:
+    run = CliRunner().invoke(app, ["train", str(folder / "run.toml"), "--out", str(folder / "cli"), "--json"])
+    assert run.exit_code == 0, run.output
+    assert json.loads((folder / "cli" / "tiny" / RESULT_NAME).read_text())["name"] == "tiny"
+    assert result.sessions[0].ways[0].r2_by_seed == (
+        TrainingResult.model_validate_json(run.stdout).sessions[0].ways[0].r2_by_seed
+    )
+
+
+def test_a_teacher_that_is_not_there_is_one_sentence(folder: Path) -> None:
+    run = CliRunner().invoke(app, ["distill", str(folder / "run.toml"), "--teacher", "nowhere.safetensors"])
+    assert isinstance(run.exception, InputError)
+    assert "no teacher nowhere.safetensors" in str(run.exception)
