@@ -3,7 +3,8 @@
 A run folder holds one folder for each stage. `stage.json` in it is written last, with the fingerprint of everything
 that the stage depends on: its part of the configuration, the fingerprints of the stages before it, and the sources
 of edgebci itself. A folder without that file is a stage that was interrupted: it is kept for the stage to resume
-from if it was started with the same fingerprint, and removed if not.
+from if it was started with the same fingerprint, and removed if not. Two processes on the same folder never do the
+same stage at once: the second waits for the first and takes what it made.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 import edgebci
@@ -48,7 +50,7 @@ class Stage:
 def run_stage(
     root: Path, name: str, inputs: list[str], work: Callable[[Path], None], sources: str | None = None
 ) -> Stage:
-    """Do `work(folder)` unless a finished folder with the same inputs is there.
+    """Do `work(folder)` unless a finished folder with the same inputs is there; wait where another process is at it.
 
     Args:
         root: the run's folder.
@@ -57,17 +59,53 @@ def run_stage(
         work: writes the stage's files into the folder it is given.
         sources: digest of the code that the stage runs; None is all of the package.
     """
-    folder = root / name
     fingerprint = hashlib.sha256(json.dumps([name, sources or source_digest(), *inputs]).encode()).hexdigest()
-    finished = _record(folder / "stage.json")
-    if finished is not None and finished.fingerprint == fingerprint:
-        return Stage(name, folder, fingerprint, finished.seconds, was_kept=True)
+    kept = _finished(root / name, fingerprint)
+    if kept:
+        return kept
+    with _lock(root, name):
+        return _finished(root / name, fingerprint) or _work(root / name, fingerprint, work)
+
+
+def share(stages: Iterable[tuple[Path, str, Callable[[], object]]]) -> None:
+    """Do each stage (root, name, how) that no other process is at; whoever then needs one of those waits for it.
+
+    So a grid of stages that is started twice on one folder takes half as long.
+    """
+    for root, name, do in stages:
+        if not _is_busy(root, name):
+            do()
+
+
+def _is_busy(root: Path, name: str) -> bool:
+    lock = _lock(root, name)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    lock.release()
+    return False
+
+
+def _lock(root: Path, name: str) -> FileLock:
+    root.mkdir(parents=True, exist_ok=True)
+    return FileLock(root / f".{name}.lock")
+
+
+def _finished(folder: Path, fingerprint: str) -> Stage | None:
+    record = _record(folder / "stage.json")
+    if record is None or record.fingerprint != fingerprint:
+        return None
+    return Stage(folder.name, folder, fingerprint, record.seconds, was_kept=True)
+
+
+def _work(folder: Path, fingerprint: str, work: Callable[[Path], None]) -> Stage:
     _begin(folder, fingerprint)
     started = time.monotonic()
     work(folder)
     seconds = time.monotonic() - started
     _write_record(folder / "stage.json", fingerprint, seconds)
-    return Stage(name, folder, fingerprint, seconds, was_kept=False)
+    return Stage(folder.name, folder, fingerprint, seconds, was_kept=False)
 
 
 @functools.cache

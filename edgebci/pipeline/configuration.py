@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from edgebci.decoder_spec import DecoderSpec
+from edgebci.decoding_data import Task
 from edgebci.documents import Document, load_toml
 from edgebci.errors import InputError
 from edgebci.export.quantization import QuantizationRecipe
@@ -28,7 +29,8 @@ class RecordingConfig(Document):
     lfp: str | None = None
     """Name of the ElectricalSeries, where an NWB file has several."""
     target: str
-    """Name of the behaviour series."""
+    """Name of the behaviour series, or of the intervals in which the events to detect are."""
+    task: Task = "regression"
     target_half_smoothing_s: float = Field(default=0.0, ge=0)
     """Half the window with which the target was smoothed: a part of the gap between training and test."""
 

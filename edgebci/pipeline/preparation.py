@@ -6,25 +6,28 @@ is fitted on the training part alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgebci.checkpoint import read_tensors, write_tensors
-from edgebci.decoding_data import DecodingData
+from edgebci.decoding_data import DecodingData, Task
 from edgebci.documents import Document
 from edgebci.features.fitting import fit_front_end
 from edgebci.features.front_end import FrontEnd
+from edgebci.features.specification import FeatureSpec
 from edgebci.features.stream import FeatureStream, Normalizer
 from edgebci.pipeline.configuration import PreparationConfig
 from edgebci.pipeline.source import FrameClock, Portion, frame_clock, portions
-from edgebci.pipeline.split import Parts, cut
+from edgebci.pipeline.split import cut
+from edgebci.pipeline.target import Target, inside, target_of
 from edgebci.progress import Progress, part
-from edgebci.recordings import Behavior, Recording, open_recording
+from edgebci.recordings import Recording, open_recording
 
 F64 = NDArray[np.float64]
 Bool = NDArray[np.bool_]
@@ -43,6 +46,7 @@ class PreparedHeader(Document):
     """Frames of each part, counted from first_sample."""
     target_names: tuple[str, ...]
     target_unit: str
+    task: Task = "regression"
 
 
 @dataclass(frozen=True)
@@ -72,36 +76,43 @@ class Prepared:
 def prepare(recording_path: Path, config: PreparationConfig, folder: Path, progress: Progress) -> None:
     """Compute features and targets of all parts and write them into `folder`."""
     with open_recording(recording_path) as recording:
-        clock = frame_clock(recording, config.features, config.recording.target)
-        parts = cut(clock.n_frames, config)
-        front_end = _fit(recording, clock, parts, config, part(progress, 0.0, 0.5))
+        clock = frame_clock(recording, config.features, config.recording)
+        parts, target = cut(clock.n_frames, config), target_of(recording, config.recording)
+        front_end = fit_on(recording, clock, parts.train, config.features, part(progress, 0.0, 0.5))
         front_end.save(folder)
-        behavior = recording.behavior(config.recording.target)
         streams = [
-            _part(recording, clock, front_end, behavior, bounds, part(progress, 0.5 + i / 6, 0.5 + (i + 1) / 6))
+            stream_of(recording, clock, front_end, target, bounds, part(progress, 0.5 + i / 6, 0.5 + (i + 1) / 6))
             for i, bounds in enumerate((parts.train, parts.validation, parts.test))
         ]
-    arrays = {name: np.concatenate([stream[name] for stream in streams]) for name in streams[0]}
     header = PreparedHeader(
         first_sample=clock.first_sample,
         samples_per_frame=clock.samples_per_frame,
         parts=asdict(parts),
-        target_names=behavior.axis_names,
-        target_unit=behavior.unit,
+        target_names=target.axis_names,
+        target_unit=target.unit,
+        task=config.recording.task,
     )
+    arrays = {name: np.concatenate([stream[name] for stream in streams]) for name in streams[0]}
     write_tensors(folder / FRAMES_NAME, arrays, header)
 
 
 def load_prepared(folder: Path) -> Prepared:
     """Read what `prepare` wrote."""
     arrays, header = read_tensors(folder / FRAMES_NAME, PreparedHeader)
-    front_end, usable = FrontEnd.load(folder), arrays["usable"].astype(bool)
-    edges = np.cumsum([0, *(stop - start for start, stop in (header.parts[name] for name in NAMES))]).tolist()
-    train, validation, test = (((edges[i], edges[i + 1]),) for i in range(3))
-    data = DecodingData(
+    front_end = FrontEnd.load(folder)
+    return Prepared(data_of(arrays, header, front_end), arrays["usable"].astype(bool), front_end, header)
+
+
+def data_of(arrays: Mapping[str, NDArray[Any]], header: PreparedHeader, front_end: FrontEnd) -> DecodingData:
+    """What decoders see of a recording whose parts lie one after the other in `arrays`; a part may be absent."""
+    edges = np.cumsum(
+        [0, *(stop - start for start, stop in (header.parts.get(name, (0, 0)) for name in NAMES))]
+    ).tolist()
+    train, validation, test = (((a, b),) if b > a else () for a, b in itertools.pairwise(edges))
+    return DecodingData(
         frames=arrays["frames"],
         targets=arrays["targets"],
-        valid=usable & ~arrays["flagged"].astype(bool),
+        valid=arrays["usable"].astype(bool) & ~arrays["flagged"].astype(bool),
         times_s=arrays["times_s"].astype(np.float64),
         train=train,
         validation=validation,
@@ -110,35 +121,36 @@ def load_prepared(folder: Path) -> Prepared:
         target_unit=header.target_unit,
         feature_channels=np.tile(np.arange(front_end.n_channels), len(front_end.spec.kinds)),
         reset_before=arrays["reset_before"].astype(bool),
+        task=header.task,
     )
-    return Prepared(data, usable, front_end, header)
 
 
-def _fit(
-    recording: Recording, clock: FrameClock, parts: Parts, config: PreparationConfig, progress: Progress
+def fit_on(
+    recording: Recording, clock: FrameClock, bounds: tuple[int, int], features: FeatureSpec, progress: Progress
 ) -> FrontEnd:
-    start, stop = parts.train
+    """Fit a front end on frames [start, stop)."""
+    start, stop = bounds
     seen = 0
 
     def training_portions() -> Iterator[Portion]:
         nonlocal seen
-        for counts, missing in portions(recording, clock, config.features, start, stop):
+        for counts, missing in portions(recording, clock, features, start, stop):
             seen += len(counts) // clock.samples_per_frame
             progress(seen / (2 * (stop - start)), "fitting the front end")
             yield counts, missing
 
-    return fit_front_end(config.features, training_portions)
+    return fit_front_end(features, training_portions)
 
 
-def _part(
+def stream_of(
     recording: Recording,
     clock: FrameClock,
     front_end: FrontEnd,
-    behavior: Behavior,
+    target: Target,
     bounds: tuple[int, int],
     progress: Progress,
 ) -> dict[str, NDArray[np.generic]]:
-    """Arrays of one part: its own stream from power-on."""
+    """Arrays of frames [start, stop): a stream of their own, from power-on."""
     stream, normalizer = FeatureStream(front_end.spec, front_end.good_channels), Normalizer(front_end)
     z, valid, reset_before = [], [], []
     for counts, missing in portions(recording, clock, front_end.spec, *bounds):
@@ -148,31 +160,14 @@ def _part(
         reset_before.append(frames.reset_before)
         progress(sum(map(len, z)) / (bounds[1] - bounds[0]), "features")
     times_s = clock.times_s(*bounds)
-    targets, known = _targets_at(behavior, times_s)
+    targets, known = target.at(times_s)
     resets = np.concatenate(reset_before)
     resets[0] = True
     return {
         "frames": np.concatenate(z),
         "targets": targets.astype(np.float32),
         "usable": (np.concatenate(valid) & known).astype(np.uint8),
-        "flagged": _inside(recording.intervals("quality"), times_s).astype(np.uint8),
+        "flagged": inside(recording.intervals("quality"), times_s).astype(np.uint8),
         "times_s": times_s,
         "reset_before": resets.astype(np.uint8),
     }
-
-
-def _targets_at(behavior: Behavior, times_s: F64) -> tuple[F64, Bool]:
-    """Interpolate the behaviour, (K, D), and say where it is known: finite, and no hole of over two samples."""
-    sampled_s = behavior.timestamps_s
-    period_s = float(np.median(np.diff(sampled_s)))
-    after = np.clip(np.searchsorted(sampled_s, times_s), 1, len(sampled_s) - 1)
-    values = np.stack([np.interp(times_s, sampled_s, column) for column in behavior.values.T], axis=1)
-    known = np.isfinite(values).all(axis=1) & (sampled_s[after] - sampled_s[after - 1] <= 2.5 * period_s)
-    return np.where(known[:, None], values, 0.0), known
-
-
-def _inside(intervals_s: F64, times_s: F64) -> Bool:
-    inside = np.zeros(len(times_s), dtype=bool)
-    for start_s, stop_s in intervals_s:
-        inside[np.searchsorted(times_s, start_s) : np.searchsorted(times_s, stop_s, side="right")] = True
-    return inside

@@ -29,6 +29,7 @@ _SOURCES = (
     "pipeline/sessions.py",
     "pipeline/source.py",
     "pipeline/split.py",
+    "pipeline/target.py",
 )
 
 

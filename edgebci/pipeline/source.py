@@ -33,7 +33,7 @@ def obtain(source: RecordingConfig, folder: Path, progress: Progress) -> None:
         from edgebci.recordings.conversion import convert
         from edgebci.recordings.model import NwbOptions
 
-        convert(source.path, path, NwbOptions(lfp=source.lfp, behavior=(source.target,)), progress=progress)
+        convert(source.path, path, NwbOptions(lfp=source.lfp, behavior=_behavior(source)), progress=progress)
 
 
 def recording_path(source: RecordingConfig, folder: Path) -> Path:
@@ -59,8 +59,12 @@ class FrameClock:
         return self.start_s + last / self.rate_hz
 
 
-def frame_clock(recording: Recording, features: FeatureSpec, target: str) -> FrameClock:
-    """Lay frames over the time in which there is both LFP and the target.
+def _behavior(source: RecordingConfig) -> tuple[str, ...]:
+    return (source.target,) if source.task == "regression" else ()
+
+
+def frame_clock(recording: Recording, features: FeatureSpec, source: RecordingConfig) -> FrameClock:
+    """Lay frames over the time in which there is both LFP and the target; events may be anywhere in the LFP.
 
     Raises:
         InputError: the recording's rate is not that of the features, or LFP and target do not overlap.
@@ -71,7 +75,8 @@ def frame_clock(recording: Recording, features: FeatureSpec, target: str) -> Fra
             f"{recording.path} is sampled at {info.lfp_rate_hz:g} Hz, [features] rate_hz is {features.rate_hz:g}; "
             f"set rate_hz = {info.lfp_rate_hz:g} and bands that this rate can carry"
         )
-    start_s, end_s = recording.overlap_s(target)
+    detects = source.task == "detection"
+    start_s, end_s = (info.start_s, info.end_s) if detects else recording.overlap_s(source.target)
     first = int(np.ceil((start_s - info.start_s) * info.lfp_rate_hz - 1e-6))
     stop = min(int(np.floor((end_s - info.start_s) * info.lfp_rate_hz + 1e-6)) + 1, info.n_samples)
     n_frames = (stop - first) // features.samples_per_frame

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from edgebci.errors import InputError
-from edgebci.pipeline.cache import run_stage
+from edgebci.pipeline.cache import run_stage, share
 
 
 def counted(calls: list[str], name: str = "a.txt") -> Callable[[Path], None]:
@@ -55,3 +57,35 @@ def test_someone_elses_folder_is_never_removed(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="was not made by edgebci"):
         run_stage(tmp_path, "train", ["x"], counted([]))
     assert (tmp_path / "train" / "thesis.txt").read_text() == "precious"
+
+
+def test_a_grid_that_two_processes_share_leaves_the_stage_that_the_other_is_at(tmp_path: Path) -> None:
+    calls: list[str] = []
+
+    def task(name: str) -> tuple[Path, str, Callable[[], object]]:
+        return tmp_path, name, lambda: run_stage(tmp_path, name, ["x"], counted(calls, name))
+
+    with FileLock(tmp_path / ".second.lock"):
+        share([task("first"), task("second"), task("third")])
+    assert calls == ["first", "third"]
+    share([task("first"), task("second"), task("third")])
+    assert calls == ["first", "third", "second"]
+
+
+def test_who_needs_a_stage_that_another_process_is_at_waits_and_takes_what_it_made(tmp_path: Path) -> None:
+    calls: list[str] = []
+    begun, finish = threading.Event(), threading.Event()
+
+    def slow(folder: Path) -> None:
+        begun.set()
+        finish.wait()
+        counted(calls, "theirs")(folder)
+
+    other = threading.Thread(target=run_stage, args=(tmp_path, "train", ["x"], slow))
+    other.start()
+    begun.wait()
+    threading.Timer(0.05, finish.set).start()
+    stage = run_stage(tmp_path, "train", ["x"], counted(calls, "ours"))
+    other.join()
+    assert calls == ["theirs"]
+    assert stage.was_kept

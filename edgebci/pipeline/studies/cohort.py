@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
+from itertools import product
 from pathlib import Path
 
 from pydantic import Field
 
 from edgebci.documents import Document
 from edgebci.features.specification import Adc, Band, FeatureSpec, LowPass
+from edgebci.pipeline.cache import share
 from edgebci.pipeline.configuration import PreparationConfig, RecordingConfig, SplitConfig
 from edgebci.pipeline.sessions import obtain_session
-from edgebci.progress import Progress, part
+from edgebci.progress import Progress
 from edgebci.session import Session
 from edgebci.synthetic.specification import SyntheticSpec
 
@@ -67,12 +70,22 @@ def preparation(spec: CohortSpec, subject: int, session: int) -> PreparationConf
 def obtain_cohort(spec: CohortSpec, root: Path, progress: Progress) -> Cohort:
     """Prepare every session into `root`, or read those that are there."""
     n_sessions = spec.pretraining_sessions + spec.held_out_sessions
-    total, pretraining, held_out = spec.subjects * n_sessions, list[Session](), list[Session]()
-    for i in range(total):
-        subject, session = i // n_sessions + 1, i % n_sessions + 1
-        name = f"subject{subject:02}_session{session:02}"
-        share = part(progress, i / total, (i + 1) / total)
+    numbers = list(product(range(1, spec.subjects + 1), range(1, n_sessions + 1)))
+
+    def obtain(subject: int, session: int) -> Session:
+        name, done = _name(subject, session), numbers.index((subject, session))
         config = preparation(spec, subject, session)
-        made = obtain_session(config, root, name, f"subject{subject:02}", lambda f, _, s=share, n=name: s(f, n))  # type: ignore[misc]
-        (pretraining if session <= spec.pretraining_sessions else held_out).append(made)
-    return Cohort(tuple(pretraining), tuple(held_out))
+        return obtain_session(
+            config, root, name, f"subject{subject:02}", lambda f, _: progress((done + f) / len(numbers), name)
+        )
+
+    share((root, _name(*number), partial(obtain, *number)) for number in numbers)
+    sessions = {number: obtain(*number) for number in numbers}
+    return Cohort(
+        pretraining=tuple(s for (_, number), s in sessions.items() if number <= spec.pretraining_sessions),
+        held_out=tuple(s for (_, number), s in sessions.items() if number > spec.pretraining_sessions),
+    )
+
+
+def _name(subject: int, session: int) -> str:
+    return f"subject{subject:02}_session{session:02}"

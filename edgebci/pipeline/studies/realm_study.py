@@ -47,9 +47,7 @@ def run(size: StudySize, root: Path, progress: Progress) -> tuple[Row, ...]:
     recipe = recipe_for(size, cohort.held_out[0])
     encoders = Encoders(cohort.pretraining, recipe, root / "encoders", part(progress, 0.1, 0.5))
     # First of all, so that no trial's time holds the training of an encoder.
-    for seed in size.seeds:
-        for kind in (TEACHER, STUDENT, UNTAUGHT, RANDOM):
-            encoders.path(kind, seed)
+    encoders.train((TEACHER, STUDENT, UNTAUGHT, RANDOM), size.seeds)
     grid = Grid(root / "trials", size.seeds, part(progress, 0.5, 1.0))
     whole = [
         row(grid, cohort.held_out, question, candidate, reference, expected)

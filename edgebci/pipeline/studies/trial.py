@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -16,7 +17,7 @@ from edgebci.decoding_data import Floats
 from edgebci.documents import Document
 from edgebci.hierarchical import PairedSession, SubjectsComparison, compare_over_subjects
 from edgebci.metrics import F64, r2
-from edgebci.pipeline.cache import run_stage, source_digest
+from edgebci.pipeline.cache import run_stage, share, source_digest
 from edgebci.progress import Progress, silent
 from edgebci.session import Session
 
@@ -73,8 +74,7 @@ class Grid:
 
     def trials(self, way: Way, session: Session) -> tuple[Trial, ...]:
         """A trial for each seed; finished ones are read."""
-        seeds = self.seeds if way.is_random else self.seeds[:1]
-        return tuple(self._trial(way, session, seed) for seed in seeds)
+        return tuple(self._trial(way, session, seed) for seed in self._seeds_of(way))
 
     def folder(self, way: Way, session: Session, seed: int) -> Path:
         """Where a trial's files lie."""
@@ -82,6 +82,7 @@ class Grid:
 
     def compare(self, sessions: Sequence[Session], candidate: Way, reference: Way, margin: float) -> SubjectsComparison:
         """Both ways on the test frames of the same sessions, over subjects."""
+        self._share((candidate, reference), sessions)
         return compare_over_subjects([self._paired(session, candidate, reference) for session in sessions], margin)
 
     def mean_r2(self, sessions: Sequence[Session], way: Way) -> float:
@@ -92,6 +93,13 @@ class Grid:
     def mean_seconds(self, sessions: Sequence[Session], way: Way) -> float:
         """Mean wall-clock time of one trial."""
         return float(np.mean([trial.seconds for s in sessions for trial in self.trials(way, s)]))
+
+    def _share(self, ways: Sequence[Way], sessions: Sequence[Session]) -> None:
+        cells = [(way, session, seed) for session in sessions for way in ways for seed in self._seeds_of(way)]
+        share((self.root / w.name, f"{s.name}_{seed}", partial(self._trial, w, s, seed)) for w, s, seed in cells)
+
+    def _seeds_of(self, way: Way) -> tuple[int, ...]:
+        return self.seeds if way.is_random else self.seeds[:1]
 
     def _paired(self, session: Session, candidate: Way, reference: Way) -> PairedSession:
         ours, theirs = (tuple(t.decoded for t in self.trials(way, session)) for way in (candidate, reference))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgebci.checkpoint import Checkpoint
 from edgebci.decoding_data import Floats
 from edgebci.files import sha256
-from edgebci.pipeline.cache import run_stage, source_digest
+from edgebci.pipeline.cache import run_stage, share, source_digest
 from edgebci.pipeline.studies.trial import TRIAL_SOURCES, Way
 from edgebci.pipeline.systems.system import System
 from edgebci.progress import Progress
@@ -50,8 +52,12 @@ class Encoders:
         def work(folder: Path) -> None:
             self._train(kind, seed, needs[0] if needs else None, folder / "encoder.safetensors")
 
-        stage = run_stage(self.root, f"{kind}_{seed}", inputs, work, source_digest(*TRIAL_SOURCES))
+        stage = run_stage(self.root, _name(kind, seed), inputs, work, source_digest(*TRIAL_SOURCES))
         return stage.folder / "encoder.safetensors"
+
+    def train(self, kinds: Sequence[str], seeds: Sequence[int]) -> None:
+        """Train those of these kinds and seeds that no other process is at."""
+        share((self.root, _name(kind, seed), partial(self.path, kind, seed)) for seed in seeds for kind in kinds)
 
     def seeded(self, seed: int) -> RealmRecipe:
         """The recipe with this seed."""
@@ -71,6 +77,10 @@ class Encoders:
             distill(sessions, teacher, recipe, out, self.progress)
         else:
             distill(sessions, None, _as_long(recipe), out, self.progress)
+
+
+def _name(kind: str, seed: int) -> str:
+    return f"{kind}_{seed}"
 
 
 def _as_long(recipe: RealmRecipe) -> RealmRecipe:
@@ -120,8 +130,7 @@ class RealmSystem(System):
 
     def learn(self, seeds: tuple[int, ...]) -> None:
         """Teacher and student of every seed."""
-        for seed in seeds:
-            self.encoders.path(STUDENT, seed)
+        self.encoders.train((TEACHER, STUDENT), seeds)
 
     def ways(self) -> tuple[Way, ...]:
         """Frozen with a ridge readout; fine-tuned."""
