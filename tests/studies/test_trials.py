@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from edgebci.comparison import Verdict
 from edgebci.decoding_data import DecodingData, Floats
+from edgebci.pipeline.code import training_sources
 from edgebci.pipeline.studies.cohort import CohortSpec, obtain_cohort, preparation
 from edgebci.pipeline.studies.trial import Grid, Way
 from edgebci.progress import Progress, silent
@@ -49,7 +51,7 @@ def shrink(name: str, factor: float, calls: list[str] | None = None) -> Way:
         noise = np.random.default_rng(seed).normal(size=session.data.targets.shape)
         return (factor * session.data.frames + 0.01 * noise).astype(np.float32)
 
-    return Way(name, f"factor {factor}", decode)
+    return Way(name, f"factor {factor}", decode, ("edgebci.training.ridge",))
 
 
 def test_a_better_way_is_superior_over_six_subjects(tmp_path: Path) -> None:
@@ -83,7 +85,7 @@ def test_another_recipe_or_other_data_is_another_trial(tmp_path: Path) -> None:
 
 def test_a_way_without_chance_is_tried_once(tmp_path: Path) -> None:
     way = shrink("fixed", 0.8)
-    fixed = Way(way.name, way.identity, way.decode, is_random=False)
+    fixed = replace(way, is_random=False)
     assert len(Grid(tmp_path, seeds=(1, 2, 3)).trials(fixed, SESSIONS[0])) == 1
 
 
@@ -101,3 +103,10 @@ def test_no_study_uses_a_seed_that_the_generator_was_tuned_on() -> None:
     seeds = {preparation(many, subject, 1).recording.synthetic.seed for subject in range(1, 101)}  # type: ignore[union-attr]
     assert len(seeds) == 100
     assert seeds.isdisjoint(TUNING_SEEDS)
+
+
+def test_a_trial_is_as_old_as_the_code_that_trained_it_and_no_older() -> None:
+    sources = training_sources("edgebci.training.realm.finetune")
+    assert {"training/realm/finetune.py", "training/realm/model.py", "training/loop.py", "training/ssm.py"} <= sources
+    assert not any("possm" in file or "crossmodal" in file for file in sources)
+    assert training_sources("edgebci.training.ridge") < training_sources("edgebci.training.realm.readout")

@@ -17,13 +17,12 @@ from edgebci.decoding_data import Floats
 from edgebci.documents import Document
 from edgebci.hierarchical import PairedSession, SubjectsComparison, compare_over_subjects
 from edgebci.metrics import F64, r2
-from edgebci.pipeline.cache import run_stage, share, source_digest
+from edgebci.pipeline.cache import run_stage, share
+from edgebci.pipeline.code import training_digest
 from edgebci.progress import Progress, silent
 from edgebci.session import Session
 
 DECODED_NAME = "decoded.safetensors"
-# What a trial depends on besides its recipe and its session.
-TRIAL_SOURCES = ("training", "decoding_data.py", "decoder_spec.py", "metrics.py", "session.py", "pipeline/studies")
 
 Decode = Callable[[Session, int, Path, Progress], Floats]
 """(session, seed, folder for files) to what is decoded of every frame (K, D)."""
@@ -37,12 +36,14 @@ class Way:
         name: of its folder and in tables.
         identity: every hyper-parameter, and what it starts from, as text.
         decode: trains on the session's training part, stops on its validation part, decodes all of it.
+        modules: of edgebci.training, that train and decode; a change of them, or of what they import, makes trials old.
         is_random: whether the seed makes a difference; ridge, for one, is fitted once.
     """
 
     name: str
     identity: str
     decode: Decode
+    modules: tuple[str, ...]
     is_random: bool = True
 
 
@@ -116,7 +117,7 @@ class Grid:
 
         where = f"{way.name}, {session.name}, seed {seed}"
         inputs = [seen, way.identity, str(seed)]
-        stage = run_stage(self.root / way.name, f"{session.name}_{seed}", inputs, work, source_digest(*TRIAL_SOURCES))
+        stage = run_stage(self.root / way.name, f"{session.name}_{seed}", inputs, work, training_digest(*way.modules))
         arrays, header = read_tensors(stage.folder / DECODED_NAME, TrialHeader)
         return Trial(arrays["decoded"].astype(np.float64), header.seconds)
 

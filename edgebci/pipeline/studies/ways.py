@@ -11,6 +11,10 @@ from edgebci.progress import Progress, part
 from edgebci.session import Session
 from edgebci.training.recipe import TrainingRecipe
 
+_STUDENT_MODULES = tuple(
+    f"edgebci.training.{name}" for name in ("causal_decoder", "distillation", "masked_autoencoding")
+)
+
 
 def ridge_way(recipe: TrainingRecipe) -> Way:
     """The baseline on the same frames."""
@@ -20,7 +24,7 @@ def ridge_way(recipe: TrainingRecipe) -> Way:
 
         return fit_ridge(session.data, recipe.ridge).predict(session.data)
 
-    return Way("ridge", recipe.ridge.model_dump_json(), decode, is_random=False)
+    return Way("ridge", recipe.ridge.model_dump_json(), decode, ("edgebci.training.ridge",), is_random=False)
 
 
 def student_way(name: str, recipe: TrainingRecipe) -> Way:
@@ -42,7 +46,7 @@ def student_way(name: str, recipe: TrainingRecipe) -> Way:
         student = distill(session.data, teacher, spec, seeded, out, part(progress, 0.5, 1.0))
         return predict(from_checkpoint(student), session.data)
 
-    return Way(name, recipe.model_dump_json(), decode)
+    return Way(name, recipe.model_dump_json(), decode, _STUDENT_MODULES)
 
 
 def student_spec(session: Session) -> DecoderSpec:

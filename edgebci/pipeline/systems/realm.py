@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from edgebci.checkpoint import Checkpoint
 from edgebci.decoding_data import Floats
 from edgebci.files import sha256
-from edgebci.pipeline.cache import run_stage, share, source_digest
-from edgebci.pipeline.studies.trial import TRIAL_SOURCES, Way
+from edgebci.pipeline.cache import run_stage, share
+from edgebci.pipeline.code import training_digest
+from edgebci.pipeline.studies.trial import Way
 from edgebci.pipeline.systems.system import System
 from edgebci.progress import Progress
 from edgebci.session import Session
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 TEACHER, STUDENT, UNTAUGHT, RANDOM = "teacher", "student", "untaught", "random"
 DECODER_NAME = "decoder.safetensors"
+_MODULES = tuple(
+    f"edgebci.training.realm.{name}" for name in ("distill", "files", "finetune", "pretrain", "readout", "untrained")
+)
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ class Encoders:
         def work(folder: Path) -> None:
             self._train(kind, seed, needs[0] if needs else None, folder / "encoder.safetensors")
 
-        stage = run_stage(self.root, _name(kind, seed), inputs, work, source_digest(*TRIAL_SOURCES))
+        stage = run_stage(self.root, _name(kind, seed), inputs, work, training_digest(*_MODULES))
         return stage.folder / "encoder.safetensors"
 
     def train(self, kinds: Sequence[str], seeds: Sequence[int]) -> None:
@@ -101,7 +105,7 @@ def label_free_way(encoders: Encoders, kind: str) -> Way:
         encoder = load_encoder(encoders.path(kind, seed)).encoder
         return fit_label_free(encoder, session.data, encoders.recipe.label_free).predict(session.data)
 
-    return Way(f"{kind}, label-free", encoders.identity, decode)
+    return Way(f"{kind}, label-free", encoders.identity, decode, _MODULES)
 
 
 def fine_tuned_way(encoders: Encoders, kind: str) -> Way:
@@ -119,7 +123,7 @@ def fine_tuned_way(encoders: Encoders, kind: str) -> Way:
         file = fine_tune(session, encoders.path(kind, seed), recipe, folder / DECODER_NAME, progress)
         return predict(file, session.data)
 
-    return Way(f"{kind}, fine-tuned", encoders.identity, decode)
+    return Way(f"{kind}, fine-tuned", encoders.identity, decode, _MODULES)
 
 
 @dataclass(frozen=True)
