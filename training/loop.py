@@ -1,24 +1,34 @@
-"""The training loop: one for teacher and student, resumable, the same bits for the same seed."""
+"""The training loop: one for every system, on one device or several, resumable at any update, to the same bits."""
 
 from __future__ import annotations
 
 import copy
 import math
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from edgebci.progress import Progress
+from edgebci.errors import InputError
+from edgebci.progress import Progress, silent
+from edgebci.training.accelerator import Accelerator, start
+from edgebci.training.interruption import Interruption, held_back
+from edgebci.training.pace import Pace
+from edgebci.training.randomness import Randomness
 from edgebci.training.recipe import Optimiser
-from edgebci.training.saved_state import EpochRecord, RunHeader, load_run, save_run
+from edgebci.training.saved_state import EpochPosition, EpochRecord, RunHeader, load_run, save_run
+from edgebci.training.updates import Updater
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -53,6 +63,11 @@ class Plan:
     """Hash of all that the result depends on; a saved run is continued only where it agrees."""
     partial: Path
     """Where an unfinished run is kept."""
+    accelerator: Accelerator = "cpu"
+    """A learner for anything else moves its windows to where its model is."""
+    devices: int = 1
+    save_every_updates: int = 500
+    """Besides the epochs of the recipe; does not change the result."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +75,7 @@ class Fitted(Generic[Model]):
     """What training gave."""
 
     model: Model
-    """With the kept weights."""
+    """With the kept weights, on the CPU."""
     history: tuple[EpochRecord, ...]
     best_epoch: int
 
@@ -88,45 +103,62 @@ def reproducible(seed: int, threads: int) -> Iterator[None]:
 def fit(learner: Learner[Model], plan: Plan, progress: Progress) -> Fitted[Model]:
     """Train, from the saved state if there is one; an interrupted run ends with the same bits as a whole one.
 
-    Each epoch draws from generators seeded by (seed, epoch), so that none needs to be saved.
+    The state is saved every so many epochs and updates, and on Ctrl-C after the update that is under way. With several
+    devices every process returns the same model; the first one alone saves and tells.
+
+    Raises:
+        InputError: there are fewer devices than planned, fewer windows than devices, or the loss became NaN or
+            infinite; what was saved before stays.
     """
-    run = _Run(learner, plan)
-    run.restore()
-    while not run.finished():
-        record = run.epoch()
-        count = len(run.history)
-        progress(count / plan.optimiser.epochs, f"epoch {count}/{plan.optimiser.epochs}: {record.note()}")
-        if count % plan.optimiser.save_every_epochs == 0:
-            run.save()
+    fabric = start(plan.accelerator, plan.devices, plan.optimiser.precision)
+    with held_back() as interruption:
+        run = _Run(learner, plan, fabric, interruption, progress if fabric.is_global_zero else silent)
+        while not run.finished():
+            run.epoch()
     return run.result()
 
 
 class _Run(Generic[Model]):
-    """A training run between two epochs."""
+    """A training run, and how far it is.
 
-    def __init__(self, learner: Learner[Model], plan: Plan) -> None:
-        self.learner, self.plan = learner, plan
-        self.adam = torch.optim.AdamW(_decayed_or_not(learner.model, plan.optimiser), lr=plan.optimiser.learning_rate)
-        self.average = copy.deepcopy(learner.model).eval()
-        self.best = copy.deepcopy(self.average)
+    Each epoch draws from generators seeded by (seed, epoch).
+    """
+
+    def __init__(
+        self, learner: Learner[Model], plan: Plan, fabric: Fabric, interruption: Interruption, progress: Progress
+    ) -> None:
+        self.learner, self.plan, self.fabric = learner, plan, fabric
+        self.interruption, self.progress = interruption, progress
+        self.updater = Updater(learner.model, learner.losses, plan.optimiser, fabric)
+        self.best = copy.deepcopy(self.updater.average)
         self.history: tuple[EpochRecord, ...] = ()
-        self.updates = torch.zeros(1)
+        self.losses: list[dict[str, float]] = []
+        """Of each update of the epoch that is under way."""
+        self.batches = 1
+        """Of that epoch."""
+        self.rng = np.random.default_rng()
+        """Of that epoch."""
+        self.restored = self._restore()
+        self.pace = Pace(self._share_done())
 
-    def epoch(self) -> EpochRecord:
-        """Run one epoch and score it."""
-        number, plan = len(self.history), self.plan
-        rng = np.random.default_rng([plan.seed, number])
-        torch.manual_seed(int(rng.integers(2**31)))  # for dropout
-        rows = self.learner.windows(rng)
-        batches = np.array_split(rows, math.ceil(len(rows) / plan.optimiser.batch_windows))
+    def epoch(self) -> None:
+        """Run an epoch, or what is left of it, and score it."""
+        rows = self._rows()
+        self.batches = math.ceil(len(rows) / self.plan.optimiser.batch_windows)
         self.learner.model.train()
-        losses = [self._update(batch, rng, number + i / len(batches)) for i, batch in enumerate(batches)]
-        means = {name: float(np.mean([loss[name] for loss in losses])) for name in losses[0]}
-        record = EpochRecord(losses=means, score=self.learner.score(self.average))
-        self.history = (*self.history, record)
+        for batch in np.array_split(rows, self.batches)[len(self.losses) :]:
+            self._update(batch)
+            self._rest()
+        means = {name: float(np.mean([loss[name] for loss in self.losses])) for name in self.losses[0]}
+        score = self.learner.score(self.updater.average) if self.fabric.is_global_zero else None
+        record = EpochRecord(losses=means, score=self.fabric.broadcast(score))
+        self.history, self.losses = (*self.history, record), []
         if self.best_epoch() == len(self.history):
-            self.best.load_state_dict(self.average.state_dict())
-        return record
+            self.best.load_state_dict(self.updater.average.state_dict())
+        self._tell(record.note())
+        if len(self.history) % self.plan.optimiser.save_every_epochs == 0:
+            self._save()
+        self._stop_if_asked()
 
     def finished(self) -> bool:
         """Whether the last epoch is done, or the score stopped rising."""
@@ -143,89 +175,86 @@ class _Run(Generic[Model]):
 
     def result(self) -> Fitted[Model]:
         """The kept weights."""
-        return Fitted(self.best, self.history, self.best_epoch())
+        return Fitted(self.best.cpu(), self.history, self.best_epoch())
 
-    def save(self) -> None:
-        """Write everything that the next epoch depends on."""
-        save_run(self.plan.partial, self._tensors(), RunHeader(identity=self.plan.identity, history=self.history))
+    def _rows(self) -> npt.NDArray[np.int64]:
+        """Draw the windows of an epoch, and set the generators to where its next update begins."""
+        self.rng = np.random.default_rng([self.plan.seed, len(self.history)])
+        torch.manual_seed(int(self.rng.integers(2**31)))  # for dropout
+        rows = self.learner.windows(self.rng)
+        if self.restored is not None:
+            self.restored.restore(self.rng, self.fabric.device)
+            self.restored = None
+        if self.fabric.world_size > len(rows):
+            raise InputError(f"{len(rows)} windows for {self.fabric.world_size} devices; give fewer devices")
+        return rows
 
-    def restore(self) -> None:
-        """Take up the saved run, if it is this one."""
-        saved = load_run(self.plan.partial, self.plan.identity)
-        if saved is None:
+    def _update(self, batch: npt.NDArray[np.int64]) -> None:
+        began_s, done = time.monotonic(), len(self.losses)
+        if self.fabric.world_size > 1:  # each device draws for windows of its own
+            self.rng = np.random.default_rng([self.plan.seed, len(self.history), done, self.fabric.global_rank])
+            torch.manual_seed(int(self.rng.integers(2**31)))
+        self.losses.append(self.updater.update(batch, self.rng, len(self.history) + done / self.batches))
+        self.pace.trained(len(batch), time.monotonic() - began_s)
+
+    def _rest(self) -> None:
+        """Between two updates: save, tell or stop, where it is time to."""
+        if int(self.updater.updates) % self.plan.save_every_updates == 0:
+            self._save()
+        if self.pace.due():
+            self._tell(f"update {len(self.losses)}/{self.batches}")
+        self._stop_if_asked()
+
+    def _stop_if_asked(self) -> None:
+        if self.updater.any_device(self.interruption.asked):
+            self._save()
+            raise KeyboardInterrupt
+
+    def _tell(self, note: str) -> None:
+        share = self._share_done()
+        number = len(self.history) + bool(self.losses)
+        try:
+            self.progress(share, f"epoch {number}/{self.plan.optimiser.epochs}: {note}, {self.pace.note(share)}")
+        except KeyboardInterrupt:
+            self._save()
+            raise
+
+    def _share_done(self) -> float:
+        return (len(self.history) + len(self.losses) / self.batches) / self.plan.optimiser.epochs
+
+    def _save(self) -> None:
+        """Write everything that the next update depends on."""
+        if not self.fabric.is_global_zero:
             return
-        tensors, self.history = saved
-        self._start_adam(tensors)
+        random = Randomness.now(self.rng, self.fabric.device)
+        position = EpochPosition(losses=tuple(self.losses), batches=self.batches, generator=random.generator)
+        header = RunHeader(
+            identity=self.plan.identity,
+            devices=self._devices(),
+            history=self.history,
+            position=position if self.losses else None,
+        )
+        save_run(self.plan.partial, self._tensors() | random.tensors, header)
+
+    def _restore(self) -> Randomness | None:
+        """Take up the saved run, if it is this one; return the generators of an epoch that it was inside of."""
+        saved = load_run(self.plan.partial, self.plan.identity, self._devices())
+        if saved is None:
+            return None
+        tensors, header = saved
+        self.updater.start_adam(tensors)
         with torch.no_grad():
             for name, tensor in self._tensors().items():
                 tensor.copy_(tensors[name])
-
-    def _update(self, batch: npt.NDArray[np.int64], rng: np.random.Generator, epoch: float) -> dict[str, float]:
-        optimiser, model = self.plan.optimiser, self.learner.model
-        losses = self.learner.losses(batch, rng)
-        self.adam.zero_grad()
-        torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(model.parameters(), optimiser.clip_norm)
-        for group in self.adam.param_groups:
-            group["lr"] = learning_rate(optimiser, epoch)
-        self.adam.step()
-        self._average()
-        return {name: float(loss.detach()) for name, loss in losses.items()}
-
-    @torch.no_grad()
-    def _average(self) -> None:
-        self.updates += 1
-        count = float(self.updates)
-        # A mean over all updates at first, so that the initial weights do not linger.
-        decay = min(self.plan.optimiser.average_decay, (count - 1) / (count + 9))
-        for mean, value in zip(self.average.parameters(), self.learner.model.parameters(), strict=True):
-            mean.lerp_(value, 1 - decay)
+        self.history = header.history
+        if header.position is None:
+            return None
+        self.losses, self.batches = list(header.position.losses), header.position.batches
+        return Randomness(header.position.generator, tensors)
 
     def _tensors(self) -> dict[str, Tensor]:
-        """Views of everything that the next epoch depends on, by name."""
-        models: dict[str, nn.Module] = {"model": self.learner.model, "average": self.average, "best": self.best}
-        tensors = {f"{key}/{name}": value for key, m in models.items() for name, value in m.state_dict().items()}
-        for name, parameter in self.learner.model.named_parameters():
-            state = self.adam.state.get(parameter, {})
-            tensors |= {f"adam/{name}/{key}": value for key, value in state.items()}
-        return tensors | {"updates": self.updates}
+        best = {f"best/{name}": value for name, value in self.best.state_dict().items()}
+        return self.updater.tensors() | best
 
-    def _start_adam(self, saved: Mapping[str, Tensor]) -> None:
-        """Make AdamW allocate the moments that were saved (it does so at its first step), without changing a weight.
-
-        A frozen parameter, or one that no loss has reached yet, has none.
-        """
-        for group in self.adam.param_groups:
-            group["lr"] = 0.0
-        for name, parameter in self.learner.model.named_parameters():
-            if f"adam/{name}/step" in saved:
-                parameter.grad = torch.zeros_like(parameter)
-        self.adam.step()
-
-
-def learning_rate(optimiser: Optimiser, epoch: float) -> float:
-    """The rate at a fractional epoch: linear warm-up, then the schedule.
-
-    `cosine` falls to `final_rate_ratio` at the last epoch, `exponential` by `decay_per_epoch`, and `one_cycle` stays at
-    the top for half of the epochs before it falls as a cosine.
-    """
-    warm, top = optimiser.warm_up_epochs, optimiser.learning_rate
-    if epoch < warm:
-        start = optimiser.warm_up_start_ratio or 1 / (warm + 1)
-        return top * (start + (1 - start) * epoch / warm)
-    if optimiser.schedule == "exponential":
-        return float(top * optimiser.decay_per_epoch ** (epoch - warm))
-    flat = warm + (optimiser.epochs - warm) / 2 if optimiser.schedule == "one_cycle" else warm
-    done = (epoch - flat) / max(optimiser.epochs - flat, 1)
-    cosine = (1 + math.cos(math.pi * min(max(done, 0.0), 1.0))) / 2
-    return top * (optimiser.final_rate_ratio + (1 - optimiser.final_rate_ratio) * cosine)
-
-
-def _decayed_or_not(model: nn.Module, optimiser: Optimiser) -> list[dict[str, object]]:
-    """Weight decay acts on matrices only: pulling a gain, a bias or a time constant towards 0 means nothing."""
-    matrices = [p for p in model.parameters() if p.dim() >= 2]
-    others = [p for p in model.parameters() if p.dim() < 2]
-    return [
-        {"params": matrices, "weight_decay": optimiser.weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
+    def _devices(self) -> str:
+        return f"{self.fabric.world_size} x {self.fabric.device.type}"

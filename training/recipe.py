@@ -29,7 +29,8 @@ class Optimiser(Document):
     """Of the rate at the first update; 0: one part of as many as there are epochs to the top."""
     decay_per_epoch: float = Field(default=0.995, gt=0, le=1)
     """Of the exponential schedule."""
-    precision: Literal["float32"] = "float32"
+    precision: Literal["float32", "bf16"] = "float32"
+    """bf16: matrix products in bfloat16 by autocast; weights, and what is scored and saved, stay float32."""
     final_rate_ratio: float = Field(default=0.01, gt=0, le=1)
     weight_decay: float = Field(default=0.01, ge=0)
     warm_up_epochs: int = Field(default=5, ge=0)

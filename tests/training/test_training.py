@@ -101,10 +101,10 @@ def test_an_interrupted_teacher_ends_with_the_same_bytes(
     with pytest.raises(KeyboardInterrupt):
         train_teacher(data, RECIPE, out, Interrupting(after=epochs))
     assert not out.exists()
-    assert (tmp_path / "teacher.partial.safetensors").exists() == (epochs > 2)
+    assert (tmp_path / "teacher.partial.safetensors").exists()
     notes: list[str] = []
     train_teacher(data, RECIPE, out, lambda _, note: notes.append(note))
-    assert len(notes) == 6 - (epochs - 1) // 2 * 2, "finished epochs are not run again"
+    assert len(notes) == 6 - epochs, "finished epochs are not run again"
     assert out.read_bytes() == teacher.read_bytes()
     assert [path.name for path in tmp_path.iterdir()] == ["teacher.safetensors"]
 
