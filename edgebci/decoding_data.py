@@ -18,6 +18,8 @@ Booleans = npt.NDArray[np.bool_]
 Interval = tuple[int, int]
 """Frames [start, stop)."""
 Part = Literal["train", "validation", "test"]
+Task = Literal["regression", "detection"]
+"""Follow a quantity, or say at each moment whether an event is under way."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +34,7 @@ class DecodingData:
     frames: Floats
     """Normalised features (K, F)."""
     targets: Floats
-    """Behaviour in its own unit (K, D)."""
+    """Behaviour in its own unit (K, D); 1 inside an event and 0 outside where the task is detection."""
     valid: Booleans
     """Frames to learn from and to score (K,): False during start-up and artefacts."""
     times_s: npt.NDArray[np.float64]
@@ -42,10 +44,12 @@ class DecodingData:
     test: tuple[Interval, ...]
     target_names: tuple[str, ...]
     target_unit: str
+    """Of what is decoded: in detection, log odds."""
     feature_channels: npt.NDArray[np.int64] | None = None
     """Channel of each feature (F,), so that augmentation drops whole channels; None: each feature is its own."""
     reset_before: Booleans | None = None
     """Frames (K,) before which the front end began anew, and with it the decoder's state; None: none."""
+    task: Task = "regression"
 
     def __post_init__(self) -> None:
         self._check_shapes()
@@ -75,7 +79,8 @@ class DecodingData:
 
     def fingerprint(self, *parts: Part) -> str:
         """SHA-256 of everything that a learner sees of these parts."""
-        digest = hashlib.sha256(f"{parts} {self.target_names} {self.target_unit}".encode())
+        task = "" if self.task == "regression" else self.task
+        digest = hashlib.sha256(f"{parts} {self.target_names} {self.target_unit}{task}".encode())
         for part in parts:
             for start, stop in self.intervals(part):
                 digest.update(f"{start} {stop}".encode())
@@ -123,3 +128,5 @@ class DecodingData:
                     f"the target at {self.times_s[broken[0]]:.2f} s holds NaN or infinity ({len(broken)} frames of "
                     f"the {part} intervals do); shorten the intervals or mark those frames as not valid"
                 )
+            if self.task == "detection" and not np.isin(self.targets[rows], (0, 1)).all():
+                raise InputError("a target of detection is neither 0 nor 1; give 1 inside events and 0 outside")

@@ -17,6 +17,7 @@ import numpy as np
 
 from edgebci.progress import Progress, silent
 from edgebci.recordings import RecordingInfo, RecordingWriter
+from edgebci.recordings.intervals import union
 from edgebci.synthetic import chance
 from edgebci.synthetic.background import Background
 from edgebci.synthetic.behavior import Movement, move
@@ -105,9 +106,10 @@ class LfpStream:
 
 
 def synthesize(spec: SyntheticSpec, path: Path, progress: Progress = silent) -> RecordingInfo:
-    """Write the recording that `spec` describes, with behaviour, spikes and ground truth.
+    """Write the recording that `spec` describes, with behaviour, spikes, events and ground truth.
 
-    Behaviour: `velocity` (N, 2) cm/s, `position` (N, 2) cm, `speed` (N,) cm/s. Ground truth stands in the group
+    Behaviour: `velocity` (N, 2) cm/s, `position` (N, 2) cm, `speed` (N,) cm/s. Intervals: `rest` and
+    `beta_bursts`, the time in which at least one burst is under way. Ground truth stands in the group
     `truth`: the latents of both modalities, engagement, the whole specification as JSON, units, maps, electrodes,
     bursts, and the measured fraction of LFP variance that comes from unrecorded neurons.
 
@@ -158,7 +160,12 @@ def _write_behavior(writer: RecordingWriter, world: World) -> None:
     writer.set_behavior("speed", movement.speed_cm_s[inside], unit="cm/s", rate_hz=rate_hz, axis_names=("speed",))
     rest = np.clip(movement.rest_s, 0, spec.duration_s)
     writer.set_intervals("rest", rest[rest[:, 1] > rest[:, 0]])
+    writer.set_intervals("beta_bursts", np.clip(_burst_times_s(world.bursts), 0, spec.duration_s))
     writer.set_spikes(world.spikes.times_s, world.spikes.unit_index, world.units.names)
+
+
+def _burst_times_s(bursts: Bursts) -> F64:
+    return union([np.stack([bursts.start_s, bursts.start_s + bursts.duration_s], axis=1)])
 
 
 def _write_truth(writer: RecordingWriter, world: World, unrecorded_fraction: float) -> None:
