@@ -14,13 +14,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from edgebci.checkpoint import TrainingRecord, write_tensors
+from edgebci.checkpoint import TrainingRecord
 from edgebci.decoder_spec import DecoderSpec
 from edgebci.decoding_data import DecodingData, Part
 from edgebci.progress import Progress, silent
 from edgebci.training.augmentation import augment, channels_of
 from edgebci.training.loop import Learner, Plan, fit, reproducible
 from edgebci.training.masking import block_mask
+from edgebci.training.model_file import save_model
 from edgebci.training.recipe import TeacherRecipe, TrainingRecipe
 from edgebci.training.record import identity_of, partial_path, record_of
 from edgebci.training.ssm import spread_time_constants
@@ -52,8 +53,7 @@ def train_teacher(data: DecodingData, recipe: TrainingRecipe, out: Path, progres
         learner = MaskedAutoencoding(model, data, recipe.teacher)
         fitted = fit(learner, plan, progress)
         record = record_of(data, ("train",), recipe, fitted, learner.rebuilt_r2(fitted.model, "validation"))
-    tensors = {name: tensor.numpy() for name, tensor in fitted.model.state_dict().items()}
-    write_tensors(out, tensors, TeacherHeader(spec=spec, training=record))
+    save_model(out, fitted.model, TeacherHeader(spec=spec, training=record))
     plan.partial.unlink(missing_ok=True)
     return record
 

@@ -8,10 +8,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from edgebci.checkpoint import TrainingRecord, read_tensors
 from edgebci.decoder_spec import DecoderSpec
-from edgebci.documents import Document
 from edgebci.training.bidirectional import BidirectionalMamba2
+from edgebci.training.model_file import ModelHeader, load_model
 
 
 class TeacherLayer(nn.Module):
@@ -59,17 +58,13 @@ class Teacher(nn.Module):
         return rebuilt
 
 
-class TeacherHeader(Document):
+class TeacherHeader(ModelHeader):
     """Header of a teacher's checkpoint."""
 
     schema_version: Literal["edgebci.teacher/1"] = "edgebci.teacher/1"
     spec: DecoderSpec
-    training: TrainingRecord
 
 
 def load_teacher(path: Path) -> Teacher:
-    """Read a teacher, ready to encode; raises InputError where `path` is not one."""
-    tensors, header = read_tensors(path, TeacherHeader)
-    teacher = Teacher(header.spec)
-    teacher.load_state_dict({name: torch.from_numpy(tensor) for name, tensor in tensors.items()})
-    return teacher.eval()
+    """Read a teacher, frozen, ready to encode; raises InputError where `path` is not one."""
+    return load_model(path, TeacherHeader, lambda header: Teacher(header.spec))[0]

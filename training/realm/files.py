@@ -2,39 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import nn
-
-from edgebci.checkpoint import TrainingRecord, read_tensors, write_tensors
+from edgebci.checkpoint import TrainingRecord
 from edgebci.decoding_data import Part
-from edgebci.documents import Document
-from edgebci.errors import InputError
-from edgebci.files import sha256
 from edgebci.session import Session
 from edgebci.training.loop import Fitted
+from edgebci.training.model_file import ModelHeader, load_model, save_model
 from edgebci.training.realm.model import BidirectionalEncoder, CausalEncoder, RealmDecoder, make_encoder
 from edgebci.training.realm.recipe import RealmRecipe
 from edgebci.training.realm.spec import EncoderSpec
-from edgebci.training.record import _versions
+from edgebci.training.record import stage_identity, stage_record
 
 
-class EncoderHeader(Document):
+class EncoderHeader(ModelHeader):
     """Header of an encoder's file."""
 
     schema_version: Literal["edgebci.realm_encoder/1"] = "edgebci.realm_encoder/1"
     spec: EncoderSpec
-    training: TrainingRecord
 
 
-class DecoderHeader(Document):
+class DecoderHeader(ModelHeader):
     """Header of a fine-tuned decoder's file."""
 
     schema_version: Literal["edgebci.realm_decoder/1"] = "edgebci.realm_decoder/1"
@@ -42,7 +33,6 @@ class DecoderHeader(Document):
     output_names: tuple[str, ...]
     output_unit: str
     raw_skip: bool
-    training: TrainingRecord
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,14 +60,12 @@ class DecoderFile:
 
 def save_encoder(path: Path, file: EncoderFile) -> None:
     """Write an encoder; the same one always gives the same bytes."""
-    _write(path, file.encoder, EncoderHeader(spec=file.spec, training=file.training))
+    save_model(path, file.encoder, EncoderHeader(spec=file.spec, training=file.training))
 
 
 def load_encoder(path: Path) -> EncoderFile:
     """Read an encoder, frozen; raises InputError where `path` is not one."""
-    tensors, header = read_tensors(path, EncoderHeader)
-    encoder = make_encoder(header.spec)
-    _fill(encoder, tensors, path)
+    encoder, header = load_model(path, EncoderHeader, lambda header: make_encoder(header.spec))
     return EncoderFile(encoder, header.training)
 
 
@@ -90,14 +78,14 @@ def save_decoder(path: Path, file: DecoderFile) -> None:
         raw_skip=file.decoder.skip is not None,
         training=file.training,
     )
-    _write(path, file.decoder, header)
+    save_model(path, file.decoder, header)
 
 
 def load_decoder(path: Path) -> DecoderFile:
     """Read a decoder, frozen; raises InputError where `path` is not one."""
-    tensors, header = read_tensors(path, DecoderHeader)
-    decoder = RealmDecoder(make_encoder(header.spec), len(header.output_names), header.raw_skip)
-    _fill(decoder, tensors, path)
+    decoder, header = load_model(
+        path, DecoderHeader, lambda h: RealmDecoder(make_encoder(h.spec), len(h.output_names), h.raw_skip)
+    )
     return DecoderFile(decoder, header.output_names, header.output_unit, header.training)
 
 
@@ -105,8 +93,7 @@ def identity_of(
     stage: str, recipe: RealmRecipe, sessions: Sequence[Session], parts: tuple[Part, ...], source: Path | None = None
 ) -> str:
     """Hash of all that a stage's result depends on: recipe, data, the model it starts from, the libraries' versions."""
-    texts = [stage, recipe.model_dump_json(), *_data_hashes(sessions, parts).values(), str(_versions())]
-    return hashlib.sha256("\n".join([*texts, sha256(source) if source else ""]).encode()).hexdigest()
+    return stage_identity(stage, recipe, _data_hashes(sessions, parts), source)
 
 
 def record_of(
@@ -118,30 +105,8 @@ def record_of(
     source: Path | None = None,
 ) -> TrainingRecord:
     """Describe a finished stage; `source` is the model that it started from, teacher or student."""
-    return TrainingRecord(
-        recipe=recipe.model_dump(mode="json", by_alias=True),
-        data_sha256=_data_hashes(sessions, parts),
-        teacher_sha256=sha256(source) if source else None,
-        frame_rate_hz=spec.frame_rate_hz,
-        epochs_run=len(fitted.history),
-        best_epoch=fitted.best_epoch,
-        validation_r2=None,
-        versions=_versions(),
-    )
+    return stage_record(recipe, _data_hashes(sessions, parts), fitted, spec.frame_rate_hz, source)
 
 
 def _data_hashes(sessions: Sequence[Session], parts: tuple[Part, ...]) -> dict[str, str]:
     return {f"{session.name} {part}": session.data.fingerprint(part) for session in sessions for part in parts}
-
-
-def _write(path: Path, module: nn.Module, header: Document) -> None:
-    write_tensors(path, {name: tensor.cpu().numpy() for name, tensor in module.state_dict().items()}, header)
-
-
-def _fill(module: nn.Module, tensors: Mapping[str, NDArray[np.float32]], path: Path) -> None:
-    """Give a new module its trained weights, frozen."""
-    try:
-        module.load_state_dict({name: torch.from_numpy(tensor) for name, tensor in tensors.items()})
-    except RuntimeError as error:
-        raise InputError(f"{path}: its tensors do not fit its sizes; train it again") from error
-    module.eval().requires_grad_(requires_grad=False)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import platform
 from pathlib import Path
-
-import numpy as np
-import torch
 
 from edgebci.checkpoint import TrainingRecord
 from edgebci.training.loop import reproducible
 from edgebci.training.realm.files import EncoderFile, save_encoder
 from edgebci.training.realm.model import make_encoder
 from edgebci.training.realm.recipe import RealmRecipe
+from edgebci.training.record import versions
 from edgebci.training.ssm import spread_time_constants
 
 
@@ -29,7 +26,7 @@ def save_untrained(recipe: RealmRecipe, out: Path) -> EncoderFile:
         frame_rate_hz=spec.frame_rate_hz,
         epochs_run=0,
         best_epoch=0,
-        versions={"python": platform.python_version(), "numpy": np.__version__, "torch": torch.__version__},
+        versions=versions(),
     )
     file = EncoderFile(encoder.eval(), record)
     save_encoder(out, file)
