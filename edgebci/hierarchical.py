@@ -30,6 +30,8 @@ from edgebci.metrics import F64, frame_terms, r2_of_sums
 
 FEWEST_SUBJECTS = 6
 """Below this, a verdict over subjects is `cannot tell`."""
+THIS_RECORDING = 1
+"""Subjects that a statement on one recording needs; it says nothing of other animals."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,13 +61,16 @@ class SubjectsComparison(Document):
     n_seeds: int
 
 
-def compare_over_subjects(sessions: Sequence[PairedSession], margin: float, seed: int = 0) -> SubjectsComparison:
+def compare_over_subjects(
+    sessions: Sequence[PairedSession], margin: float, seed: int = 0, fewest_subjects: int = FEWEST_SUBJECTS
+) -> SubjectsComparison:
     """Compare two decoders on the same sessions of several subjects.
 
     Args:
         sessions: at least one.
         margin: loss in R² that would be accepted, fixed beforehand.
         seed: of the bootstrap.
+        fewest_subjects: below this the verdict is `cannot tell`; THIS_RECORDING for a statement on one recording.
     """
     random = np.random.default_rng(seed)
     measured = [_measure(session, random) for session in sessions]
@@ -76,7 +81,7 @@ def compare_over_subjects(sessions: Sequence[PairedSession], margin: float, seed
     value = float(np.mean([np.mean([m.r2[0] - m.r2[1] for m in group]) for group in by_subject]))
     difference = Interval(value=value, low=low, high=high)
     n_blocks = sum(m.n_blocks for m in measured)
-    verdict, reason = _judge(difference, margin, len(by_subject), n_blocks)
+    verdict, reason = _judge(difference, margin, (len(by_subject), fewest_subjects), n_blocks)
     return SubjectsComparison(
         difference=difference,
         candidate_r2=candidate,
@@ -152,9 +157,11 @@ def _draw_sessions(sessions: list[_Measured], random: np.random.Generator) -> fl
     return float(np.mean([sessions[i].replicates[random.integers(len(sessions[i].replicates))] for i in drawn]))
 
 
-def _judge(difference: Interval, margin: float, n_subjects: int, n_blocks: int) -> tuple[Verdict, str]:
-    if n_subjects < FEWEST_SUBJECTS:
-        return Verdict.CANNOT_TELL, f"{n_subjects} subjects; a verdict over subjects needs {FEWEST_SUBJECTS}"
+def _judge(difference: Interval, margin: float, subjects: tuple[int, int], n_blocks: int) -> tuple[Verdict, str]:
+    found, needed = subjects
+    if found < needed:
+        return Verdict.CANNOT_TELL, f"{found} subjects; a verdict over subjects needs {needed}"
     if n_blocks < FEWEST_BLOCKS:
         return Verdict.CANNOT_TELL, f"{n_blocks} independent blocks of test data; a verdict needs {FEWEST_BLOCKS}"
-    return judge_interval(difference, margin)
+    verdict, reason = judge_interval(difference, margin)
+    return verdict, f"{reason}, for this recording alone" if needed == THIS_RECORDING else reason

@@ -1,4 +1,4 @@
-"""`edgebci reproduce claims`: what the papers claim, tried on synthetic subjects."""
+"""`edgebci reproduce claims`: what the papers claim, tried on synthetic subjects and on two rats."""
 
 from __future__ import annotations
 
@@ -21,9 +21,11 @@ def claims(
     runs: Annotated[Path, typer.Option(help="Folder of all runs; the studies get a folder in it.")] = Path("runs"),
     json: JsonFlag = False,
 ) -> None:
-    """Try what the papers claim on synthetic subjects, against the same student without help and against ridge.
+    """Try what the papers claim on synthetic subjects and on two rats, against the same student without help and
+    against ridge.
 
-    Finished trials are kept: an interrupted study goes on where it was.
+    Finished trials are kept: an interrupted study goes on where it was, and one that is
+    started twice, in two terminals, takes half as long.
     """
     from edgebci.pipeline.studies.reproduce import reproduce
     from edgebci.pipeline.studies.size import FULL, QUICK
@@ -35,6 +37,8 @@ def claims(
         print_json(table)
         return
     print_rows(f"claims, {size.name}", [(row.question, _answer(row)) for row in table.rows])
+    for sentence in table.not_run:
+        typer.echo(f"not run: {sentence}")
 
 
 def _answer(row: Row) -> str:

@@ -10,7 +10,9 @@ import pytest
 from edgebci.comparison import Interval, Verdict
 from edgebci.errors import InputError
 from edgebci.hierarchical import SubjectsComparison
-from edgebci.pipeline.studies import distillation_study
+from edgebci.pipeline.proof.claim import DATA_VARIABLE
+from edgebci.pipeline.studies import distillation_study, rats_study, realm_study
+from edgebci.pipeline.studies.rats import R1838
 from edgebci.pipeline.studies.reproduce import PICTURE_NAME, TABLE_NAME, reproduce
 from edgebci.pipeline.studies.size import FULL, QUICK, StudySize
 from edgebci.pipeline.studies.table import Expected, Row, Table
@@ -103,3 +105,30 @@ def test_a_row_says_whether_the_answer_was_expected(
     expected: Expected, comparison: SubjectsComparison, holds: bool | None
 ) -> None:
     assert row(expected, comparison).holds is holds
+
+
+def test_a_rat_that_is_not_here_is_named_and_the_rest_still_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(DATA_VARIABLE, str(tmp_path / "nowhere"))
+    with pytest.raises(InputError, match=r"nothing to show: rat_r1838_open_field\.nwb is not in"):
+        reproduce(TINY, tmp_path, ["rats"], silent)
+
+
+def test_the_claims_are_asked_of_a_rat_by_itself(
+    shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(DATA_VARIABLE, str(shared_data))
+    monkeypatch.setattr(rats_study, "RATS", (R1838,))
+    monkeypatch.setattr(distillation_study, "questions", lambda _: ())
+    whole = realm_study.questions
+    monkeypatch.setattr(realm_study, "questions", lambda encoders, size: whole(encoders, size)[2:3])
+    table = reproduce(TINY, tmp_path, ["rats"], silent)
+    assert [row.question for row in table.rows] == [
+        "is label-free better than ridge? (r1838)",
+        "1 min of labels: does fine-tuning pay? (r1838)",
+        "1 min of labels: is label-free better than ridge? (r1838)",
+    ]
+    assert all(row.comparison.n_subjects == 1 for row in table.rows)
+    assert all(row.comparison.reason.endswith("for this recording alone") for row in table.rows)
+    assert table.not_run == ()

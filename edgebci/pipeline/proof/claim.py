@@ -66,10 +66,15 @@ class Claim:
         """
         if self.recording is None:
             return None
-        path = Path(os.environ.get(DATA_VARIABLE, checkout / DATA_FOLDER)) / self.recording
+        path = recordings_folder(checkout) / self.recording
         if not path.is_file():
             raise CannotMeasureError(f"{self.recording} is not on this machine")
         return path
+
+
+def recordings_folder(checkout: Path) -> Path:
+    """Where recordings that are not part of the project are looked for."""
+    return Path(os.environ.get(DATA_VARIABLE, checkout / DATA_FOLDER))
 
 
 def available_cores() -> int:

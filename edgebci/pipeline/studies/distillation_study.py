@@ -6,16 +6,18 @@ world nothing is there that ridge could not see, and no student should win by mo
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
-from edgebci.pipeline.studies.cohort import Cohort, obtain_cohort
+from edgebci.pipeline.studies.asking import Question, ask
+from edgebci.pipeline.studies.cohort import obtain_cohort
 from edgebci.pipeline.studies.size import StudySize
-from edgebci.pipeline.studies.table import Expected, Row
+from edgebci.pipeline.studies.table import Row
 from edgebci.pipeline.studies.trial import Grid, Way
 from edgebci.pipeline.studies.ways import ridge_way, student_way
 from edgebci.progress import Progress, part
 
-NAME, MARGIN = "distillation", 0.02
+NAME = "distillation"
 WORLDS: dict[str, dict[str, object]] = {
     "kernel": {},
     "oscillators": {"family": "oscillators"},
@@ -29,7 +31,8 @@ def run(size: StudySize, root: Path, progress: Progress) -> tuple[Row, ...]:
     for i, (world, constants) in enumerate(WORLDS.items()):
         share = part(progress, i / len(WORLDS), (i + 1) / len(WORLDS))
         cohort = obtain_cohort(size.cohort(**constants), root / world / "sessions", part(share, 0.0, 0.2))
-        rows += _questions(world, cohort, size, Grid(root / world, size.seeds, part(share, 0.2, 1.0)))
+        grid = Grid(root / world, size.seeds, part(share, 0.2, 1.0))
+        rows += [ask(NAME, grid, cohort.held_out, _in_world(world, question)) for question in questions(size)]
     return tuple(rows)
 
 
@@ -43,24 +46,19 @@ def ways(size: StudySize) -> tuple[Way, Way, Way]:
     )
 
 
-def _questions(world: str, cohort: Cohort, size: StudySize, grid: Grid) -> list[Row]:
+def questions(size: StudySize) -> tuple[Question, Question, Question]:
+    """Where there is something that ridge cannot see."""
     ridge, alone, distilled = ways(size)
-    against_ridge: Expected = "no difference" if world == "linear" else "superior"
-    questions: list[tuple[str, Way, Way, Expected]] = [
-        ("does the teacher help?", distilled, alone, "either" if world == "linear" else "superior"),
-        ("is the distilled student better than ridge?", distilled, ridge, against_ridge),
-        ("is the student by itself better than ridge?", alone, ridge, against_ridge),
-    ]
-    return [
-        Row(
-            study=NAME,
-            question=f"{question} ({world})",
-            candidate=candidate.name,
-            reference=reference.name,
-            expected=expected,
-            comparison=grid.compare(cohort.held_out, candidate, reference, MARGIN),
-            candidate_seconds=grid.mean_seconds(cohort.held_out, candidate),
-            reference_seconds=grid.mean_seconds(cohort.held_out, reference),
-        )
-        for question, candidate, reference, expected in questions
-    ]
+    return (
+        Question("does the teacher help?", distilled, alone, "superior"),
+        Question("is the distilled student better than ridge?", distilled, ridge, "superior"),
+        Question("is the student by itself better than ridge?", alone, ridge, "superior"),
+    )
+
+
+def _in_world(world: str, question: Question) -> Question:
+    """The linear world is the control: nobody should win there."""
+    if world != "linear":
+        return question.about(world)
+    against_ridge = question.reference.name == "ridge"
+    return replace(question, expected="no difference" if against_ridge else "either").about(world)

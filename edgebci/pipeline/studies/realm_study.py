@@ -7,16 +7,18 @@ the same encoder with random weights, and the same network trained from random w
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgebci.pipeline.studies.cohort import Cohort, obtain_cohort
+from edgebci.hierarchical import FEWEST_SUBJECTS
+from edgebci.pipeline.studies.asking import Question, ask
+from edgebci.pipeline.studies.cohort import obtain_cohort
 from edgebci.pipeline.studies.size import StudySize
-from edgebci.pipeline.studies.table import Expected, Row
-from edgebci.pipeline.studies.trial import Grid, Way
+from edgebci.pipeline.studies.table import Row
+from edgebci.pipeline.studies.trial import Grid
 from edgebci.pipeline.studies.ways import ridge_way
 from edgebci.pipeline.systems.realm import (
     RANDOM,
@@ -34,9 +36,8 @@ from edgebci.training.recipe import Optimiser
 if TYPE_CHECKING:
     from edgebci.training.realm.recipe import RealmRecipe
 
-NAME, MARGIN = "realm", 0.02
+NAME = "realm"
 PRETRAINING_SESSIONS = 2
-LABEL_MINUTES = (1.0, 2.0, 5.0)
 TIME_CONSTANTS_S = (0.02, 4.0)
 
 
@@ -49,54 +50,47 @@ def run(size: StudySize, root: Path, progress: Progress) -> tuple[Row, ...]:
     # First of all, so that no trial's time holds the training of an encoder.
     encoders.train((TEACHER, STUDENT, UNTAUGHT, RANDOM), size.seeds)
     grid = Grid(root / "trials", size.seeds, part(progress, 0.5, 1.0))
-    whole = [
-        row(grid, cohort.held_out, question, candidate, reference, expected)
-        for question, candidate, reference, expected in questions(encoders, size)
-    ]
-    return (*whole, *_few_labels(encoders, cohort, grid, size))
+    whole = [ask(NAME, grid, cohort.held_out, question) for question in questions(encoders, size)]
+    return (*whole, *few_labels(NAME, encoders, cohort.held_out, grid, size))
 
 
-def questions(encoders: Encoders, size: StudySize) -> list[tuple[str, Way, Way, Expected]]:
-    """Question, candidate, reference, and what the paper leads to expect."""
-    free = functools.partial(label_free_way, encoders)
+def questions(encoders: Encoders, size: StudySize) -> list[Question]:
+    """What the paper leads to expect of a whole session's labels."""
+    free = partial(label_free_way, encoders)
     ridge, tuned = ridge_way(size.recipe()), fine_tuned_way(encoders, STUDENT)
     return [
-        ("does the teacher help, label-free?", free(STUDENT), free(UNTAUGHT), "superior"),
-        ("is a trained encoder better than a random one?", free(STUDENT), free(RANDOM), "superior"),
-        ("is label-free better than ridge?", free(STUDENT), ridge, "superior"),
-        ("how far is the student from its teacher, which looks ahead?", free(STUDENT), free(TEACHER), "either"),
-        ("is fine-tuning better than label-free?", tuned, free(STUDENT), "superior"),
-        ("is fine-tuning better than training from scratch?", tuned, fine_tuned_way(encoders, RANDOM), "superior"),
-        ("is fine-tuning better than ridge?", tuned, ridge, "superior"),
+        Question("does the teacher help, label-free?", free(STUDENT), free(UNTAUGHT), "superior"),
+        Question("is a trained encoder better than a random one?", free(STUDENT), free(RANDOM), "superior"),
+        Question("is label-free better than ridge?", free(STUDENT), ridge, "superior"),
+        Question("how far is the student from its teacher, which looks ahead?", free(STUDENT), free(TEACHER), "either"),
+        Question("is fine-tuning better than label-free?", tuned, free(STUDENT), "superior"),
+        Question(
+            "is fine-tuning better than training from scratch?", tuned, fine_tuned_way(encoders, RANDOM), "superior"
+        ),
+        Question("is fine-tuning better than ridge?", tuned, ridge, "superior"),
     ]
 
 
-def _few_labels(encoders: Encoders, cohort: Cohort, grid: Grid, size: StudySize) -> list[Row]:
-    rows = []
+def few_labels(
+    study: str,
+    encoders: Encoders,
+    held_out: Sequence[Session],
+    grid: Grid,
+    size: StudySize,
+    fewest_subjects: int = FEWEST_SUBJECTS,
+) -> list[Row]:
+    """Where distillation pays: the first minutes of the labels alone."""
     tuned, scratch = fine_tuned_way(encoders, STUDENT), fine_tuned_way(encoders, RANDOM)
     free, ridge = label_free_way(encoders, STUDENT), ridge_way(size.recipe())
-    for minutes in LABEL_MINUTES:
-        sessions = [with_labels(session, minutes) for session in cohort.held_out]
-        said = f"{minutes:g} min of labels"
-        rows.append(row(grid, sessions, f"{said}: does fine-tuning pay?", tuned, scratch, "superior"))
-        rows.append(row(grid, sessions, f"{said}: is label-free better than ridge?", free, ridge, "superior"))
+    rows: list[Row] = []
+    for minutes in size.label_minutes:
+        sessions, said = [with_labels(session, minutes) for session in held_out], f"{minutes:g} min of labels"
+        asked = (
+            Question(f"{said}: does fine-tuning pay?", tuned, scratch, "superior"),
+            Question(f"{said}: is label-free better than ridge?", free, ridge, "superior"),
+        )
+        rows += [ask(study, grid, sessions, question, fewest_subjects) for question in asked]
     return rows
-
-
-def row(
-    grid: Grid, sessions: Sequence[Session], question: str, candidate: Way, reference: Way, expected: Expected
-) -> Row:
-    """Answer one question."""
-    return Row(
-        study=NAME,
-        question=question,
-        candidate=candidate.name,
-        reference=reference.name,
-        expected=expected,
-        comparison=grid.compare(sessions, candidate, reference, MARGIN),
-        candidate_seconds=grid.mean_seconds(sessions, candidate),
-        reference_seconds=grid.mean_seconds(sessions, reference),
-    )
 
 
 def with_labels(session: Session, minutes: float) -> Session:

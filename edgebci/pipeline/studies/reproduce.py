@@ -8,14 +8,19 @@ from pathlib import Path
 from edgebci.documents import nearest
 from edgebci.errors import InputError
 from edgebci.files import write_text
-from edgebci.pipeline.studies import distillation_study, realm_study
+from edgebci.pipeline.proof.claim import DATA_VARIABLE
+from edgebci.pipeline.studies import distillation_study, rats_study, realm_study
 from edgebci.pipeline.studies.size import StudySize
 from edgebci.pipeline.studies.table import Row, Table
 from edgebci.progress import Progress, part
 
 Study = Callable[[StudySize, Path, Progress], tuple[Row, ...]]
 
-STUDIES: dict[str, Study] = {distillation_study.NAME: distillation_study.run, realm_study.NAME: realm_study.run}
+STUDIES: dict[str, Study] = {
+    distillation_study.NAME: distillation_study.run,
+    realm_study.NAME: realm_study.run,
+    rats_study.NAME: rats_study.run,
+}
 TABLE_NAME, PICTURE_NAME = "claims.json", "claims.svg"
 
 
@@ -23,7 +28,7 @@ def reproduce(size: StudySize, root: Path, only: list[str], progress: Progress) 
     """Run the studies named in `only`, or all, and write their rows and a picture of them to `root`.
 
     Raises:
-        InputError: there is no study of that name.
+        InputError: there is no study of that name, or all that was asked for needs recordings that are not here.
     """
     for name in only:
         if name not in STUDIES:
@@ -33,7 +38,10 @@ def reproduce(size: StudySize, root: Path, only: list[str], progress: Progress) 
     for i, (name, study) in enumerate(chosen.items()):
         share = part(progress, i / len(chosen), (i + 1) / len(chosen))
         rows += study(size, root / name, share)
-    table = Table(size=size.name, rows=tuple(rows))
+    not_run = rats_study.absent() if rats_study.NAME in chosen else ()
+    if not rows:
+        raise InputError(f"nothing to show: {'; '.join(not_run)}; set {DATA_VARIABLE} to the folder that has them")
+    table = Table(size=size.name, rows=tuple(rows), not_run=not_run)
     write_text(root / TABLE_NAME, table.model_dump_json(indent=1) + "\n")
     write_text(root / PICTURE_NAME, _picture(table))
     return table

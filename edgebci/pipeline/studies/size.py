@@ -21,6 +21,7 @@ class StudySize(Document):
     n_channels: int
     teacher_epochs: int
     student_epochs: int
+    label_minutes: tuple[float, ...]
     longest_rest_s: float = 0.0
     """Short sessions need short rests, or nothing moves in a part; 0 leaves the generator's."""
 
@@ -58,6 +59,7 @@ QUICK = StudySize(
     n_channels=8,
     teacher_epochs=2,
     student_epochs=4,
+    label_minutes=(1.0,),
     longest_rest_s=10.0,
 )
 FULL = StudySize(
@@ -69,4 +71,5 @@ FULL = StudySize(
     n_channels=48,
     teacher_epochs=30,
     student_epochs=60,
+    label_minutes=(1.0, 2.0, 5.0),
 )

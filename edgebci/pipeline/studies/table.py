@@ -42,3 +42,5 @@ class Table(Document):
     schema_version: Literal["edgebci.claims/1"] = "edgebci.claims/1"
     size: str
     rows: tuple[Row, ...]
+    not_run: tuple[str, ...] = ()
+    """What was left out, and why."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from edgebci.checkpoint import read_tensors, write_tensors
 from edgebci.decoding_data import Floats
 from edgebci.documents import Document
-from edgebci.hierarchical import PairedSession, SubjectsComparison, compare_over_subjects
+from edgebci.hierarchical import FEWEST_SUBJECTS, PairedSession, SubjectsComparison, compare_over_subjects
 from edgebci.metrics import F64, r2
 from edgebci.pipeline.cache import run_stage, share
 from edgebci.pipeline.code import training_digest
@@ -81,10 +81,18 @@ class Grid:
         """Where a trial's files lie."""
         return self.root / way.name / f"{session.name}_{seed}"
 
-    def compare(self, sessions: Sequence[Session], candidate: Way, reference: Way, margin: float) -> SubjectsComparison:
+    def compare(
+        self,
+        sessions: Sequence[Session],
+        candidate: Way,
+        reference: Way,
+        margin: float,
+        fewest_subjects: int = FEWEST_SUBJECTS,
+    ) -> SubjectsComparison:
         """Both ways on the test frames of the same sessions, over subjects."""
         self._share((candidate, reference), sessions)
-        return compare_over_subjects([self._paired(session, candidate, reference) for session in sessions], margin)
+        paired = [self._paired(session, candidate, reference) for session in sessions]
+        return compare_over_subjects(paired, margin, fewest_subjects=fewest_subjects)
 
     def mean_r2(self, sessions: Sequence[Session], way: Way) -> float:
         """Mean over sessions, seeds and axes of R² on the test frames."""
