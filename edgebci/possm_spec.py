@@ -24,7 +24,7 @@ Backbone = Literal["mamba2", "s4d", "gru"]
 
 class PossmSpec(Document):
     """Sizes and variants; the defaults are the published single-session model with a GRU (o-POSSM: dim 256, hidden 512,
-    4 layers). Published and not kept here: a `reg` of which spike belongs to which of several token types."""
+    4 layers)."""
 
     dim: int = Field(default=64, gt=0)
     """Width of tokens, latent and queries."""

@@ -1,0 +1,85 @@
+"""The step of an implant computes what the trained model computes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgebci.errors import InputError
+from edgebci.possm_float import FloatPossmStep
+from edgebci.possm_spec import Backbone, PossmSpec, load_possm_step, save_possm_step
+from edgebci.session import Session
+from edgebci.training.possm.decoding import decode
+from edgebci.training.possm.export_form import to_step
+from edgebci.training.possm.files import PossmFile, load_possm
+from edgebci.training.possm.model import Possm
+from edgebci.training.possm.tokens import chunk_spikes, finished_chunk
+
+EXPORTED: tuple[Backbone, ...] = ("gru", "mamba2")
+
+
+@pytest.mark.parametrize("backbone", EXPORTED)
+@pytest.mark.parametrize("n_layers", [1, 2])
+def test_tables_give_what_attention_gives(
+    backbone: Backbone,
+    n_layers: int,
+    specs: dict[str, PossmSpec],
+    session: Session,
+    make_session: Callable[..., Session],
+    make_model: Callable[[PossmSpec, list[Session]], Possm],
+    pretrained: Path,
+    tmp_path: Path,
+) -> None:
+    spec = specs["edge"].model_copy(update={"backbone": backbone, "n_layers": n_layers})
+    model = make_model(spec, [make_session("before", 7, n_units=5), session])
+    save_possm_step(tmp_path / "step", to_step(PossmFile(model, load_possm(pretrained).training), "first"))
+    checkpoint = load_possm_step(tmp_path / "step")
+    step = FloatPossmStep.of(checkpoint.spec, checkpoint.parameters)
+    data, spikes = session.data, session.spikes
+    assert spikes is not None
+    begin = float(data.times_s[0] - 1 / data.frame_rate_hz)
+    chunks = chunk_spikes(spikes, begin, 100, spec, 1)
+    states, outputs = step.initial_states(), []
+    for c in range(100):
+        output, states = step.step(chunks.unit[c], chunks.time_step[c], chunks.mask[c], states)
+        outputs.append(output)
+    expected = decode(model, session).outputs
+    frames = [k for k in range(240) if abs((k + 1) / 2.5 - round((k + 1) / 2.5)) < 1e-9]
+    at = finished_chunk(data.times_s[frames] - begin, spec.chunk_s)
+    # float32 against float64 after 100 chunks, in cm/s with an sd of 5.
+    np.testing.assert_allclose(np.array(outputs)[at], expected[frames], atol=2e-4)
+    assert expected[frames].std() > 0.05
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"feed_forward": "geglu"}, "feed_forward is 'geglu'"),
+        ({"norm": "layer"}, "norm is 'layer'"),
+        ({"rotate_values": True}, "rotate_values is True"),
+        ({"backbone": "s4d"}, 'backbone is "s4d"'),
+        ({"time_step_s": None}, "spike times are exact"),
+    ],
+)
+def test_a_form_without_operators_is_refused_with_its_reason(
+    change: dict[str, object],
+    reason: str,
+    specs: dict[str, PossmSpec],
+    session: Session,
+    make_model: Callable[[PossmSpec, list[Session]], Possm],
+    pretrained: Path,
+) -> None:
+    model = make_model(specs["edge"].model_copy(update=change), [session])
+    with pytest.raises(InputError, match=f"cannot be exported: {reason}"):
+        to_step(PossmFile(model, load_possm(pretrained).training), "first")
+
+
+def test_a_file_whose_tensors_do_not_fit_is_refused(pretrained: Path, tmp_path: Path) -> None:
+    step = to_step(load_possm(pretrained), "session1")
+    wrong = {**step.parameters, "age": step.parameters["age"][:1]}
+    save_possm_step(tmp_path / "step", type(step)(step.spec, wrong, step.training))
+    with pytest.raises(InputError, match="'age' does not fit"):
+        load_possm_step(tmp_path / "step")

@@ -1,0 +1,121 @@
+"""A trained model as the step that an implant runs: what depends on a unit, or on nothing, becomes a table.
+
+The latent asks the same of every chunk, so a token's score depends on its unit and on the step of its time alone; its
+value, projected out, depends on its unit alone. An output at the end of a chunk asks the same of states of the same
+age, so the query, its rotation and the keys' matrix become one vector per age.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from edgebci.errors import InputError
+from edgebci.possm_spec import PossmCheckpoint, PossmSpec, PossmStepSpec
+from edgebci.training.possm.attention import FeedForward
+from edgebci.training.possm.files import PossmFile
+from edgebci.training.possm.model import Possm
+from edgebci.training.possm.vocabulary import KnownSession, Task
+
+
+def to_step(file: PossmFile, session: str) -> PossmCheckpoint:
+    """The same decoder for one session that it knows; outputs are in the target's unit.
+
+    Raises:
+        InputError: the model does not know the session, or has a part that the step has no operator for.
+    """
+    model = file.model
+    if reason := model.spec.why_not_exportable:
+        raise InputError(f"the decoder cannot be exported: {reason}")
+    index = model.vocabulary.index(session)
+    known = model.vocabulary.sessions[index]
+    with torch.no_grad():
+        tensors = _tensors(model, index)
+    spec = _step_spec(model.spec, known, model.vocabulary.tasks[known.task])
+    arrays = {name: tensors[name].float().cpu().numpy() for name in spec.parameter_shapes()}
+    return PossmCheckpoint(spec, arrays, file.training)
+
+
+def _tensors(model: Possm, index: int) -> dict[str, Tensor]:
+    core, known = model.core, model.vocabulary.sessions[index]
+    return {
+        **_token_tables(model, index),
+        **_feed_forward(core.encoder_feed, "encoder"),
+        **_backbone(model),
+        **_output_vectors(model, index),
+        **_feed_forward(core.decoder_feed, "decoder"),
+        **_readout(core.heads[known.task], known),
+    }
+
+
+def _token_tables(model: Possm, index: int) -> dict[str, Tensor]:
+    """Score (U + 1, time steps) and value (U + 1, dim) of each unit, the blank token first."""
+    spec, attention, first = model.spec, model.core.encoder, model.vocabulary.first_row(index) - 1
+    rows = model.units[first : first + model.vocabulary.sessions[index].n_units]
+    embedded = torch.cat([model.core.blank.unsqueeze(0), rows])
+    key, value = attention.keys_values(embedded).chunk(2, dim=-1)
+    steps = (torch.arange(spec.n_time_steps, device=key.device) + 0.5) * (spec.time_step_s or 0.0)
+    turned = attention.rotation(key.unsqueeze(1).expand(-1, spec.n_time_steps, -1), steps.expand(len(key), -1))
+    query = attention.to_query(attention.norm(model.core.latent))
+    return {
+        "score": turned @ query / math.sqrt(spec.head_dim),
+        "value": value @ attention.out.weight.T,
+        "latent": model.core.latent + attention.out.bias,
+    }
+
+
+def _output_vectors(model: Possm, index: int) -> dict[str, Tensor]:
+    spec, attention, known = model.spec, model.core.decoder, model.vocabulary.sessions[index]
+    query = model.sessions[index] + model.core.tasks[known.task]
+    of_keys, of_values = attention.to_key_value.weight.chunk(2, dim=0)
+    asked = attention.to_query(attention.norm(query)).expand(spec.memory_chunks, -1)
+    ages_s = spec.chunk_s * torch.arange(spec.memory_chunks, device=query.device)
+    return {
+        "memory.norm.weight": _weight(attention.norm_context),
+        "age": attention.rotation(asked, ages_s) @ of_keys / math.sqrt(spec.head_dim),
+        "context.weight": attention.out.weight @ of_values,
+        "query": query + attention.out.bias,
+    }
+
+
+def _feed_forward(part: FeedForward, name: str) -> dict[str, Tensor]:
+    return {f"{name}.{key}": tensor for key, tensor in part.state_dict().items()}
+
+
+def _backbone(model: Possm) -> dict[str, Tensor]:
+    """Names are those of the model, but for the GRU's own."""
+    tensors = model.core.backbone.state_dict()
+    return {name.replace(".gru.", ".").removesuffix("_l0"): tensor for name, tensor in tensors.items()}
+
+
+def _readout(head: nn.Module, known: KnownSession) -> dict[str, Tensor]:
+    """In the target's unit instead of none."""
+    tensors = head.state_dict()
+    mean, sd = (torch.from_numpy(np.array(value, dtype=np.float32)) for value in (known.mean, known.sd))
+    mean, sd = mean.to(tensors["bias"].device), sd.to(tensors["bias"].device)
+    return {
+        "readout.weight": tensors["weight"] * sd.unsqueeze(-1),
+        "readout.bias": tensors["bias"] * sd + mean,
+    }
+
+
+def _weight(norm: nn.Module) -> Tensor:
+    weight: Tensor = norm.state_dict()["weight"]
+    return weight
+
+
+def _step_spec(spec: PossmSpec, known: KnownSession, task: Task) -> PossmStepSpec:
+    same = ("max_tokens", "chunk_s", "dim", "feed_forward_hidden", "hidden", "n_layers", "memory_chunks", "backbone")
+    block = ("d_state", "headdim", "expand", "d_conv", "norm_epsilon")
+    return PossmStepSpec.model_validate(
+        {
+            **{name: getattr(spec, name) for name in (*same, *block)},
+            "n_units": known.n_units,
+            "n_time_steps": spec.n_time_steps,
+            "output_names": task.output_names,
+            "output_unit": task.output_unit,
+        }
+    )
