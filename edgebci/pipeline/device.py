@@ -28,7 +28,10 @@ COMPARED = (
 DEVICE_NAME = "device.safetensors"
 # How the generated C and its kernels name their functions; everything else is the front end's.
 _INTERFACE = ("edgebci_push", "edgebci_init", "edgebci_reset", "edgebci_output")
-_DECODER_WORDS = ("decoder", "dense", "rms_norm", "mamba2", "quantize_linear", "edgebci_add")
+_DECODER_WORDS = (
+    *("decoder", "dense", "rms_norm", "edgebci_add", "quantize", "tokenizer"),
+    *("mamba2", "s4d", "gru", "glu", "possm"),
+)
 
 
 class DeviceHeader(Document):
