@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from edgebci.decoding_data import DecodingData, Floats, Interval, Part
 from edgebci.errors import InputError
@@ -34,6 +34,10 @@ class Windows:
     def patches(self) -> Tensor:
         """Patches with anything in them (b, P)."""
         return self.present.any(dim=-1)
+
+    def to(self, device: torch.device) -> Windows:
+        """The same windows where a model computes."""
+        return Windows(self.values.to(device), self.present.to(device), self.sessions)
 
 
 class Modality:
@@ -105,6 +109,11 @@ class Corpus:
 def indices(starts: Starts, window_frames: int) -> Tensor:
     """Frames of windows (b, T)."""
     return torch.from_numpy(starts)[:, None] + torch.arange(window_frames)
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Where a model's parameters are: batches go there."""
+    return next(model.parameters()).device
 
 
 def counts_of(session: Session, shift_seed: int | None = None) -> Floats:

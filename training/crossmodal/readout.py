@@ -1,4 +1,4 @@
-"""A linear readout of one session from a frozen student: zero-shot where the student never saw that session.
+"""A linear readout of a frozen encoder: zero-shot where the encoder never saw the session that is decoded.
 
 Ordinary least squares as published, or ridge with a penalty chosen on validation. Each interval is encoded by itself,
 so that nothing outside it touches the readout.
@@ -6,27 +6,27 @@ so that nothing outside it touches the readout.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from edgebci.checkpoint import Checkpoint, TrainingRecord, save_checkpoint
-from edgebci.decoder_spec import DecoderSpec
-from edgebci.decoding_data import DecodingData, Floats, Interval, Part
+from edgebci.decoding_data import Floats, Interval, Part
 from edgebci.errors import InputError
 from edgebci.metrics import r2
 from edgebci.session import Session
-from edgebci.training.crossmodal.corpus import Modality
-from edgebci.training.crossmodal.recipe import CausalBody
+from edgebci.training.crossmodal.corpus import Modality, device_of
+from edgebci.training.crossmodal.standardised import standard_scale
 from edgebci.training.crossmodal.student_model import CausalEncoder, Student, patch_of
 from edgebci.training.crossmodal.transformer import PatchEncoder
 from edgebci.training.windows import pieces
 
 F64 = NDArray[np.float64]
+View = Callable[[Session, Interval], Floats]
+"""Gives an encoder's vector of each frame of an interval (T, d)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,26 +46,37 @@ class Readout:
         return view @ self.weight.T + self.bias
 
 
-def lfp_view(student: Student, session: Session, interval: Interval, window_frames: int) -> Floats:
-    """The student's vector of each frame of an interval (T, d)."""
-    modality = Modality([session.data.frames], [session.name], patch_of(student.recipe_body))
-    return _view(student.body, modality, interval, window_frames)
+def lfp_view(student: Student, window_frames: int) -> View:
+    """What a student makes of a session's LFP; one that looks both ways sees it in windows."""
+
+    def view(session: Session, interval: Interval) -> Floats:
+        modality = Modality([session.data.frames], [session.name], patch_of(student.recipe_body))
+        return _encoded(student.body, modality, interval, window_frames)
+
+    return view
 
 
-def spike_view(encoder: PatchEncoder, session: Session, interval: Interval, window_frames: int) -> Floats:
-    """The spike teacher's vector of each frame of an interval (T, d)."""
-    modality = Modality([session.spike_counts()], [session.name], encoder.spec.tokens.patch)
-    return _view(encoder, modality, interval, window_frames)
+def spike_view(encoder: PatchEncoder, window_frames: int) -> View:
+    """What a spike teacher makes of a session's spikes, in windows."""
+
+    def view(session: Session, interval: Interval) -> Floats:
+        modality = Modality([session.spike_counts()], [session.name], encoder.spec.tokens.patch)
+        return _encoded(encoder, modality, interval, window_frames)
+
+    return view
 
 
-def fit_readout(student: Student, session: Session, penalties: tuple[float, ...], window_frames: int) -> Readout:
-    """Fit to one session's training labels.
+def fit_readout(view: View, sessions: Sequence[Session], penalties: tuple[float, ...]) -> Readout:
+    """Fit to the training labels of one session, or of several that share a readout.
+
+    A readout of the sessions that taught a student decodes another one with no label of its own: the strict form of
+    zero-shot. The published form fits the readout to the new session.
 
     Raises:
         InputError: no valid training or validation frame.
     """
-    x, y = _labelled(student, session, "train", window_frames)
-    x_held, y_held = _labelled(student, session, "validation", window_frames)
+    x, y = _labelled(view, sessions, "train")
+    x_held, y_held = _labelled(view, sessions, "validation")
     candidates = [(_solved(x, y, penalty), penalty) for penalty in penalties]
     scores = [float(r2(y_held, x_held @ weight + bias).mean()) for (weight, bias), _ in candidates]
     best = int(np.argmax(scores))
@@ -73,46 +84,53 @@ def fit_readout(student: Student, session: Session, penalties: tuple[float, ...]
     return Readout(weight.T.astype(np.float32), bias.astype(np.float32), penalty, scores[best])
 
 
-def save_deployable(path: Path, student: Student, readout: Readout, session: Session, record: TrainingRecord) -> None:
-    """Write a causal student with a session's readout as the decoder that the exporter takes.
+def own_readout(student: Student, sessions: Sequence[Session], window_frames: int) -> Readout:
+    """The head of a student that learned behaviour, in the unit of these sessions' targets: mean and spread are theirs.
 
     Raises:
-        InputError: the student looks both ways, or has more inputs than the session has channels.
+        InputError: the student learned to rebuild frames, so its head decodes no behaviour.
     """
-    if not isinstance(student.recipe_body, CausalBody) or not isinstance(student.body, CausalEncoder):
-        raise InputError("the transformer student looks both ways in time; distil a mamba2 student to deploy")
-    if session.data.frames.shape[1] != student.n_channels:
-        raise InputError(
-            f"session {session.name} has {session.data.frames.shape[1]} channels where the student has "
-            f"{student.n_channels} inputs; deploy on a session with as many"
-        )
-    tensors = {name: value.numpy() for name, value in student.body.decoder.state_dict().items()}
-    tensors |= {"readout.weight": readout.weight, "readout.bias": readout.bias}
-    names = {"output_names": session.data.target_names, "output_unit": session.data.target_unit}
-    spec = DecoderSpec.model_validate(student.body.decoder.spec.model_dump() | names)
-    save_checkpoint(path, Checkpoint(spec, tensors, record))
+    if student.task != "behaviour":
+        raise InputError('the student rebuilds frames; fit a readout, or distil with task = "behaviour"')
+    scales = [standard_scale(session) for session in sessions]
+    mean, sd = (np.mean([scale[i] for scale in scales], axis=0) for i in (0, 1))
+    weight = student.head.weight.detach().cpu().numpy() * sd[:, None]
+    bias = student.head.bias.detach().cpu().numpy() * sd + mean
+    x, y = _labelled(lfp_view(student, window_frames), sessions, "validation")
+    score = float(r2(y, x @ weight.T + bias).mean())
+    return Readout(weight.astype(np.float32), bias.astype(np.float32), 0.0, score)
+
+
+def decode(view: View, readout: Readout, session: Session) -> Floats:
+    """Decode a whole session (K, D), anew wherever the front end began anew."""
+    segments = session.data.segments(0, len(session.data.frames))
+    return readout(np.concatenate([view(session, segment) for segment in segments]))
 
 
 @torch.no_grad()
-def _view(encoder: torch.nn.Module, modality: Modality, interval: Interval, window_frames: int) -> Floats:
+def _encoded(encoder: torch.nn.Module, modality: Modality, interval: Interval, window_frames: int) -> Floats:
     """A causal student runs through; one that looks both ways sees windows, the last of them pushed back to fit."""
     start, stop = interval
     length = stop - start if isinstance(encoder, CausalEncoder) else min(window_frames, stop - start)
     views: list[Tensor] = []
     encoder.eval()
+    device = device_of(encoder)
     for begin in range(start, stop, length):
         first = min(begin, stop - length)
         windows = modality.windows(torch.arange(first, first + length)[None], torch.zeros(1, dtype=torch.long))
-        views.append(encoder(windows)[0, begin - first :])
+        views.append(encoder(windows.to(device))[0, begin - first :].cpu())
     return torch.cat(views).numpy()
 
 
-def _labelled(student: Student, session: Session, part: Part, window_frames: int) -> tuple[F64, F64]:
-    data: DecodingData = session.data
-    views = [(lfp_view(student, session, piece, window_frames), piece) for piece in pieces(data, part)]
-    kept = [(view[data.valid[a:b]], data.targets[a:b][data.valid[a:b]]) for view, (a, b) in views]
-    if not sum(len(view) for view, _ in kept):
-        raise InputError(f"session {session.name} has no valid {part} frame; give {part} intervals")
+def _labelled(view: View, sessions: Sequence[Session], part: Part) -> tuple[F64, F64]:
+    kept = []
+    for session in sessions:
+        data = session.data
+        for start, stop in pieces(data, part):
+            valid = data.valid[start:stop]
+            kept.append((view(session, (start, stop))[valid], data.targets[start:stop][valid]))
+    if not sum(len(seen) for seen, _ in kept):
+        raise InputError(f"no valid {part} frame in {len(sessions)} sessions; give {part} intervals")
     x, y = (np.concatenate([pair[i] for pair in kept]).astype(np.float64) for i in (0, 1))
     return x, y
 

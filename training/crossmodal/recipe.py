@@ -51,6 +51,10 @@ class StudentRecipe(Document):
     """frames: rebuild them (unsupervised); behaviour: regress the standardised target (supervised)."""
     alignment_weight: float = Field(default=5.0, ge=0)
     """0: the same student without a teacher."""
+    standardise_teacher: bool = False
+    """Take the mean of each of the teacher's coordinates off, and divide by its spread, over a session's training
+    frames. A teacher's vectors can be nearly the same at all times; then the cosine to them is high for a student that
+    says nothing. Published: false."""
     burn_in_frames: int = Field(default=0, ge=0)
     """Start of each window without loss: a causal student has not seen its past yet."""
     patience_epochs: int = Field(default=50, gt=0)
@@ -64,6 +68,8 @@ class CrossModalRecipe(Document):
     seed: int = Field(default=0, ge=0)
     threads: int = Field(default=2, gt=0)
     """Of torch; sums are split by it, so the result's last bits depend on it."""
+    devices: int = Field(default=1, gt=0)
+    """That share each batch: GPUs where there are any, else processes."""
     shift_spikes: bool = False
     """The control: spikes turned round by a long random offset, for the teacher and wherever it teaches."""
     teacher: TeacherRecipe

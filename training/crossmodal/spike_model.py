@@ -15,6 +15,9 @@ from edgebci.training.crossmodal.spec import SessionPatches
 from edgebci.training.crossmodal.tokens import PatchEmbeddings
 from edgebci.training.crossmodal.transformer import PatchEncoder, Transformer, every_token
 
+SLOWEST_RATE = 1e-3
+"""Spikes per frame at which a silent unit, or an absent one, begins."""
+
 
 class SpikeAutoencoder(nn.Module):
     """Encoder of the tokens that are seen, predictor of those that are not. Students learn from `encoder`."""
@@ -45,6 +48,13 @@ class SpikeAutoencoder(nn.Module):
         self.encoder.tokens.space.add(sessions)
         self.base_rate.add(sessions)
 
+    @torch.no_grad()
+    def start_at(self, session: str, rates: Tensor) -> None:
+        """Let the rates of a session begin at their means (P, S): they are far from 0 in logarithm, and all that is
+        left to learn is what changes."""
+        index = self.base_rate.names.index(session)
+        self.base_rate.vectors[index].copy_(rates.clamp(min=SLOWEST_RATE).log())
+
     def forward(self, windows: Windows, hidden: Tensor) -> Tensor:
         """Log rates (b, T, P, S) of all tokens from those that are not `hidden` (b, T, P).
 
@@ -72,7 +82,7 @@ def hide(windows: Windows, fraction: float, rng: np.random.Generator) -> Tensor:
     """Draw `fraction` of each window's real tokens, uniformly over time and patches (b, T, P); some are left."""
     b, t, p, _ = windows.values.shape
     real = every_token(windows)[0]
-    lots = torch.from_numpy(rng.random((b, t * p))).masked_fill(~real, 2.0)
+    lots = torch.from_numpy(rng.random((b, t * p))).to(real.device).masked_fill(~real, 2.0)
     count = (fraction * real.sum(dim=1)).round().long().clamp(min=1)
     return (lots.argsort(dim=1).argsort(dim=1) < count[:, None]).reshape(b, t, p)
 

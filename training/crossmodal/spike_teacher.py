@@ -14,7 +14,7 @@ from torch import Tensor
 
 from edgebci.progress import Progress, silent
 from edgebci.session import Session
-from edgebci.training.crossmodal.corpus import Corpus, Modality, Starts, Windows, indices, require_windows
+from edgebci.training.crossmodal.corpus import Corpus, Modality, Starts, Windows, device_of, indices, require_windows
 from edgebci.training.crossmodal.files import identity_of, load_teacher, record_of, save_teacher
 from edgebci.training.crossmodal.recipe import CrossModalRecipe
 from edgebci.training.crossmodal.spike_model import SpikeAutoencoder, hide, poisson_loss
@@ -56,6 +56,8 @@ def _train(
         patience_epochs=stage.patience_epochs,
         identity=identity_of("fine-tune" if source else "pretrain", recipe, sessions, source),
         partial=partial_path(out),
+        accelerator="auto",
+        devices=recipe.devices,
     )
     with reproducible(recipe.seed, recipe.threads):
         learner = MaskedSpikes(_starting_model(corpus, recipe, source), corpus, stage.mask_fraction, optimiser)
@@ -67,10 +69,24 @@ def _train(
 def _starting_model(corpus: Corpus, recipe: CrossModalRecipe, source: Path | None) -> SpikeAutoencoder:
     patches = spikes_of(corpus).patches
     if source is None:
-        return SpikeAutoencoder(recipe.teacher, patches)
-    model = load_teacher(source).requires_grad_()
-    model.add(patches)
+        model, new = SpikeAutoencoder(recipe.teacher, patches), {patch.name for patch in patches}
+    else:
+        model = load_teacher(source).requires_grad_()
+        new = {patch.name for patch in patches} - {session.name for session in model.sessions}
+        model.add(patches)
+    for name, rates in mean_rates(corpus).items():
+        if name in new:
+            model.start_at(name, rates)
     return model
+
+
+def mean_rates(corpus: Corpus) -> dict[str, Tensor]:
+    """Mean count per frame of each unit (P, S) over valid training frames, by session."""
+    spikes, found = spikes_of(corpus), {}
+    for i, session in enumerate(corpus.sessions):
+        rows = torch.from_numpy(session.data.rows("train") + int(corpus.first[i]))
+        found[session.name] = spikes.values[rows].mean(dim=0).reshape(-1, spikes.patch)[: spikes.counts[i]]
+    return found
 
 
 class MaskedSpikes(Learner[SpikeAutoencoder]):
@@ -97,16 +113,16 @@ class MaskedSpikes(Learner[SpikeAutoencoder]):
         return -float(np.average(losses, weights=[len(batch) for batch in batches]))
 
     def _loss(self, model: SpikeAutoencoder, rows: Starts, rng: np.random.Generator) -> Tensor:
-        index = indices(rows, self.optimiser.window_frames)
-        windows = spikes_of(self.corpus).windows(index, self.corpus.session_of(rows))
+        index, device = indices(rows, self.optimiser.window_frames), device_of(model)
+        windows = spikes_of(self.corpus).windows(index, self.corpus.session_of(rows)).to(device)
         hidden = hide(windows, self.fraction, rng)
-        return poisson_loss(model(windows, hidden), windows, hidden, self.corpus.valid[index])
+        return poisson_loss(model(windows, hidden), windows, hidden, self.corpus.valid[index].to(device))
 
 
 @torch.no_grad()
 def teacher_view(teacher: SpikeAutoencoder, windows: Windows) -> Tensor:
-    """What students are to learn: the encoder's vector of each frame (b, T, d), nothing hidden."""
-    view: Tensor = teacher.encoder(windows)
+    """What students are to learn: each frame's vector (b, T, d) with nothing hidden, computed where the windows are."""
+    view: Tensor = teacher.to(windows.values.device).encoder(windows)
     return view
 
 

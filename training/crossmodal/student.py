@@ -18,11 +18,12 @@ from torch.nn import functional
 from edgebci.errors import InputError
 from edgebci.progress import Progress, silent
 from edgebci.session import Session
-from edgebci.training.crossmodal.corpus import Corpus, Modality, Starts, Windows, indices, require_windows
+from edgebci.training.crossmodal.corpus import Corpus, Modality, Starts, Windows, device_of, indices, require_windows
 from edgebci.training.crossmodal.files import identity_of, load_teacher, record_of, save_student
 from edgebci.training.crossmodal.recipe import CausalBody, CrossModalRecipe, StudentRecipe
 from edgebci.training.crossmodal.spike_model import SpikeAutoencoder
 from edgebci.training.crossmodal.spike_teacher import spikes_of, teacher_view
+from edgebci.training.crossmodal.standardised import standardised
 from edgebci.training.crossmodal.student_model import Student, patch_of
 from edgebci.training.loop import Learner, Plan, fit, reproducible
 from edgebci.training.record import partial_path
@@ -56,6 +57,8 @@ def distill(
         patience_epochs=stage.patience_epochs,
         identity=identity_of("distill", recipe, sessions, teacher),
         partial=partial_path(out),
+        accelerator="auto",
+        devices=recipe.devices,
     )
     with reproducible(recipe.seed, recipe.threads):
         student = new_student(corpus, stage, frozen.encoder.width if frozen else 0)
@@ -75,13 +78,20 @@ def new_student(corpus: Corpus, recipe: StudentRecipe, teacher_width: int) -> St
     return student
 
 
+SCALE_BATCH = 16
+"""Windows at a time in `teacher_scale`."""
+LEAST_SPREAD = 1e-4
+"""Of a teacher's coordinate: below it, what is left is rounding."""
+
+
 class Distillation(Learner[Student]):
     """The task and the teacher, on the same windows."""
 
     def __init__(self, model: Student, teacher: SpikeAutoencoder | None, corpus: Corpus, recipe: StudentRecipe) -> None:
         self.model, self.teacher, self.corpus, self.recipe = model, teacher, corpus, recipe
         self.length = recipe.optimiser.window_frames
-        self.wanted = _standardised(corpus) if recipe.task == "behaviour" else None
+        self.wanted = standardised(corpus.sessions) if recipe.task == "behaviour" else None
+        self.scale = teacher_scale(teacher, corpus, self.length) if teacher and recipe.standardise_teacher else None
 
     def windows(self, rng: np.random.Generator) -> Starts:
         """All training windows, in random order (n,)."""
@@ -100,24 +110,40 @@ class Distillation(Learner[Student]):
         return -float(np.average(losses, weights=[len(batch) for batch in batches]))
 
     def _losses(self, model: Student, rows: Starts) -> dict[str, Tensor]:
-        index, session = indices(rows, self.length), self.corpus.session_of(rows)
-        lfp = lfp_of(self.corpus).windows(index, session)
-        counted = self.corpus.valid[index]
+        index, session, device = indices(rows, self.length), self.corpus.session_of(rows), device_of(model)
+        lfp = lfp_of(self.corpus).windows(index, session).to(device)
+        counted = self.corpus.valid[index].to(device)
         counted[:, : self.recipe.burn_in_frames] = False
         seen = model(lfp)
         losses = {"task": self._task(model.head(seen), lfp, index, counted)}
         if self.teacher is not None:
-            taught = teacher_view(self.teacher, spikes_of(self.corpus).windows(index, session))
+            taught = teacher_view(self.teacher, spikes_of(self.corpus).windows(index, session).to(device))
+            if self.scale is not None:
+                mean, sd = self.scale.to(device)[:, session]
+                taught = (taught - mean[:, None]) / sd[:, None]
             cosine = functional.cosine_similarity(model.to_teacher(seen), taught, dim=-1)[counted]
             losses["alignment"] = self.recipe.alignment_weight * (1 - cosine.mean())
         return losses
 
     def _task(self, found: Tensor, lfp: Windows, index: Tensor, counted: Tensor) -> Tensor:
         if self.wanted is not None:
-            return functional.mse_loss(found[counted], self.wanted[index][counted])
+            return functional.mse_loss(found[counted], self.wanted[index].to(found.device)[counted])
         n = found.shape[-1]
         present = lfp.present.flatten(1)[:, None, :n] & counted.unsqueeze(-1)
         return functional.mse_loss(found[present], lfp.values.flatten(2)[..., :n][present])
+
+
+def teacher_scale(teacher: SpikeAutoencoder, corpus: Corpus, window_frames: int) -> Tensor:
+    """Mean and standard deviation of the teacher's coordinates over each session's training frames (2, sessions, d)."""
+    tiles = corpus.tiles("train", window_frames)
+    session, found = corpus.session_of(tiles), []
+    for i in range(len(corpus.sessions)):
+        index = indices(tiles[(session == i).numpy()], window_frames)
+        batches = zip(index.split(SCALE_BATCH), session[session == i].split(SCALE_BATCH), strict=True)
+        views = [teacher_view(teacher, spikes_of(corpus).windows(*batch)) for batch in batches]
+        frames = torch.cat(views)[corpus.valid[index]]
+        found.append(torch.stack([frames.mean(dim=0), frames.std(dim=0).clamp(min=LEAST_SPREAD)]))
+    return torch.stack(found, dim=1)
 
 
 def lfp_of(corpus: Corpus) -> Modality:
@@ -129,18 +155,3 @@ def lfp_of(corpus: Corpus) -> Modality:
 def _corpus(sessions: Sequence[Session], recipe: CrossModalRecipe, teacher: SpikeAutoencoder | None) -> Corpus:
     spike_patch = teacher.recipe.encoder.tokens.patch if teacher else None
     return Corpus(sessions, patch_of(recipe.student.body), spike_patch, recipe.shift_seed)
-
-
-def _standardised(corpus: Corpus) -> Tensor:
-    """Targets of every session at mean 0, standard deviation 1 over its training frames (K, D); NaN becomes 0."""
-    targets = []
-    for session in corpus.sessions:
-        trained = session.data.targets[session.data.rows("train")]
-        mean, sd = trained.mean(axis=0), trained.std(axis=0)
-        if not sd.all():
-            name = session.data.target_names[int(np.argmin(sd))]
-            raise InputError(
-                f"the target {name!r} of session {session.name} is constant in training; choose one that varies"
-            )
-        targets.append(torch.from_numpy(np.nan_to_num((session.data.targets - mean) / sd)))
-    return torch.cat(targets)

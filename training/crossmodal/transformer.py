@@ -94,7 +94,7 @@ class PatchEncoder(nn.Module):
 def every_token(windows: Windows) -> tuple[Tensor, Tensor]:
     """Of all tokens in the order (time, patch): whether it is real (b, T P), and its frame (b, T P)."""
     b, t, p, _ = windows.values.shape
-    frame = torch.arange(t).repeat_interleave(p).expand(b, -1)
+    frame = torch.arange(t, device=windows.values.device).repeat_interleave(p).expand(b, -1)
     return windows.patches.repeat(1, t), frame
 
 
@@ -102,7 +102,7 @@ def turns(frame: Tensor, spec: TransformerSpec) -> Turn:
     """Angles frame * base^(-2 i / d_head) (Su et al. 2021, arXiv 2104.09864); a window is short, so float32 is exact
     enough."""
     half = spec.d_model // spec.n_heads // 2
-    angles = frame[:, None, :, None] * spec.rotary_base ** (-torch.arange(half) / half)
+    angles = frame[:, None, :, None] * spec.rotary_base ** (-torch.arange(half, device=frame.device) / half)
     return Turn(angles.cos(), angles.sin())
 
 
