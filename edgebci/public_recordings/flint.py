@@ -32,6 +32,9 @@ from edgebci.recordings import RecordingInfo, RecordingWriter
 from edgebci.recordings.model import F64
 
 FILES = tuple(f"Flint_2012_e{k}.mat" for k in range(1, 6))
+SESSIONS_OF_DAY = (1, 2, 4, 3, 2)
+"""Subjects in each file, as both papers list them."""
+SESSIONS = tuple(f"Flint_e{k + 1}_{i + 1}" for k, count in enumerate(SESSIONS_OF_DAY) for i in range(count))
 WHERE = "https://crcns.org/data-sets/movements/dream"
 """Where the user gets them, once its terms are accepted."""
 RECORDED_HZ = 2000.0

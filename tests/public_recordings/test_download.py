@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import re
 import shutil
-import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,90 +12,8 @@ import pytest
 
 from edgebci.errors import InputError
 from edgebci.public_recordings.download import download
-from edgebci.public_recordings.records import (
-    MakinRecords,
-    RemoteFile,
-    makin_files,
-    makin_records,
-    record_files,
-)
-
-CONTENT = bytes(range(256)) * 4096  # 1 MiB
-
-
-@dataclass
-class Served:
-    """A server on this computer, and what it was asked."""
-
-    address: str = ""
-    files: dict[str, bytes] = field(default_factory=dict)
-    records: dict[int, list[str]] = field(default_factory=dict)
-    ranges: list[str | None] = field(default_factory=list)
-    cut_after: list[int] = field(default_factory=list)
-    """Bytes after which the next answers break off."""
-    knows_ranges: bool = True
-
-    def remote(self, name: str, md5: str | None = None) -> RemoteFile:
-        content = self.files[name]
-        digest = md5 or hashlib.md5(content).hexdigest()
-        return RemoteFile(name, f"{self.address}/files/{name}", len(content), digest)
-
-
-class _Handler(BaseHTTPRequestHandler):
-    served: Served
-
-    def do_GET(self) -> None:
-        if self.path.startswith("/api/records/"):
-            self._record(int(self.path.rpartition("/")[2]))
-        elif self.path.startswith("/files/"):
-            self._file(self.path.rpartition("/")[2])
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-    def _record(self, number: int) -> None:
-        if number not in self.served.records:
-            self.send_error(404)
-            return
-        listed = [
-            {
-                "key": name,
-                "size": len(self.served.files[name]),
-                "checksum": f"md5:{hashlib.md5(self.served.files[name]).hexdigest()}",
-                "links": {"self": f"{self.served.address}/files/{name}"},
-            }
-            for name in self.served.records[number]
-        ]
-        self._answer(200, json.dumps({"files": listed}).encode())
-
-    def _file(self, name: str) -> None:
-        content, wanted = self.served.files[name], self.headers.get("Range")
-        self.served.ranges.append(wanted)
-        start = int(re.findall(r"\d+", wanted)[0]) if wanted and self.served.knows_ranges else 0
-        cut = self.served.cut_after.pop(0) if self.served.cut_after else None
-        self._answer(206 if start else 200, content[start:], cut)
-
-    def _answer(self, status: int, body: bytes, cut: int | None = None) -> None:
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body[:cut])
-        self.close_connection = True
-
-
-@pytest.fixture
-def served() -> Iterator[Served]:
-    state = Served(files={"a.mat": CONTENT})
-    handler = type("Handler", (_Handler,), {"served": state})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    state.address = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield state
-    server.shutdown()
-    thread.join()
-    server.server_close()
-    record_files.cache_clear()
+from edgebci.public_recordings.records import MakinRecords, RemoteFile, makin_files, makin_records, record_files
+from tests.public_recordings.conftest import CONTENT, Served
 
 
 def test_a_whole_file_arrives_once_and_is_not_asked_for_again(served: Served, tmp_path: Path) -> None:
