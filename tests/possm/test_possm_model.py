@@ -65,7 +65,8 @@ def test_steps_give_what_the_batch_gives_at_the_end_of_each_chunk(
     batch = whole(model, session)[torch.from_numpy(at_end[inside])]
     # Times of queries are float32, hence not 1e-12.
     torch.testing.assert_close(steps[torch.from_numpy(chunk[inside])], batch, rtol=0, atol=1e-6)
-    assert len(batch) > 70 and batch.std() > 1e-3
+    assert len(batch) > 70
+    assert batch.std() > 1e-3
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)
@@ -88,7 +89,9 @@ def test_the_published_form_looks_ahead_up_to_the_end_of_its_chunk(
     # Frame 401 ends at 402 * 20 ms, 40 ms into a chunk that ends 10 ms later.
     later = with_spike(session, float(session.data.times_s[401]) + 0.005)
     changed = (whole(model, session) != whole(model, later)).any(-1).numpy()
-    assert changed[400] and changed[401] and not changed[:400].any()
+    assert changed[400]
+    assert changed[401]
+    assert not changed[:400].any()
 
 
 def with_spike(session: Session, time_s: float) -> Session:
@@ -104,7 +107,8 @@ def test_an_output_depends_on_when_in_its_chunk_a_spike_was(
     model = make_model(specs["published"], [session]).double()
     early, late = (with_spike(session, float(session.data.times_s[404]) - x) for x in (0.045, 0.002))
     difference = (whole(model, early) - whole(model, late)).abs().amax(-1)
-    assert difference[404] > 1e-9 and difference[:404].max() == 0
+    assert difference[404] > 1e-9
+    assert difference[:404].max() == 0
 
 
 @pytest.mark.parametrize("size", SIZES)

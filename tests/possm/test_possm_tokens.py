@@ -53,7 +53,8 @@ def test_every_spike_is_a_token_or_dropped(times_s: list[float], max_tokens: int
     tokens = int((chunks.mask & (chunks.unit != BLANK)).sum())
     assert tokens + chunks.count.dropped == chunks.count.spikes == sum(t > 5e-8 for t in times_s)
     assert chunks.unit.shape[1] <= max_tokens
-    assert chunks.time_s.min() >= -1e-6 and chunks.time_s.max() <= spec.chunk_s + 1e-6
+    assert chunks.time_s.min() >= -1e-6
+    assert chunks.time_s.max() <= spec.chunk_s + 1e-6
 
 
 def test_rounded_times_are_the_middles_of_steps() -> None:
@@ -79,7 +80,8 @@ def test_no_spike_after_the_last_frame_of_a_window_is_seen(session: Session) -> 
 def test_unit_dropout_draws_near_the_mode_and_keeps_small_sessions_whole() -> None:
     dropout, rng = UnitDropout(least=20, mode=40, most=100), np.random.default_rng(0)
     drawn = np.array([kept_units(100, dropout, rng).sum() for _ in range(2000)])
-    assert drawn.min() >= 20 and drawn.max() <= 100
+    assert drawn.min() >= 20
+    assert drawn.max() <= 100
     near, far = np.mean((drawn > 35) & (drawn < 45)), np.mean(drawn > 90)
     assert near > 2 * far  # per unit, 4 to 1 between mode and ends
     assert kept_units(12, dropout, rng).all()

@@ -88,7 +88,7 @@ class Corpus:
         self, number: int, start: int, stop: int, dropout: UnitDropout | None, rng: np.random.Generator | None
     ) -> Stretch:
         session = self.sessions[number]
-        keep = None if dropout is None or rng is None else kept_units(_spikes(session).n_units, dropout, rng)
+        keep = None if dropout is None or rng is None else kept_units(spikes_of(session).n_units, dropout, rng)
         return stretch_of(session, start, stop, self.spec, self.vocabulary.first_row(self.indices[number]), keep)
 
 
@@ -108,7 +108,7 @@ def stretch_of(
     times_s = data.times_s[start:stop]
     begin_s = float(times_s[0] - 1 / data.frame_rate_hz)
     since = times_s - begin_s
-    spikes = _spikes(session).between(begin_s, float(times_s[-1]))
+    spikes = spikes_of(session).between(begin_s, float(times_s[-1]))
     if keep is not None:
         kept = keep[spikes.unit]
         spikes = SpikeEvents(spikes.times_s[kept], spikes.unit[kept], spikes.n_units)
@@ -147,7 +147,8 @@ def require_windows(corpus: Corpus, window_frames: int) -> None:
             )
 
 
-def _spikes(session: Session) -> SpikeEvents:
+def spikes_of(session: Session) -> SpikeEvents:
+    """Its spikes; raises InputError where nothing was sorted."""
     if session.spikes is None:
-        raise InputError(f"session {session.name} has no sorted spikes; choose one that has")
+        raise InputError(f"session {session.name} has no sorted spikes; choose one that has, or train on LFP alone")
     return session.spikes

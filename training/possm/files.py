@@ -8,31 +8,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
-
-from edgebci.checkpoint import TrainingRecord, read_tensors, write_tensors
+from edgebci.checkpoint import TrainingRecord
 from edgebci.decoding_data import Part
-from edgebci.documents import Document
-from edgebci.errors import InputError
-from edgebci.files import sha256
 from edgebci.possm_spec import PossmSpec
 from edgebci.session import Session
 from edgebci.training.loop import Fitted
+from edgebci.training.model_file import ModelHeader, load_model, save_model
+from edgebci.training.possm.corpus import spikes_of
 from edgebci.training.possm.model import Possm
 from edgebci.training.possm.recipe import PossmRecipe
 from edgebci.training.possm.vocabulary import Vocabulary
-from edgebci.training.record import _versions
+from edgebci.training.record import stage_identity, stage_record
 
 SEEN: tuple[Part, ...] = ("train", "validation")
 
 
-class PossmHeader(Document):
+class PossmHeader(ModelHeader):
     """Header of a model's file."""
 
     schema_version: Literal["edgebci.possm_model/1"] = "edgebci.possm_model/1"
     spec: PossmSpec
     vocabulary: Vocabulary
-    training: TrainingRecord
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,41 +43,26 @@ def save_possm(path: Path, file: PossmFile) -> None:
     """Write a model; the same one always gives the same bytes."""
     model = file.model
     header = PossmHeader(spec=model.spec, vocabulary=model.vocabulary, training=file.training)
-    write_tensors(path, {name: tensor.cpu().numpy() for name, tensor in model.state_dict().items()}, header)
+    save_model(path, model, header)
 
 
 def load_possm(path: Path) -> PossmFile:
     """Read a model, frozen; raises InputError where `path` is not one."""
-    tensors, header = read_tensors(path, PossmHeader)
-    model = Possm(header.spec, header.vocabulary)
-    try:
-        model.load_state_dict({name: torch.from_numpy(tensor) for name, tensor in tensors.items()})
-    except RuntimeError as error:
-        raise InputError(f"{path}: its tensors do not fit its sizes; train it again") from error
-    model.eval().requires_grad_(requires_grad=False)
+    model, header = load_model(path, PossmHeader, lambda header: Possm(header.spec, header.vocabulary))
     return PossmFile(model, header.training)
 
 
 def identity_of(stage: str, recipe: PossmRecipe, sessions: Sequence[Session], source: Path | None) -> str:
     """Hash of all that a stage's result depends on: recipe, data, the model it starts from, the libraries' versions."""
-    texts = [stage, recipe.model_dump_json(), *data_hashes(sessions).values(), str(_versions())]
-    return hashlib.sha256("\n".join([*texts, sha256(source) if source else ""]).encode()).hexdigest()
+    return stage_identity(stage, recipe, data_hashes(sessions), source)
 
 
 def record_of(
     recipe: PossmRecipe, sessions: Sequence[Session], fitted: Fitted[Any], source: Path | None
 ) -> TrainingRecord:
     """Describe a finished stage; `source` is the model that it started from."""
-    return TrainingRecord(
-        recipe=recipe.model_dump(mode="json", by_alias=True),
-        data_sha256=data_hashes(sessions),
-        teacher_sha256=sha256(source) if source else None,
-        frame_rate_hz=sessions[0].data.frame_rate_hz,
-        epochs_run=len(fitted.history),
-        best_epoch=fitted.best_epoch,
-        validation_r2=fitted.score,
-        versions=_versions(),
-    )
+    rate_hz = sessions[0].data.frame_rate_hz
+    return stage_record(recipe, data_hashes(sessions), fitted, rate_hz, source, fitted.score)
 
 
 def data_hashes(sessions: Sequence[Session]) -> dict[str, str]:
@@ -91,9 +72,7 @@ def data_hashes(sessions: Sequence[Session]) -> dict[str, str]:
 
 
 def _spike_hash(session: Session) -> str:
-    digest, data, spikes = hashlib.sha256(), session.data, session.spikes
-    if spikes is None:
-        raise InputError(f"session {session.name} has no sorted spikes; choose one that has")
+    digest, data, spikes = hashlib.sha256(), session.data, spikes_of(session)
     for start, stop in (interval for part in SEEN for interval in data.intervals(part)):
         begin_s = float(data.times_s[start] - 1 / data.frame_rate_hz)
         seen = spikes.between(begin_s, float(data.times_s[stop - 1]))
