@@ -1,20 +1,17 @@
-"""The decoder that goes into the implant: linear input, causal Mamba-2 blocks, linear readout."""
+"""The decoder that goes into the implant: linear input, causal cells, linear readout."""
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from edgebci.checkpoint import Checkpoint
 from edgebci.decoder_spec import DecoderSpec
-from edgebci.decoding_data import DecodingData, Floats
-from edgebci.training.ssm import BlockState, Mamba2
-
-STREAM_FRAMES = 2048
-"""Frames per piece when a long stream is decoded; bounds memory, does not change the result."""
+from edgebci.training.cells import make_cell
+from edgebci.training.network import Network
+from edgebci.training.network import predict as predict
 
 
 class Layer(nn.Module):
@@ -23,21 +20,21 @@ class Layer(nn.Module):
     def __init__(self, spec: DecoderSpec, dropout: float) -> None:
         super().__init__()
         self.norm = nn.RMSNorm(spec.d_model, spec.norm_epsilon)
-        self.mixer = Mamba2(spec.block)
+        self.mixer: Any = make_cell(spec.cell, spec.block)
         self.dropout = nn.Dropout(dropout)
 
-    def scan(self, x: Tensor, state: BlockState) -> tuple[Tensor, BlockState]:
+    def scan(self, x: Tensor, state: Any) -> tuple[Tensor, Any]:
         """A stretch of a stream (b, T, d_model)."""
         y, state = self.mixer.scan(self.norm(x), state)
         return x + self.dropout(y), state
 
-    def step(self, x: Tensor, state: BlockState) -> tuple[Tensor, BlockState]:
+    def step(self, x: Tensor, state: Any) -> tuple[Tensor, Any]:
         """One frame (b, d_model)."""
         y, state = self.mixer.step(self.norm(x), state)
         return x + y, state
 
 
-class CausalDecoder(nn.Module):
+class CausalDecoder(Network):
     """Frames to outputs; the state dict's names are those of `spec.parameter_shapes()`."""
 
     def __init__(self, spec: DecoderSpec, dropout: float = 0.0) -> None:
@@ -54,11 +51,11 @@ class CausalDecoder(nn.Module):
         """The layers, from input to readout."""
         return cast(list[Layer], list(self.layers))
 
-    def initial_states(self, batch: int) -> list[BlockState]:
+    def initial_states(self, batch: int) -> list[Any]:
         """States of streams that have not begun."""
         return [layer.mixer.initial_state(batch) for layer in self.blocks]
 
-    def encode(self, frames: Tensor, states: list[BlockState]) -> tuple[Tensor, list[BlockState]]:
+    def encode(self, frames: Tensor, states: list[Any]) -> tuple[Tensor, list[Any]]:
         """Frames (b, T, F) to the last layer's residual stream (b, T, d_model)."""
         x, after = self.input(frames), []
         for layer, state in zip(self.blocks, states, strict=True):
@@ -71,35 +68,13 @@ class CausalDecoder(nn.Module):
         outputs: Tensor = self.readout(self.dropout(self.norm(x)))
         return outputs
 
-    def scan(self, frames: Tensor, states: list[BlockState]) -> tuple[Tensor, list[BlockState]]:
-        """A stretch of streams (b, T, F) and the states before it, to outputs (b, T, D) and the states after it."""
-        x, states = self.encode(frames, states)
-        return self.decode(x), states
-
-    def step(self, frame: Tensor, states: list[BlockState]) -> tuple[Tensor, list[BlockState]]:
+    def step(self, frame: Tensor, states: list[Any]) -> tuple[Tensor, list[Any]]:
         """One frame (b, F) and the states before it, to outputs (b, D) and the states after it."""
         x, after = self.input(frame), []
         for layer, state in zip(self.blocks, states, strict=True):
             x, state = layer.step(x, state)
             after.append(state)
         return self.decode(x), after
-
-    @torch.no_grad()
-    def stream(self, frames: Tensor) -> Tensor:
-        """One stream from its beginning, (K, F) to (K, D), in pieces of `STREAM_FRAMES`."""
-        states, outputs = self.initial_states(1), []
-        for piece in torch.split(frames.unsqueeze(0), STREAM_FRAMES, dim=1):
-            output, states = self.scan(piece, states)
-            outputs.append(output[0])
-        return torch.cat(outputs)
-
-
-def predict(decoder: CausalDecoder, data: DecodingData) -> Floats:
-    """Decode a whole recording (K, D) in one stream, from zero state, anew wherever the front end began anew."""
-    decoder.eval()
-    frames = torch.from_numpy(data.frames)
-    pieces = [decoder.stream(frames[start:stop]).numpy() for start, stop in data.segments(0, len(data.frames))]
-    return np.concatenate(pieces)
 
 
 def from_checkpoint(checkpoint: Checkpoint) -> CausalDecoder:

@@ -4,6 +4,9 @@ loss = task_weight * MSE to the standardised target + ridge_weight * MSE to what
        + alignment_weight * (1 - cosine to the teacher's last layer)
        + reconstruction_weight * MSE of the frame itself, rebuilt from the last layer
 
+In detection the student's output is the log odds of an event: the task's error is then binary cross-entropy, and what
+ridge decodes is compared with the probability.
+
 The ridge baseline is a second teacher, fitted to the same training intervals: what it decodes of a frame that it was
 not fitted to follows the signal without the target's noise. On minutes of a rat's LFP, task and ridge together gave a
 higher R2 than ridge; the task alone gave a lower one.
@@ -26,6 +29,7 @@ from torch.nn import functional
 from edgebci.checkpoint import Checkpoint, save_checkpoint
 from edgebci.decoder_spec import DecoderSpec
 from edgebci.decoding_data import DecodingData, Floats, Part
+from edgebci.detection import auroc
 from edgebci.errors import InputError
 from edgebci.files import sha256
 from edgebci.metrics import r2
@@ -33,6 +37,7 @@ from edgebci.progress import Progress, silent
 from edgebci.training.augmentation import augment, channels_of
 from edgebci.training.causal_decoder import CausalDecoder
 from edgebci.training.loop import Learner, Plan, fit, reproducible
+from edgebci.training.network import Network
 from edgebci.training.recipe import StudentRecipe, TrainingRecipe
 from edgebci.training.record import identity_of, partial_path, record_of
 from edgebci.training.ridge import cross_fit
@@ -57,7 +62,8 @@ def distill(
     Raises:
         InputError: too few training frames, no validation frames, a constant target, or sizes that do not fit the data.
     """
-    _require_fit(data, spec, recipe.student)
+    _require_same_sizes(data, spec)
+    require_trainable(data, recipe.student)
     teacher_sha256 = None if teacher is None else sha256(teacher)
     parts: tuple[Part, ...] = ("train", "validation")
     plan = Plan(
@@ -72,7 +78,10 @@ def distill(
             view=None if teacher is None else teacher_view(load_teacher(teacher), data),
             decoded=cross_fit(data, recipe.ridge).decoded if recipe.student.ridge_weight else None,
         )
-        student = Student(spec, recipe.student, None if teachers.view is None else teachers.view.shape[1])
+        decoder = CausalDecoder(spec, recipe.student.dropout)
+        student = Student(
+            decoder, recipe.student, None if teachers.view is None else teachers.view.shape[1], spec.n_inputs
+        )
         spread_time_constants(student, recipe.student.time_constants_s, data.frame_rate_hz)
         scale = TargetScale.of(data)
         fitted = fit(Distillation(student, data, teachers, scale, recipe.student), plan, progress)
@@ -92,7 +101,10 @@ class TargetScale:
 
     @staticmethod
     def of(data: DecodingData) -> TargetScale:
-        """Measure the training frames."""
+        """Measure the training frames; whether there is an event needs no unit."""
+        if data.task == "detection":
+            n_axes = data.targets.shape[1]
+            return TargetScale(np.zeros(n_axes, dtype=np.float32), np.ones(n_axes, dtype=np.float32))
         targets = data.targets[data.rows("train")]
         return TargetScale(targets.mean(axis=0), targets.std(axis=0))
 
@@ -100,7 +112,7 @@ class TargetScale:
         """Targets (K, D) without unit."""
         return (targets - self.mean) / self.sd
 
-    def folded_into(self, decoder: CausalDecoder) -> dict[str, Floats]:
+    def folded_into(self, decoder: Network) -> dict[str, Floats]:
         """The decoder's parameters, its readout changed so that outputs are in the target's unit."""
         parameters = {name: tensor.numpy() for name, tensor in decoder.state_dict().items()}
         weight, bias = parameters["readout.weight"], parameters["readout.bias"]
@@ -123,11 +135,11 @@ class Teachers:
 class Student(nn.Module):
     """The decoder, and the projections that exist during training only."""
 
-    def __init__(self, spec: DecoderSpec, recipe: StudentRecipe, teacher_width: int | None) -> None:
+    def __init__(self, decoder: Network, recipe: StudentRecipe, teacher_width: int | None, n_inputs: int) -> None:
         super().__init__()
-        self.decoder = CausalDecoder(spec, recipe.dropout)
-        self.to_teacher = None if teacher_width is None else nn.Linear(spec.d_model, teacher_width)
-        self.to_frame = nn.Linear(spec.d_model, spec.n_inputs) if recipe.reconstruction_weight else None
+        self.decoder, width = decoder, decoder.readout.in_features
+        self.to_teacher = None if teacher_width is None else nn.Linear(width, teacher_width)
+        self.to_frame = nn.Linear(width, n_inputs) if recipe.reconstruction_weight else None
 
 
 class Distillation(Learner[Student]):
@@ -141,7 +153,7 @@ class Distillation(Learner[Student]):
         self.targets = torch.from_numpy(scale.standardised(data.targets))
         decoded = teachers.decoded
         self.ridge = None if decoded is None else torch.from_numpy(scale.standardised(decoded))
-        self.channels = channels_of(data)
+        self.channels, self.detects = channels_of(data), data.task == "detection"
         self.burn_in = round(recipe.burn_in_s * data.frame_rate_hz)
 
     def windows(self, rng: np.random.Generator) -> npt.NDArray[np.int64]:
@@ -158,10 +170,11 @@ class Distillation(Learner[Student]):
         x = encoded[counted]
         decoded = model.decoder.decode(x)
         truth = gather(self.targets, starts, length)[counted]
-        losses = {"task": recipe.task_weight * functional.mse_loss(decoded, truth)}
+        losses = {"task": recipe.task_weight * self._task_error(decoded, truth)}
         if self.ridge is not None:
             guide = gather(self.ridge, starts, length)[counted]
-            losses["ridge"] = recipe.ridge_weight * functional.mse_loss(decoded, guide)
+            said = decoded.sigmoid() if self.detects else decoded
+            losses["ridge"] = recipe.ridge_weight * functional.mse_loss(said, guide)
         if model.to_teacher is not None and self.view is not None:
             cosine = functional.cosine_similarity(model.to_teacher(x), gather(self.view, starts, length)[counted])
             losses["alignment"] = recipe.alignment_weight * (1 - cosine.mean())
@@ -172,14 +185,21 @@ class Distillation(Learner[Student]):
 
     @torch.no_grad()
     def score(self, model: Student) -> float:
-        """R2 over the validation intervals, mean over axes; the state starts from zero in each."""
+        """R2 (detection: AUROC) over the validation intervals, mean over axes; the state starts from zero in each."""
         decoded, truth = [], []
         for start, stop in pieces(self.data, "validation"):
             counted = self.valid[start:stop].clone()
             counted[: self.burn_in] = False
             decoded.append(model.decoder.stream(self.frames[start:stop])[counted])
             truth.append(self.targets[start:stop][counted])
-        return float(r2(torch.cat(truth).double().numpy(), torch.cat(decoded).double().numpy()).mean())
+        true, said = (torch.cat(one).double().numpy() for one in (truth, decoded))
+        if self.detects:
+            return float(np.mean([auroc(true[:, d] > 0, said[:, d]) for d in range(true.shape[1])]))
+        return float(r2(true, said).mean())
+
+    def _task_error(self, decoded: Tensor, truth: Tensor) -> Tensor:
+        error = functional.binary_cross_entropy_with_logits if self.detects else functional.mse_loss
+        return error(decoded, truth)
 
 
 @torch.no_grad()
@@ -192,14 +212,18 @@ def teacher_view(teacher: Teacher, data: DecodingData) -> Tensor:
     return seen
 
 
-def _require_fit(data: DecodingData, spec: DecoderSpec, recipe: StudentRecipe) -> None:
-    require_enough(data, recipe.optimiser.window_frames)
+def _require_same_sizes(data: DecodingData, spec: DecoderSpec) -> None:
     found, wanted = (data.frames.shape[1], data.targets.shape[1]), (spec.n_inputs, spec.n_outputs)
     if found != wanted:
         raise InputError(
             f"the data have {found[0]} features and {found[1]} target axes, the decoder {wanted[0]} and {wanted[1]}; "
             "change its spec"
         )
+
+
+def require_trainable(data: DecodingData, recipe: StudentRecipe) -> None:
+    """Refuse data with too few frames for the recipe, or with a target that does not vary where it must."""
+    require_enough(data, recipe.optimiser.window_frames)
     burn_in = round(recipe.burn_in_s * data.frame_rate_hz)
     if burn_in >= recipe.optimiser.window_frames:
         raise InputError(f"a burn-in of {burn_in} frames leaves nothing of a window; shorten burn_in_s")

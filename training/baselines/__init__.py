@@ -1,1 +1,4 @@
-"""The decoders that ours are measured against."""
+"""What a student is measured against: Wiener and Kalman filter, logistic regression, and networks of its own size.
+
+Every baseline is fitted to the training part, chooses what it must choose on validation, and decodes causally.
+"""

@@ -1,0 +1,179 @@
+"""The Kalman filter of motor decoding (Wu, Gao, Bienenstock, Donoghue & Black 2006, Neural Comput 18:80).
+
+    state         x_k = A x_{k-1} + w,  w ~ N(0, W)        the standardised target (D,)
+    observation   y_k = C x_k + q,      q ~ N(0, Q)        the features without their mean (F,)
+
+A, C, W and Q come from least squares on the training frames. The gain is that of the steady state, reached in practice
+within a second (Malik, Truccolo, Brown & Hochberg 2011, IEEE Trans Neural Syst Rehabil Eng 19:25):
+
+    x_k = M x_{k-1} + K y_k,   K = P C'Q^-1,   M = (1 - P S) A,   S = C'Q^-1 C
+    P = ((A P A' + W)^-1 + S)^-1                            by iteration until it rests; all of it D x D
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.linalg import cho_factor, cho_solve
+
+from edgebci.decoding_data import DecodingData, Floats
+from edgebci.errors import InputError
+from edgebci.metrics import r2
+from edgebci.training.baselines.baseline import FLOAT32_BYTES, Costs
+from edgebci.training.baselines.recipe import KalmanRecipe
+from edgebci.training.windows import pieces
+
+F64 = npt.NDArray[np.float64]
+MOST_ITERATIONS = 10_000
+CONSTANT_VARIANCE = 1e-9
+"""A feature that varies less, a dead channel's, is not looked at."""
+
+
+@dataclass(frozen=True, eq=False)
+class KalmanFilter:
+    """The filter in its steady state."""
+
+    transition: F64
+    """M (D, D)."""
+    gain: F64
+    """K (D, F)."""
+    feature_mean: F64
+    """(F,)."""
+    target_mean: F64
+    """(D,)."""
+    target_sd: F64
+    """(D,)."""
+    shrinkage: float
+    noise_factor: float
+
+    @property
+    def costs(self) -> Costs:
+        """Parameters are the numbers that a device needs: M, K, one offset of the input and scale and mean of x."""
+        n_axes, n_features = self.gain.shape
+        return Costs(
+            parameters=n_axes * (n_axes + n_features + 3),
+            macs_per_output=n_axes * (n_axes + n_features + 1),
+            state_bytes=FLOAT32_BYTES * n_axes,
+        )
+
+    def step(self, frame: Floats, state: F64) -> tuple[F64, F64]:
+        """One frame (F,) and the state before it (D,), to the output (D,) and the state after it; zero at first."""
+        after = self.transition @ state + self.gain @ (frame - self.feature_mean)
+        return self.target_mean + self.target_sd * after, after
+
+    def predict(self, data: DecodingData) -> Floats:
+        """Decode a whole recording (K, D)."""
+        decoded = np.empty((len(data.frames), len(self.gain)), dtype=np.float32)
+        for start, stop in data.segments(0, len(data.frames)):
+            decoded[start:stop] = self.predict_stream(data.frames[start:stop])
+        return decoded
+
+    def predict_stream(self, frames: Floats) -> Floats:
+        """Decode one stream (K, F) from its beginning."""
+        driven = (frames - self.feature_mean) @ self.gain.T
+        states, state = np.empty_like(driven), np.zeros(driven.shape[1])
+        for k in range(len(driven)):
+            state = self.transition @ state + driven[k]
+            states[k] = state
+        return np.asarray(self.target_mean + self.target_sd * states, dtype=np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class _Model:
+    """What least squares says of the training frames."""
+
+    a: F64
+    w: F64
+    c: F64
+    q: F64
+    feature_mean: F64
+    target_mean: F64
+    target_sd: F64
+    seen: npt.NDArray[np.bool_]
+    """(F,) features that vary."""
+
+
+def fit_kalman(data: DecodingData, recipe: KalmanRecipe) -> KalmanFilter:
+    """Fit to the training part; shrinkage and noise factor are those with the best R2 on validation.
+
+    Raises:
+        InputError: the task is not regression, or there are no validation frames to choose by.
+    """
+    if data.task != "regression":
+        raise InputError("a Kalman filter follows a quantity and detects nothing; use logistic regression instead")
+    if len(data.rows("validation")) < 2:
+        raise InputError("the Kalman filter is chosen on validation, which holds no frames; give it some")
+    model = _fit_model(data)
+    tried = [
+        _steady(model, shrinkage, factor)
+        for shrinkage, factor in itertools.product(recipe.shrinkages, recipe.noise_factors)
+    ]
+    return max(tried, key=lambda one: _validation_r2(one, data))
+
+
+def _fit_model(data: DecodingData) -> _Model:
+    rows = data.rows("train")
+    before = rows[:-1][(np.diff(rows) == 1) & _same_stream(data, rows)]
+    targets, frames = data.targets[rows].astype(np.float64), data.frames[rows].astype(np.float64)
+    mean, sd = targets.mean(axis=0), targets.std(axis=0)
+    if not sd.all():
+        raise InputError("a target is constant in the training intervals; choose one that varies")
+    x, y = (targets - mean) / sd, frames - frames.mean(axis=0)
+    earlier, later = ((data.targets[r].astype(np.float64) - mean) / sd for r in (before, before + 1))
+    a, c = _least_squares(earlier, later), _least_squares(x, y)
+    w, q = (_covariance(noise) for noise in (later - earlier @ a.T, y - x @ c.T))
+    return _Model(a, w, c, q, frames.mean(axis=0), mean, sd, np.diag(q) > CONSTANT_VARIANCE)
+
+
+def _covariance(noise: F64) -> F64:
+    return np.asarray(noise.T @ noise / max(len(noise) - 1, 1), dtype=np.float64)
+
+
+def _least_squares(x: F64, y: F64) -> F64:
+    """The matrix that makes y of x, (n of y, n of x)."""
+    return np.asarray(np.linalg.lstsq(x, y, rcond=None)[0].T, dtype=np.float64)
+
+
+def _same_stream(data: DecodingData, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Whether each row but the last and the one after it lie in the same piece of the training part."""
+    starts = np.array([start for start, _ in pieces(data, "train")])
+    piece = np.searchsorted(starts, rows, side="right")
+    return np.asarray(piece[:-1] == piece[1:])
+
+
+def _steady(model: _Model, shrinkage: float, factor: float) -> KalmanFilter:
+    seen = model.seen
+    q, c = model.q[np.ix_(seen, seen)], model.c[seen]
+    noise = factor * ((1 - shrinkage) * q + shrinkage * np.diag(np.diag(q)))
+    weighted = cho_solve(cho_factor(noise, lower=True), c).T
+    information, one = np.asarray(weighted @ c, dtype=np.float64), np.eye(len(model.a))
+    p = model.w
+    for _ in range(MOST_ITERATIONS):
+        prior = model.a @ p @ model.a.T + model.w
+        after: F64 = np.linalg.inv(np.linalg.inv(prior) + information).astype(np.float64)
+        rests = np.abs(after - p).max() < 1e-12 * np.abs(p).max()
+        p = after
+        if rests:
+            break
+    gain = np.zeros((len(p), len(seen)))
+    gain[:, seen] = p @ weighted
+    return KalmanFilter(
+        transition=(one - p @ information) @ model.a,
+        gain=gain,
+        feature_mean=model.feature_mean,
+        target_mean=model.target_mean,
+        target_sd=model.target_sd,
+        shrinkage=shrinkage,
+        noise_factor=factor,
+    )
+
+
+def _validation_r2(candidate: KalmanFilter, data: DecodingData) -> float:
+    decoded = np.zeros_like(data.targets)
+    for start, stop in pieces(data, "validation"):
+        decoded[start:stop] = candidate.predict_stream(data.frames[start:stop])
+    rows = data.rows("validation")
+    return float(r2(data.targets[rows].astype(np.float64), decoded[rows].astype(np.float64)).mean())
