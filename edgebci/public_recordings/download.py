@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import pooch  # type: ignore[import-untyped]
+import pooch
 
 from edgebci.errors import InputError
 from edgebci.progress import Progress, silent
