@@ -33,11 +33,11 @@ QUANTIZED, FIRMWARE = "quantized.safetensors", "firmware"
 
 
 class TensorRecord(Document):
-    """An input or output of the step graphs; states are float32 in one, int16 in the other."""
+    """An input or output of the step graphs; states are float32 in one, integers in the other."""
 
     name: str
     shape: tuple[int, ...]
-    quantized_type: Literal["float32", "int16"]
+    quantized_type: Literal["float32", "int16", "int32"]
 
 
 class FileRecord(Document):

@@ -7,20 +7,29 @@ Letters follow Mamba-2 (Dao & Gu 2024, arXiv 2405.21060):
     expand     d_inner = expand * d_model               d_conv    taps of the causal depthwise convolution
     n_heads    d_inner / headdim                        conv_dim  d_inner + 2 * d_state (x, B and C together)
 
-Parameter names inside `layers.{i}.mixer` are those of `mamba_ssm.Mamba2` with ngroups = 1.
+Parameter names inside `layers.{i}.mixer` are those of its cell: `mamba_ssm.Mamba2` with ngroups = 1, or our S4D or GRU.
 """
 
 from __future__ import annotations
 
-from pydantic import Field, model_validator
+from typing import Any
+
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from edgebci.block_spec import BlockSpec
 from edgebci.block_spec import Shape as Shape
 from edgebci.documents import Document
+from edgebci.operators.cell import Cell
+from edgebci.operators.cells import CellKind, cell_of
+from edgebci.operators.entry import Entry
+from edgebci.operators.linear_entry import LinearEntry
+
+_LATER = ("cell",)
+"""Fields that the first files lack: left out where they have their default, so that old decoders keep their bytes."""
 
 
 class DecoderSpec(Document):
-    """Sizes of a causal Mamba-2 decoder with a linear input and a linear readout."""
+    """Sizes of a causal decoder: an entry, layers x + cell(rms_norm(x)), a linear readout of the normalised stream."""
 
     n_inputs: int = Field(gt=0, le=65536)
     output_names: tuple[str, ...] = Field(min_length=1)
@@ -32,6 +41,14 @@ class DecoderSpec(Document):
     expand: int = Field(default=2, gt=0, le=8)
     d_conv: int = Field(default=4, ge=2, le=8)
     norm_epsilon: float = Field(default=1e-5, gt=0)
+    cell: CellKind = "mamba2"
+    """What the layers are made of; s4d reads d_model and d_state, gru d_model alone."""
+
+    @model_serializer(mode="wrap")
+    def _without_later_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        written: dict[str, Any] = handler(self)
+        defaults = {name: type(self).model_fields[name].default for name in _LATER}
+        return {name: value for name, value in written.items() if name not in _LATER or value != defaults[name]}
 
     @model_validator(mode="after")
     def _kernels_can_run_it(self) -> DecoderSpec:
@@ -81,24 +98,34 @@ class DecoderSpec(Document):
         """Rows of in_proj: z, x, B, C, dt."""
         return self.block.d_in_proj
 
-    def state_shapes(self) -> dict[str, Shape]:
-        """Shape of each state of one stream, in the order in which the step takes them.
+    @property
+    def layer(self) -> Cell:
+        """The cell of each layer."""
+        return cell_of(self.cell, self.block)
 
-        `conv.{i}` (conv_dim, d_conv - 1) holds the last inputs of the convolution, oldest first;
-        `ssm.{i}` (n_heads, headdim, d_state) is h.
+    @property
+    def entry(self) -> Entry:
+        """What makes a token of a frame."""
+        return LinearEntry(self.n_inputs, self.d_model)
+
+    def state_shapes(self) -> dict[str, Shape]:
+        """Shape of each state of one stream, in the order in which the step takes them: those of the entry, then
+        `{state}.{i}` for each state of layer i's cell.
         """
-        shapes: dict[str, Shape] = {}
-        for i in range(self.n_layers):
-            shapes[f"conv.{i}"] = (self.conv_dim, self.d_conv - 1)
-            shapes[f"ssm.{i}"] = (self.n_heads, self.headdim, self.d_state)
-        return shapes
+        cell = self.layer.state_shapes()
+        layers = {f"{name}.{i}": shape for i in range(self.n_layers) for name, shape in cell.items()}
+        return self.entry.state_shapes() | layers
+
+    def state_types(self) -> dict[str, str]:
+        """Type of each state in the quantized decoder: int16, or int32."""
+        return dict.fromkeys(self.state_shapes(), "int16") | self.entry.state_types()
 
     def parameter_shapes(self) -> dict[str, Shape]:
         """Shape of each trained tensor by its name in the checkpoint."""
-        shapes: dict[str, Shape] = {"input.weight": (self.d_model, self.n_inputs), "input.bias": (self.d_model,)}
+        shapes, cell = self.entry.parameter_shapes(), self.layer.parameter_shapes()
         for i in range(self.n_layers):
             shapes[f"layers.{i}.norm.weight"] = (self.d_model,)
-            shapes |= {f"layers.{i}.mixer.{name}": shape for name, shape in self.block.parameter_shapes().items()}
+            shapes |= {f"layers.{i}.mixer.{name}": shape for name, shape in cell.items()}
         shapes["norm.weight"] = (self.d_model,)
         shapes["readout.weight"] = (self.n_outputs, self.d_model)
         shapes["readout.bias"] = (self.n_outputs,)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,8 @@ def random_parameters(spec: DecoderSpec, seed: int) -> dict[str, F32]:
     """Weights drawn as Mamba-2 is initialised, by their names in a checkpoint.
 
     dt_bias gives log-uniform steps in [0.001, 0.1], A is uniform in [1, 16] (arXiv 2405.21060 and its code): decays
-    from 0.2 to 0.999 per step. Norm weights spread around 1 so that no scale is trivial.
+    from 0.2 to 0.999 per step. Norm weights spread around 1 so that no scale is trivial. S4D begins as the paper's
+    S4D-Lin (arXiv 2206.11893), with steps of the same range.
     """
     rng = np.random.default_rng(seed)
     return {name: _draw(name, shape, rng).astype(np.float32) for name, shape in spec.parameter_shapes().items()}
@@ -35,15 +37,37 @@ def random_frames(spec: DecoderSpec, n_frames: int, seed: int) -> F32:
 def _draw(
     name: str, shape: tuple[int, ...], rng: np.random.Generator
 ) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    if name.endswith("A_log"):
-        return np.log(rng.uniform(1.0, 16.0, shape))
-    if name.endswith("dt_bias"):
-        dt = np.exp(rng.uniform(np.log(1e-3), np.log(1e-1), shape))
-        inverse_softplus: NDArray[np.float64] = dt + np.log(-np.expm1(-dt))
-        return inverse_softplus
+    start = _start_of_dynamics(name, shape, rng)
+    if start is not None:
+        return start
     if name.endswith(("norm.weight", ".D")):
         return rng.uniform(0.6, 1.4, shape)
-    if name.endswith("bias"):
+    if "bias" in name.rpartition(".")[2]:
         return rng.uniform(-0.2, 0.2, shape)
     bound = 1.0 / math.sqrt(math.prod(shape[1:]))
     return rng.uniform(-np.sqrt(3.0), np.sqrt(3.0), shape) * bound
+
+
+def _start_of_dynamics(
+    name: str, shape: tuple[int, ...], rng: np.random.Generator
+) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]] | None:
+    """What decides the time constants, or None for other tensors."""
+    of_s4d, last = len(shape) == 2, name.rpartition(".")[2]
+    starts: dict[str, Callable[[], NDArray[np.float64]]] = {
+        "A_imag": lambda: np.pi * np.tile(np.arange(float(shape[-1])), (shape[0], 1)),
+        "A_log": lambda: np.full(shape, np.log(0.5)) if of_s4d else np.log(rng.uniform(1.0, 16.0, shape)),
+        "dt_log": lambda: np.log(_steps(shape, rng)),
+        "dt_bias": lambda: _inverse_softplus(_steps(shape, rng)),
+        "C": lambda: rng.standard_normal(shape) * np.sqrt(0.5),
+    }
+    return starts[last]() if last in starts else None
+
+
+def _steps(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float64]:
+    steps: NDArray[np.float64] = np.exp(rng.uniform(np.log(1e-3), np.log(1e-1), shape))
+    return steps
+
+
+def _inverse_softplus(dt: NDArray[np.float64]) -> NDArray[np.float64]:
+    result: NDArray[np.float64] = dt + np.log(-np.expm1(-dt))
+    return result

@@ -6,10 +6,13 @@ A MAC is one multiplication whose product is added. Counted are the dense layers
 
 from __future__ import annotations
 
+import math
+
 from edgebci.decoder_spec import DecoderSpec
 from edgebci.documents import Document
 
-_INT8, _INT16, _FLOAT32 = 1, 2, 4
+_FLOAT32 = 4
+_STATE_BYTES = {"int16": 2, "int32": 4}
 
 
 class Workload(Document):
@@ -39,26 +42,24 @@ class Workload(Document):
 
 def workload(spec: DecoderSpec) -> Workload:
     """Count one step of `spec`."""
-    layers, state = spec.n_layers, spec.n_heads * spec.headdim * spec.d_state
+    entry, layer, types = spec.entry.costs(), spec.layer.costs(), spec.state_types()
     return Workload(
         dense_macs=sum(rows * columns for rows, columns in dense_shapes(spec)),
-        conv_macs=layers * spec.conv_dim * spec.d_conv,
-        state_macs=layers * 3 * state,
+        conv_macs=entry.conv_macs + spec.n_layers * layer.conv_macs,
+        state_macs=entry.state_macs + spec.n_layers * layer.state_macs,
         weight_bytes=_weight_bytes(spec),
-        state_bytes=layers * _INT16 * (spec.conv_dim * (spec.d_conv - 1) + state),
+        state_bytes=sum(_STATE_BYTES[types[name]] * math.prod(shape) for name, shape in spec.state_shapes().items()),
     )
 
 
 def dense_shapes(spec: DecoderSpec) -> list[tuple[int, int]]:
     """(rows, columns) of each dense layer in the order of computation."""
-    block = [(spec.d_in_proj, spec.d_model), (spec.d_model, spec.d_inner)]
-    return [(spec.d_model, spec.n_inputs), *block * spec.n_layers, (spec.n_outputs, spec.d_model)]
+    layers = spec.n_layers * spec.layer.costs().dense
+    return [*spec.entry.costs().dense, *layers, (spec.n_outputs, spec.d_model)]
 
 
 def _weight_bytes(spec: DecoderSpec) -> int:
     # A dense layer: weights, then per row a scale and a bias, and the scale of its input.
-    dense = sum(_INT8 * rows * columns + _FLOAT32 * (2 * rows + 1) for rows, columns in dense_shapes(spec))
-    # The mixer besides: taps; two scales and a bias per channel; dt_bias, A, D and a scale per head.
-    mixer = _INT8 * spec.conv_dim * spec.d_conv + _FLOAT32 * (3 * spec.conv_dim + 4 * spec.n_heads)
-    norms = _FLOAT32 * (spec.n_layers * (spec.d_model + spec.d_inner) + spec.d_model)
-    return dense + spec.n_layers * mixer + norms
+    dense = sum(rows * columns + _FLOAT32 * (2 * rows + 1) for rows, columns in dense_shapes(spec))
+    norms = _FLOAT32 * (spec.n_layers + 1) * spec.d_model
+    return dense + norms + spec.entry.costs().vector_bytes + spec.n_layers * spec.layer.costs().vector_bytes

@@ -27,7 +27,8 @@ from edgebci.checkpoint import Checkpoint
 from edgebci.decoder_spec import DecoderSpec
 from edgebci.errors import InputError
 from edgebci.export.c_generator import generate
-from edgebci.export.quantization import QuantizationRecipe, quantize
+from edgebci.export.calibration import QuantizationRecipe
+from edgebci.export.quantization import quantize
 from edgebci.export.quantized_graph import quantized_step_graph
 from edgebci.export.step_graph import float_step_graph
 from edgebci.export.verification import verify_float, verify_quantized
@@ -147,7 +148,8 @@ def _manifest(
 def _interface(spec: DecoderSpec) -> tuple[tuple[TensorRecord, ...], tuple[TensorRecord, ...]]:
     frame = TensorRecord(name="frame", shape=(spec.n_inputs,), quantized_type="float32")
     output = TensorRecord(name="output", shape=(spec.n_outputs,), quantized_type="float32")
-    states = [TensorRecord(name=n, shape=s, quantized_type="int16") for n, s in spec.state_shapes().items()]
+    types = spec.state_types()
+    states = [TensorRecord(name=n, shape=s, quantized_type=types[n]) for n, s in spec.state_shapes().items()]
     following = [state.model_copy(update={"name": f"{state.name}.next"}) for state in states]
     return (frame, *states), (output, *following)
 

@@ -17,16 +17,22 @@ import jinja2
 from edgebci.documents import nearest
 from edgebci.errors import InputError
 from edgebci.export.c_front_end import FRONT_END_FIELDS, configuration_context, data_context
-from edgebci.export.c_graph import StepGraph, read_graph, size
-from edgebci.export.c_literals import identifier
+from edgebci.export.c_graph import Shape, StepGraph, read_graph, size
+from edgebci.export.c_literals import C_TYPES, identifier
 from edgebci.export.c_memory import plan_memory
-from edgebci.export.c_operators import Operation, operations
+from edgebci.export.c_operation import Operation
+from edgebci.export.c_operators import operations
 from edgebci.features.front_end import FrontEnd
 from edgebci.files import write_text
 
 HERE = Path(__file__).resolve().parent
 TARGETS = ("cortex-m4f",)
 """Cores for which the portable kernels are the ones to use."""
+KERNELS = (
+    *("edgebci_front_end.c", "edgebci_front_end.h", "edgebci_math.h"),
+    *("edgebci_dense.h", "edgebci_kernels.c", "edgebci_kernels.h", "edgebci_mamba2.h"),
+)
+"""What every program has; the headers of other operators come with those that need them."""
 
 
 def generate(int8_onnx_path: Path, front_end: FrontEnd, folder: Path, target: str = "cortex-m4f") -> list[Path]:
@@ -40,15 +46,17 @@ def generate(int8_onnx_path: Path, front_end: FrontEnd, folder: Path, target: st
         raise InputError(f"no C kernels for {target!r}, {nearest(target, list(TARGETS))}")
     graph = read_graph(int8_onnx_path)
     _check_frame(graph, front_end)
-    texts = _rendered(_context(graph, front_end)) | _kernels()
+    context = _context(graph, front_end)
+    texts = _rendered(context) | _kernels(context["headers"])
     paths = [folder / name for name in sorted(texts)]
     for path in paths:
         write_text(path, texts[path.name])
     return paths
 
 
-def _kernels() -> dict[str, str]:
-    return {path.name: path.read_text(encoding="utf-8") for path in sorted((HERE / "kernels").glob("*.[ch]"))}
+def _kernels(headers: list[str]) -> dict[str, str]:
+    names = sorted({*KERNELS, *headers})
+    return {name: (HERE / "kernels" / name).read_text(encoding="utf-8") for name in names}
 
 
 def _rendered(context: dict[str, Any]) -> dict[str, str]:
@@ -69,16 +77,14 @@ def _context(graph: StepGraph, front_end: FrontEnd) -> dict[str, Any]:
     _check_names(steps, graph)
     plan = plan_memory(steps, {graph.frame: "c->frame", graph.output: "c->output.values"})
     n_outputs, spec = size(graph.outputs[graph.output]), front_end.spec
-    states = [
-        {"name": name, "c_name": identifier(name), "size": size(shape), "shape": list(shape)}
-        for name, shape in graph.states.items()
-    ]
-    state_fields = [(state["name"], f"state_{state['c_name']}", "int16", str(state["size"])) for state in states]
+    states = [_state(name, shape, graph.types[name]) for name, shape in graph.states.items()]
+    state_fields = [(s["name"], f"state_{s['c_name']}", s["type"], str(s["size"])) for s in states]
     return {
         **configuration_context(front_end),
         **data_context(front_end),
         "operations": steps,
         "calls": [(step, _call(step, plan.places)) for step in steps],
+        "headers": sorted({header for step in steps for header in step.headers}),
         "kernels": sorted({step.kernel for step in steps if step.kernel}),
         "slots": plan.slots,
         "states": states,
@@ -87,6 +93,18 @@ def _context(graph: StepGraph, front_end: FrontEnd) -> dict[str, Any]:
         "n_features": front_end.n_features,
         "rate_hz": f"{spec.rate_hz:g}",
         "frame_rate_hz": f"{spec.frame_rate_hz:g}",
+    }
+
+
+def _state(name: str, shape: Shape, kind: str) -> dict[str, Any]:
+    c_type = C_TYPES[kind]
+    return {
+        "name": name,
+        "c_name": identifier(name),
+        "size": size(shape),
+        "shape": list(shape),
+        "type": kind,
+        "c_type": c_type,
     }
 
 

@@ -38,12 +38,14 @@ class StepGraph:
         nodes: in the order in which they can be computed.
         constants: initializers by name.
         inputs, outputs: shapes by name, in their order; states are the inputs that have an output `{name}.next`.
+        types: of the inputs, as NumPy calls them.
     """
 
     nodes: tuple[Node, ...]
     constants: dict[str, NDArray[Any]]
     inputs: dict[str, Shape]
     outputs: dict[str, Shape]
+    types: dict[str, str]
 
     @property
     def states(self) -> dict[str, Shape]:
@@ -72,7 +74,8 @@ def read_graph(path: Path) -> StepGraph:
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     inputs = {value.name: _shape(value, path) for value in graph.input if value.name not in constants}
     outputs = {value.name: _shape(value, path) for value in graph.output}
-    return StepGraph(tuple(_node(node, i) for i, node in enumerate(graph.node)), constants, inputs, outputs)
+    types = {value.name: _type(value) for value in graph.input}
+    return StepGraph(tuple(_node(node, i) for i, node in enumerate(graph.node)), constants, inputs, outputs, types)
 
 
 def size(shape: Shape) -> int:
@@ -84,6 +87,10 @@ def _node(node: onnx.NodeProto, position: int) -> Node:
     operator = node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}"
     attributes = {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
     return Node(node.name or f"node_{position}", operator, tuple(node.input), tuple(node.output), attributes)
+
+
+def _type(value: onnx.ValueInfoProto) -> str:
+    return str(onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type))
 
 
 def _shape(value: onnx.ValueInfoProto, path: Path) -> Shape:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from edgebci.errors import InputError
-from edgebci.export.c_operators import Buffer, Operation
+from edgebci.export.c_operation import Buffer, Operation
 
 
 @dataclass

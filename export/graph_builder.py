@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from edgebci import __version__
 from edgebci.decoder_spec import DecoderSpec, Shape
+from edgebci.operators.cell import Cell
 
 OPSET = 21
 IR_VERSION = 10
@@ -113,11 +114,18 @@ def typed(value: ir.Value, dtype: ir.DataType, shape: Shape) -> ir.Value:
     return value
 
 
-def state_inputs(spec: DecoderSpec, dtype: ir.DataType) -> dict[str, ir.Value]:
+def state_inputs(spec: DecoderSpec, types: Mapping[str, ir.DataType]) -> dict[str, ir.Value]:
     """One input per state: `conv.0`, `ssm.0`, ..."""
-    return {name: tensor_value(name, dtype, shape) for name, shape in spec.state_shapes().items()}
+    return {name: tensor_value(name, types[name], shape) for name, shape in spec.state_shapes().items()}
 
 
-def state_outputs(spec: DecoderSpec, states: Mapping[str, ir.Value], dtype: ir.DataType) -> list[ir.Value]:
+def layer_states(cell: Cell, states: Mapping[str, ir.Value], layer: int) -> dict[str, ir.Value]:
+    """The states of one layer by their names in its cell."""
+    return {name: states[f"{name}.{layer}"] for name in cell.state_shapes()}
+
+
+def state_outputs(
+    spec: DecoderSpec, states: Mapping[str, ir.Value], types: Mapping[str, ir.DataType]
+) -> list[ir.Value]:
     """The outputs `conv.0.next`, `ssm.0.next`, ... in the order of the inputs."""
-    return [typed(states[name], dtype, shape) for name, shape in spec.state_shapes().items()]
+    return [typed(states[name], types[name], shape) for name, shape in spec.state_shapes().items()]

@@ -1,38 +1,15 @@
-"""Pieces of function bodies that the float and the quantized step share, and the float functions themselves.
+"""Pieces of function bodies that several operators share, and the functions that every step has.
 
-The letters are those of `edgebci.decoder_float`; every tensor is one step of one stream, without a batch axis:
-p (d_in_proj,), x (n_heads, headdim), B and C (d_state,), h (n_heads, headdim, d_state).
+Every tensor is one step of one stream, without a batch axis.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import onnx_ir as ir
 
-from edgebci.decoder_spec import DecoderSpec
 from edgebci.export.graph_builder import Builder, formal
-
-
-@dataclass(frozen=True)
-class Projection:
-    """What in_proj gives, apart."""
-
-    z: ir.Value  # (d_inner,) gate
-    xbc: ir.Value  # (conv_dim,) input of the convolution
-    dt_raw: ir.Value  # (n_heads,)
-
-
-@dataclass(frozen=True)
-class Discretised:
-    """What one step puts into the state and keeps of it."""
-
-    x: ir.Value  # (n_heads, headdim)
-    B: ir.Value  # (d_state,)
-    C: ir.Value  # (d_state,)
-    dx: ir.Value  # (n_heads, headdim), dt x
-    decay: ir.Value  # (n_heads, 1, 1), exp(dt A)
+from edgebci.export.writers import INT8, CountingBody
 
 
 def dense_function() -> ir.Function:
@@ -51,6 +28,27 @@ def rms_norm_function() -> ir.Function:
     return body.function("RmsNorm", [x, gamma], [rms_norm(body, x, gamma)], [EPSILON])
 
 
+def quantized_dense_function() -> ir.Function:
+    """Dense(q, weight, act_scale, weight_scale, bias) = (weight q) * (act_scale * weight_scale) + bias."""
+    body = CountingBody()
+    inputs = formal("q", "weight", "act_scale", "weight_scale", "bias")
+    q, weight, act_scale, weight_scale, bias = inputs
+    columns = body.node("Transpose", [body.counts(weight, INT8, "weight_counts")], "columns", {"perm": [1, 0]})
+    sums = body.node("MatMul", [body.counts(q, INT8, "q_counts"), columns], "sums")
+    scale = body.node("Mul", [act_scale, weight_scale], "scale")
+    return body.function("Dense", inputs, [body.node("Add", [body.node("Mul", [sums, scale], "scaled"), bias], "y")])
+
+
+def rms_norm_quantize_function() -> ir.Function:
+    """RmsNormQuantize(x, gamma, out_scale): the norm, in counts of out_scale."""
+    body = CountingBody()
+    inputs = formal("x", "gamma", "out_scale")
+    x, gamma, out_scale = inputs
+    normed = rms_norm(body, x, gamma)
+    counts = body.node("Mul", [normed, body.node("Reciprocal", [out_scale], "inverse_scale")], "counts")
+    return body.function("RmsNormQuantize", inputs, [body.quantize(counts, INT8, "q")], [EPSILON])
+
+
 EPSILON = ir.Attr("epsilon", ir.AttributeType.FLOAT, None)
 
 
@@ -64,29 +62,6 @@ def rms_norm(body: Builder, x: ir.Value, gamma: ir.Value) -> ir.Value:
     root = body.node("Sqrt", [body.node("Add", [mean, epsilon], "mean_epsilon")], "root")
     r = body.node("Reciprocal", [root], "r")
     return body.node("Mul", [body.node("Mul", [x, r], "unit"), gamma], "normed")
-
-
-def mamba2_step_function(spec: DecoderSpec) -> ir.Function:
-    """Mamba2Step(p, conv_state, ssm_state, conv_weight, conv_bias, dt_bias, A, D) -> g, conv_next, ssm_next."""
-    body = Builder()
-    inputs = formal("p", "conv_state", "ssm_state", "conv_weight", "conv_bias", "dt_bias", "A", "D")
-    p, conv_state, ssm_state, conv_weight, conv_bias, dt_bias, A, D = inputs
-    parts = split_projection(body, spec, p)
-    window, conv_next = slide(body, conv_state, parts.xbc)
-    sums = tap_sums(body, window, conv_weight)
-    u = silu(body, body.node("Add", [sums, conv_bias], "conv"), "u")
-    now = discretise(body, spec, u, parts.dt_raw, dt_bias, A)
-    injected = body.node("Mul", [unsqueeze(body, now.dx, 2, "dx_column"), now.B], "injected")
-    kept = body.node("Mul", [ssm_state, now.decay], "kept")
-    ssm_next = body.node("Add", [kept, injected], "ssm_next")
-    y = body.node("Add", [read_state(body, ssm_next, now.C), skip(body, D, now.x)], "y")
-    return body.function("Mamba2Step", inputs, [gate(body, spec, y, parts.z), conv_next, ssm_next])
-
-
-def split_projection(body: Builder, spec: DecoderSpec, p: ir.Value) -> Projection:
-    """Cut p into z, xbc and dt."""
-    sizes = body.constant("projection_sizes", [spec.d_inner, spec.conv_dim, spec.n_heads], np.int64)
-    return Projection(*body.call("Split", [p, sizes], "split_projection", ["z", "xbc", "dt_raw"], {"axis": 0}))
 
 
 def slide(body: Builder, conv_state: ir.Value, newest: ir.Value) -> tuple[ir.Value, ir.Value]:
@@ -108,37 +83,15 @@ def silu(body: Builder, x: ir.Value, name: str) -> ir.Value:
     return body.node("Mul", [x, body.node("Sigmoid", [x], f"{name}_sigmoid")], name)
 
 
-def discretise(
-    body: Builder, spec: DecoderSpec, u: ir.Value, dt_raw: ir.Value, dt_bias: ir.Value, A: ir.Value
-) -> Discretised:
-    """dt = softplus(dt + dt_bias); decay = exp(dt A); dt x."""
-    sizes = body.constant("u_sizes", [spec.d_inner, spec.d_state, spec.d_state], np.int64)
-    flat, B, C = body.call("Split", [u, sizes], "split_u", ["x_flat", "B", "C"], {"axis": 0})
-    x = body.node("Reshape", [flat, body.constant("x_shape", [spec.n_heads, spec.headdim], np.int64)], "x")
-    dt = body.node("Softplus", [body.node("Add", [dt_raw, dt_bias], "dt_biased")], "dt")
-    decays = body.node("Exp", [body.node("Mul", [dt, A], "dt_A")], "decays")
-    decay = body.node("Reshape", [decays, body.constant("decay_shape", [spec.n_heads, 1, 1], np.int64)], "decay")
-    dx = body.node("Mul", [unsqueeze(body, dt, 1, "dt_column"), x], "dx")
-    return Discretised(x, B, C, dx, decay)
-
-
-def read_state(body: Builder, h: ir.Value, C: ir.Value) -> ir.Value:
-    """C h: (n_heads, headdim)."""
-    read = body.node("Mul", [C, h], "read")
-    return body.node("ReduceSum", [read, body.constant("state_axis", [2], np.int64)], "read_sums", {"keepdims": 0})
-
-
-def skip(body: Builder, D: ir.Value, x: ir.Value) -> ir.Value:
-    """D x: (n_heads, headdim)."""
-    return body.node("Mul", [unsqueeze(body, D, 1, "D_column"), x], "skip")
-
-
-def gate(body: Builder, spec: DecoderSpec, y: ir.Value, z: ir.Value) -> ir.Value:
-    """Y silu(z): (d_inner,)."""
-    flat = body.node("Reshape", [y, body.constant("y_shape", [spec.d_inner], np.int64)], "y_flat")
-    return body.node("Mul", [flat, silu(body, z, "z_silu")], "g")
-
-
 def unsqueeze(body: Builder, value: ir.Value, axis: int, name: str) -> ir.Value:
     """Give `value` one more axis of length 1."""
     return body.node("Unsqueeze", [value, body.constant(f"{name}_axis", [axis], np.int64)], name)
+
+
+def gelu(body: Builder, x: ir.Value, name: str) -> ir.Value:
+    """x (1 + erf(x / sqrt(2))) / 2."""
+    root = body.constant(f"{name}_root", np.sqrt(0.5), np.float32)
+    one, half = body.constant(f"{name}_one", 1.0, np.float32), body.constant(f"{name}_half", 0.5, np.float32)
+    error = body.node("Erf", [body.node("Mul", [x, root], f"{name}_scaled")], f"{name}_erf")
+    share = body.node("Mul", [body.node("Add", [error, one], f"{name}_raised"), half], f"{name}_share")
+    return body.node("Mul", [x, share], name)

@@ -17,7 +17,6 @@ from onnx import TensorProto, helper
 from edgebci.agreement import QuantizerAgreement
 from edgebci.arithmetic import F32
 from edgebci.decoder_float import F64, FloatDecoder, segments
-from edgebci.decoder_spec import DecoderSpec
 from edgebci.errors import VerificationError
 from edgebci.export.step_runner import Step, Tensors, open_session, runtime_step
 from edgebci.progress import Progress
@@ -50,7 +49,8 @@ class FloatFollower:
                 expected_states, states = zero, _to_float32(zero)
             tapped: dict[str, F64] = {}
             outputs, expected_states = self.decoder.run(frames[start:stop], expected_states, tapped.__setitem__)
-            expected = _named_by_the_graph(tapped, self.decoder.spec) | {"output": outputs}
+            states_after = {name: values for name, values in tapped.items() if name.endswith(".next")}
+            expected = states_after | {"output": outputs}
             found = []
             for frame in frames[start:stop]:
                 results = self.step({"frame": frame, **states})
@@ -74,14 +74,6 @@ class FloatFollower:
                 f"allowed is {FLOAT_TOLERANCE:g}; {CURE}"
             )
         return max(float(error.max()) for error in errors.values())
-
-
-def _named_by_the_graph(tapped: dict[str, F64], spec: DecoderSpec) -> dict[str, F64]:
-    named = {}
-    for i in range(spec.n_layers):
-        named[f"conv.{i}.next"] = tapped[f"layers.{i}.xbc"]
-        named[f"ssm.{i}.next"] = tapped[f"ssm.{i}"]
-    return named
 
 
 def _stacked(found: list[Tensors], name: str) -> NDArray[Any]:
@@ -172,8 +164,8 @@ class QuantizerFollower:
 
 
 def _int8_values(model: onnx.ModelProto) -> list[str]:
-    """Outputs of the quantizers at the top level; those inside Mamba2Step are its state outputs."""
-    kinds = ("QuantizeLinear", "RmsNormQuantize")
+    """Outputs of the quantizers at the top level; those inside steps of cells are state outputs."""
+    kinds = ("QuantizeLinear", "RmsNormQuantize", "StateQuantize")
     return [node.output[0] for node in model.graph.node if node.op_type in kinds]
 
 

@@ -112,10 +112,9 @@ def test_segments_cover_every_frame_once_and_begin_at_each_reset(resets: list[bo
 def test_the_tap_sees_every_tensor_that_calibration_needs() -> None:
     seen: dict[str, tuple[int, ...]] = {}
     DECODER.stream(FRAMES, tap=lambda name, values: seen.__setitem__(name, values.shape))
-    layers = {
-        f"layers.{i}.{name}": (40, width) for i in range(2) for name, width in (("norm", 8), ("xbc", 24), ("gated", 16))
-    }
-    states = {f"ssm.{i}": (40, 2, 8, 4) for i in range(2)}
+    layers = {f"layers.{i}.{name}": (40, width) for i in range(2) for name, width in (("norm", 8), ("gated", 16))}
+    states: dict[str, tuple[int, ...]] = {f"ssm.{i}.next": (40, 2, 8, 4) for i in range(2)}
+    states |= {f"conv.{i}.next": (40, 24) for i in range(2)}
     assert seen == {"frame": (40, 6), "norm": (40, 8)} | layers | states
 
 

@@ -15,7 +15,10 @@ from edgebci.decoder_spec import DecoderSpec
 from edgebci.errors import InputError
 from edgebci.example_decoder import random_frames, random_parameters
 from edgebci.export.quantization import quantize
-from edgebci.quantized_decoder import QuantizedBlock, QuantizedDecoder, QuantizedDense, QuantizedStates
+from edgebci.operators.dense import QuantizedDense
+from edgebci.operators.linear_entry import QuantizedLinear
+from edgebci.operators.mamba2 import QuantizedMamba2
+from edgebci.quantized_decoder import QuantizedDecoder, QuantizedStates
 
 SPEC = DecoderSpec(
     n_inputs=6, output_names=("x", "y"), output_unit="cm/s", d_model=8, n_layers=2, d_state=4, headdim=8, d_conv=3
@@ -60,7 +63,7 @@ def norm_by_hand(x: list[np.float32], gamma: F32, dense: QuantizedDense) -> list
     return [q8(f32(f32(v * r) * g), inverse) for v, g in zip(x, gamma, strict=True)]
 
 
-def mixer_by_hand(b: QuantizedBlock, p: list[np.float32], conv: np.ndarray, ssm: np.ndarray) -> list[np.float32]:
+def mixer_by_hand(b: QuantizedMamba2, p: list[np.float32], conv: np.ndarray, ssm: np.ndarray) -> list[np.float32]:
     """g; the states are replaced in place."""
     z, xbc, dt_raw = p[: SPEC.d_inner], p[SPEC.d_inner : -SPEC.n_heads], p[-SPEC.n_heads :]
     u = []
@@ -87,12 +90,15 @@ def mixer_by_hand(b: QuantizedBlock, p: list[np.float32], conv: np.ndarray, ssm:
 
 def step_by_hand(frame: F32, states: QuantizedStates) -> list[np.float32]:
     """One step from the text of the definition; the states are replaced in place."""
-    inverse = f32(f32(1.0) / DECODER.input.act_scale)
-    x = dense_by_hand(DECODER.input, [q8(v, inverse) for v in frame])
-    for i, block in enumerate(DECODER.blocks):
-        p = dense_by_hand(block.in_proj, norm_by_hand(x, block.norm_weight, block.in_proj))
+    assert isinstance(DECODER.entry, QuantizedLinear)
+    inverse = f32(f32(1.0) / DECODER.entry.dense.act_scale)
+    x = dense_by_hand(DECODER.entry.dense, [q8(v, inverse) for v in frame])
+    for i, layer in enumerate(DECODER.layers):
+        block = layer.cell
+        assert isinstance(block, QuantizedMamba2)
+        p = dense_by_hand(block.in_proj, norm_by_hand(x, layer.norm_weight, block.in_proj))
         g = mixer_by_hand(block, p, states[f"conv.{i}"], states[f"ssm.{i}"])
-        mixed = dense_by_hand(block.out_proj, norm_by_hand(g, block.mixer_norm_weight, block.out_proj))
+        mixed = dense_by_hand(block.out_proj, norm_by_hand(g, block.norm_weight, block.out_proj))
         x = [f32(a + b) for a, b in zip(x, mixed, strict=True)]
     return dense_by_hand(DECODER.readout, norm_by_hand(x, DECODER.norm_weight, DECODER.readout))
 

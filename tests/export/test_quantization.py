@@ -13,7 +13,8 @@ from edgebci.decoder_float import FloatDecoder
 from edgebci.decoder_spec import DecoderSpec
 from edgebci.errors import InputError
 from edgebci.example_decoder import random_frames, random_parameters
-from edgebci.export.quantization import QuantizationRecipe, activation_scale, quantize, quantize_weight
+from edgebci.export.calibration import QuantizationRecipe, activation_scale, quantize_weight
+from edgebci.export.quantization import quantize
 from edgebci.metrics import r2
 
 EDGE_STUDENT = DecoderSpec(n_inputs=384, output_names=("x", "y"), output_unit="cm/s")
@@ -46,8 +47,10 @@ def test_the_scale_of_an_activation_clips_rare_outliers() -> None:
 def test_calibration_by_rollout_reaches_further_than_one_step(forms: Any) -> None:
     spec, frames = forms.spec, forms.calibration
     each_alone = quantize(spec, forms.parameters, frames, reset_before=np.ones(len(frames), bool))
-    for block, short in zip(forms.quantized.blocks, each_alone.blocks, strict=True):
-        assert (block.ssm_scale > 2 * short.ssm_scale).any()
+    whole, short = forms.quantized.tensors(), each_alone.tensors()
+    for i in range(spec.n_layers):
+        name = f"layers.{i}.mixer.ssm_scale"
+        assert (whole[name] > 2 * short[name]).any()
 
 
 def test_other_frames_of_the_same_kind_do_not_saturate_the_state(forms: Any) -> None:

@@ -18,7 +18,7 @@ from edgebci.export.c_generator import generate
 from edgebci.export.c_graph import Node, read_graph
 from edgebci.export.c_literals import Constant, identifier, literal, wrapped
 from edgebci.export.c_memory import plan_memory
-from edgebci.export.c_operators import Buffer, Operation
+from edgebci.export.c_operation import Buffer, Operation
 from edgebci.features.cases import front_end_case
 
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from edgebci.arithmetic import F32, I8, I16
-from edgebci.quantized_decoder import QuantizedBlock, QuantizedDense, inverse, mamba2_steps, rms_norm_quantize
+from edgebci.operators.dense import QuantizedDense, inverse, rms_norm_quantize
+from edgebci.operators.mamba2 import QuantizedMamba2, mamba2_steps
 
 seeds = st.integers(0, 2**32 - 1)
 few = settings(max_examples=15)
@@ -85,11 +86,10 @@ def test_rms_norm_quantize_equals_the_reference(probe: ctypes.CDLL, seed: int, g
     np.testing.assert_array_equal(q, rms_norm_quantize(x[None], gamma, epsilon, inverse_scale)[0])
 
 
-def random_block(rng: np.random.Generator, heads: int, headdim: int, n: int, taps: int) -> QuantizedBlock:
+def random_block(rng: np.random.Generator, heads: int, headdim: int, n: int, taps: int) -> QuantizedMamba2:
     conv_dim = heads * headdim + 2 * n
     unused = random_dense(rng, 1, 1)
-    return QuantizedBlock(
-        norm_weight=spread(rng, 1),
+    return QuantizedMamba2(
         in_proj=unused,
         conv_weight=rng.integers(-127, 128, (conv_dim, taps)).astype(np.int8),
         conv_weight_scale=positive(rng, conv_dim),
@@ -99,12 +99,13 @@ def random_block(rng: np.random.Generator, heads: int, headdim: int, n: int, tap
         A=-rng.uniform(0.1, 20, heads).astype(np.float32),
         D=spread(rng, heads),
         ssm_scale=positive(rng, heads),
-        mixer_norm_weight=spread(rng, 1),
+        norm_weight=spread(rng, 1),
         out_proj=unused,
+        norm_epsilon=1e-5,
     )
 
 
-def run_mamba2(probe: ctypes.CDLL, block: QuantizedBlock, p: F32, conv: I16, ssm: I16) -> tuple[F32, I16, I16]:
+def run_mamba2(probe: ctypes.CDLL, block: QuantizedMamba2, p: F32, conv: I16, ssm: I16) -> tuple[F32, I16, I16]:
     heads, headdim, n = ssm.shape
     arrays: list[NDArray[Any]] = [
         block.conv_weight, inverse(block.conv_scale), block.conv_scale * block.conv_weight_scale, block.conv_bias,
