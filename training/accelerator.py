@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -47,6 +49,17 @@ def start(accelerator: Accelerator, devices: int, precision: Precision) -> Fabri
         fabric.launch()
     torch.set_num_threads(threads)  # the launcher shares out the cores; the recipe says how many
     return fabric
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Leave out what torch says of choices that are made on purpose."""
+    with warnings.catch_warnings():
+        # Under autocast a norm has bfloat16 inputs and float32 weights, which is right, if not fused.
+        warnings.filterwarnings("ignore", message="Mismatch dtype between input and weight")
+        # On a GPU, some sums have no form that repeats itself to the bit.
+        warnings.filterwarnings("ignore", message=".*does not have a deterministic implementation")
+        yield
 
 
 def _chosen(accelerator: Accelerator, devices: int) -> Literal["cpu", "cuda"]:

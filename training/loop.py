@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from edgebci.errors import InputError
 from edgebci.progress import Progress, silent
-from edgebci.training.accelerator import Accelerator, start
+from edgebci.training.accelerator import Accelerator, quiet, start
 from edgebci.training.interruption import Interruption, held_back
 from edgebci.training.pace import Pace
 from edgebci.training.randomness import Randomness
@@ -107,11 +107,11 @@ def fit(learner: Learner[Model], plan: Plan, progress: Progress) -> Fitted[Model
     devices every process returns the same model; the first one alone saves and tells.
 
     Raises:
-        InputError: there are fewer devices than planned, fewer windows than devices, or the loss became NaN or
-            infinite; what was saved before stays.
+        InputError: there are fewer devices than planned, fewer windows in a batch than devices, or the loss became
+            NaN or infinite; what was saved before stays.
     """
     fabric = start(plan.accelerator, plan.devices, plan.optimiser.precision)
-    with held_back() as interruption:
+    with quiet(), held_back() as interruption:
         run = _Run(learner, plan, fabric, interruption, progress if fabric.is_global_zero else silent)
         while not run.finished():
             run.epoch()
@@ -143,10 +143,10 @@ class _Run(Generic[Model]):
 
     def epoch(self) -> None:
         """Run an epoch, or what is left of it, and score it."""
-        rows = self._rows()
-        self.batches = math.ceil(len(rows) / self.plan.optimiser.batch_windows)
+        batches = self._batches()
+        self.batches = len(batches)
         self.learner.model.train()
-        for batch in np.array_split(rows, self.batches)[len(self.losses) :]:
+        for batch in batches[len(self.losses) :]:
             self._update(batch)
             self._rest()
         means = {name: float(np.mean([loss[name] for loss in self.losses])) for name in self.losses[0]}
@@ -177,7 +177,7 @@ class _Run(Generic[Model]):
         """The kept weights."""
         return Fitted(self.best.cpu(), self.history, self.best_epoch())
 
-    def _rows(self) -> npt.NDArray[np.int64]:
+    def _batches(self) -> list[npt.NDArray[np.int64]]:
         """Draw the windows of an epoch, and set the generators to where its next update begins."""
         self.rng = np.random.default_rng([self.plan.seed, len(self.history)])
         torch.manual_seed(int(self.rng.integers(2**31)))  # for dropout
@@ -185,9 +185,14 @@ class _Run(Generic[Model]):
         if self.restored is not None:
             self.restored.restore(self.rng, self.fabric.device)
             self.restored = None
-        if self.fabric.world_size > len(rows):
-            raise InputError(f"{len(rows)} windows for {self.fabric.world_size} devices; give fewer devices")
-        return rows
+        count = math.ceil(len(rows) / self.plan.optimiser.batch_windows)
+        smallest = len(rows) // count if count else 0
+        if smallest < self.fabric.world_size:
+            raise InputError(
+                f"a batch of {smallest} windows cannot be shared by {self.fabric.world_size} devices; "
+                "give fewer devices, larger batch_windows, or more data"
+            )
+        return np.array_split(rows, count)
 
     def _update(self, batch: npt.NDArray[np.int64]) -> None:
         began_s, done = time.monotonic(), len(self.losses)

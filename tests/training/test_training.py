@@ -219,3 +219,16 @@ def test_a_decoder_of_other_sizes_than_the_data_is_refused(data: DecodingData, t
     spec = SPEC.model_copy(update={"n_inputs": 7})
     with pytest.raises(InputError, match="6 features and 2 target axes, the decoder"):
         distill(data, None, spec, RECIPE, tmp_path / "student.safetensors")
+
+
+def test_bf16_trains_float32_weights_that_end_close_to_those_of_float32(
+    data: DecodingData, teacher: Path, student: Checkpoint, tmp_path: Path
+) -> None:
+    low = RECIPE.student.optimiser.model_copy(update={"precision": "bf16"})
+    recipe = RECIPE.model_copy(update={"student": RECIPE.student.model_copy(update={"optimiser": low})})
+    found = distill(data, teacher, SPEC, recipe, tmp_path / "student.safetensors")
+    assert all(value.dtype == np.float32 for value in found.parameters.values())
+    assert any((value != found.parameters[name]).any() for name, value in student.parameters.items())
+    assert TrainingRecipe.model_validate(found.training.recipe).student.optimiser.precision == "bf16"
+    # Products are rounded to 8 bits, which a loss of 150 noisy windows hardly notices.
+    assert found.training.validation_r2 == pytest.approx(student.training.validation_r2, abs=0.02)

@@ -44,7 +44,8 @@ class Corpus:
 def cut(values: Sequence[Tensor], rows: Rows, window_frames: int, device: torch.device) -> Tensor:
     """Windows (b, T, ...) of one tensor (K, ...) per session."""
     windows = [values[session][start : start + window_frames] for session, start in rows.tolist()]
-    return torch.stack(windows).to(device)
+    with torch.autocast("cpu", enabled=False):  # it knows no half precision there, which teachers' views are kept in
+        return torch.stack(windows).to(device)
 
 
 def padded(data: DecodingData, n_channels: int, name: str) -> Tensor:
