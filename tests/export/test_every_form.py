@@ -1,0 +1,165 @@
+"""Every form that a decoder may have goes all the way: float, exact integers, both graphs, C on the host and a core."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgebci.arithmetic import F32
+from edgebci.decoder_float import FloatDecoder
+from edgebci.decoder_spec import DecoderSpec
+from edgebci.device_reference import run_reference
+from edgebci.example_decoder import random_frames, random_parameters
+from edgebci.export.c_generator import generate
+from edgebci.export.quantization import quantize
+from edgebci.export.quantized_graph import quantized_step_graph
+from edgebci.export.step_graph import float_step_graph
+from edgebci.export.stream_comparison import FLOAT_TOLERANCE
+from edgebci.export.verification import verify_float, verify_quantized
+from edgebci.features.cases import front_end_case
+from edgebci.firmware_sim.host_twin import HostTwin
+from edgebci.firmware_sim.target_run import run_on_target
+from edgebci.firmware_sim.toolchain import compile_host, compile_target
+from edgebci.quantized_decoder import QuantizedDecoder
+from edgebci.workload import workload
+
+CASE = front_end_case("clean")
+FORMS: dict[str, dict[str, Any]] = {"mamba2": {}, "s4d": {"cell": "s4d"}, "gru": {"cell": "gru"}}
+NOISE_DB = 25.0
+"""Least signal over quantization noise: int8 leaves 1/256 of the largest value, rms 0.3 of that, at each of about ten
+quantizers in a row, of signals whose rms is a quarter of their largest value: 20 log10(64 / 0.3 / sqrt(10)) = 37 dB,
+and 12 dB for what layers make of it. A wrong scale or state leaves less than 10 dB."""
+
+
+@dataclass(frozen=True)
+class Form:
+    spec: DecoderSpec
+    parameters: dict[str, F32]
+    frames: F32
+    decoder: QuantizedDecoder
+
+
+@pytest.fixture(scope="module", params=list(FORMS))
+def form(request: pytest.FixtureRequest) -> Form:
+    """Two layers behind a front end of 50 features; 600 frames that calibration did not see."""
+    sizes: dict[str, Any] = {"d_model": 12, "n_layers": 2, "d_state": 8, "headdim": 6, "d_conv": 3}
+    spec = DecoderSpec(
+        n_inputs=CASE.front_end.n_features,
+        output_names=("vx", "vy"),
+        output_unit="cm/s",
+        **sizes,
+        **FORMS[request.param],
+    )
+    parameters, frames = random_parameters(spec, 3), random_frames(spec, 1400, 4)
+    return Form(spec, parameters, frames[800:], quantize(spec, parameters, frames[:800]))
+
+
+@pytest.fixture(scope="module")
+def sources(form: Form, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("form")
+    onnx.save(quantized_step_graph(form.decoder), folder / "decoder_int8.onnx")
+    generate(folder / "decoder_int8.onnx", CASE.front_end, folder / "firmware")
+    return folder / "firmware"
+
+
+def test_the_float_graph_computes_the_float_decoder(form: Form) -> None:
+    graph = float_step_graph(form.spec, form.parameters)
+    resets = np.zeros(300, bool)
+    resets[[0, 120, 121]] = True
+    found = verify_float(graph, form.spec, form.parameters, form.frames[:300], resets, evaluator_steps=20)
+    # Ten times tighter than what is allowed: float32 rounds at 6e-8 and some hundred roundings add up.
+    assert max(found.largest_error.values()) < FLOAT_TOLERANCE / 10
+
+
+def test_each_quantizer_of_the_int8_graph_agrees_within_an_lsb(form: Form) -> None:
+    found = verify_quantized(quantized_step_graph(form.decoder), form.decoder, form.frames)
+    assert max(quantizer.largest_lsb for quantizer in found.each_quantizer) <= 1
+    assert {f"{name}.next" for name in form.spec.state_shapes()} < {q.name for q in found.each_quantizer}
+    assert found.each_quantizer[-1].name == "norm_q"
+
+
+def test_quantization_noise_is_what_eight_bits_leave(form: Form) -> None:
+    exact = FloatDecoder.of(form.spec, form.parameters).stream(form.frames)
+    noise = form.decoder.stream(form.frames) - exact
+    assert (10 * np.log10(exact.var(axis=0) / (noise**2).mean(axis=0)) > NOISE_DB).all()
+
+
+@settings(max_examples=10)
+@given(cuts=st.lists(st.integers(1, 59), max_size=6, unique=True))
+def test_any_chunking_of_a_stream_gives_the_same_bits(form: Form, cuts: list[int]) -> None:
+    frames, states, outputs = form.frames[:60], form.decoder.initial_states(), []
+    for chunk in np.split(frames, sorted(cuts)):
+        output, states = form.decoder.run(chunk, states)
+        outputs.append(output)
+    assert np.concatenate(outputs).tobytes() == form.decoder.stream(frames).tobytes()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30, -1e30, 1e-38])
+def test_a_frame_of_nonsense_gives_finite_output_and_is_forgotten(form: Form, value: float) -> None:
+    frames = form.frames[:20].copy()
+    frames[3] = value
+    with np.errstate(invalid="ignore", over="ignore"):
+        assert np.isfinite(form.decoder.stream(frames)).all()
+        resets = np.arange(20) == 4
+        assert form.decoder.stream(frames, resets)[4:].tobytes() == form.decoder.stream(frames[4:]).tobytes()
+
+
+def test_states_saturate_instead_of_wrapping(form: Form) -> None:
+    seen: dict[str, tuple[int, int]] = {}
+
+    def widen(name: str, values: np.ndarray[Any, Any]) -> None:
+        if name.endswith(".next"):
+            low, high = seen.get(name, (0, 0))
+            seen[name] = min(low, int(values.min())), max(high, int(values.max()))
+
+    tensors = form.decoder.tensors()
+    # States of a thousandth of their range: the scale of a state divides what drives it.
+    for name in tensors:
+        if name.endswith(("ssm_scale", "conv1d.scale", "conv.scale", "hidden_scale", "mean_scale")):
+            tensors[name] = tensors[name] * np.float32(1e-3)
+        elif name.endswith("inject"):
+            tensors[name] = tensors[name] * np.float32(1e3)
+    QuantizedDecoder.from_tensors(form.spec, tensors).stream(form.frames[:200], tap=widen)
+    ends = [seen[f"{name}.next"] for name, kind in form.spec.state_types().items() if kind == "int16"]
+    assert ends == [(-32768, 32767)] * len(ends)
+
+
+def test_what_was_saved_computes_the_same(form: Form, tmp_path: Path) -> None:
+    form.decoder.save(tmp_path / "a.safetensors")
+    loaded = QuantizedDecoder.load(tmp_path / "a.safetensors")
+    assert loaded.spec == form.spec
+    assert loaded.stream(form.frames[:50]).tobytes() == form.decoder.stream(form.frames[:50]).tobytes()
+
+
+def test_bytes_are_those_of_the_quantized_tensors(form: Form) -> None:
+    counts = workload(form.spec)
+    assert counts.weight_bytes == sum(tensor.nbytes for tensor in form.decoder.tensors().values())
+    assert counts.state_bytes == sum(state.nbytes for state in form.decoder.initial_states().values())
+
+
+@pytest.mark.parametrize("compiler", ["zig", "gcc"])
+def test_the_host_twin_is_the_reference_bit_for_bit(form: Form, sources: Path, compiler: Any, tmp_path: Path) -> None:
+    twin = HostTwin(compile_host(sources, tmp_path / "host.so", compiler, "3" if compiler == "zig" else "1"))
+    run = twin.run(CASE.counts, CASE.missing)
+    expected = run_reference(CASE.front_end, form.decoder, CASE.counts, CASE.missing)
+    assert len(run.outputs) > 20
+    assert run.outputs.tobytes() == expected.outputs.tobytes()
+    for name, state in expected.states.items():
+        assert twin.state(name).tobytes() == state.tobytes(), name
+
+
+def test_the_core_is_the_host_twin_bit_for_bit(form: Form, sources: Path, tmp_path: Path) -> None:
+    host = HostTwin(compile_host(sources, tmp_path / "host.so", "gcc", "1"))
+    twin, spec = host.run(CASE.counts), CASE.front_end.spec
+    elf = compile_target(sources, tmp_path / "firmware.elf")
+    n_channels = CASE.front_end.n_channels
+    run = run_on_target(elf, CASE.counts, None, n_channels, spec.samples_per_frame, form.spec.n_outputs)
+    assert run.outputs.tobytes() == twin.outputs.tobytes()
+    assert run.state == host.state_bytes()
