@@ -31,6 +31,7 @@ LINE_HZ, NOTCH_Q = 60.0, 30.0
 HIGH_PASS_HZ, LOW_PASS_HZ, POLES = 0.05, 50.0, 2
 BROADBAND_DECIMATION = (4, 4, 2)
 """24.4 kHz to 763 Hz."""
+BLOCK_CHANNELS = 8
 LEAST_S = 30.0
 """A shorter recording is not filtered: 0.05 Hz has a period of 20 s."""
 
@@ -72,17 +73,21 @@ def paper_frames(
         InputError: under 30 s, or a rate that can't carry 50 Hz.
     """
     _check(lfp_s)
-    slow = _joined(lfp.astype(np.float64))
-    for factor in decimation:
-        slow = signal.decimate(slow[: len(slow) // factor * factor], factor, ftype="iir", axis=0, zero_phase=True)
-    slow_s = np.linspace(lfp_s[0], lfp_s[-1], len(slow))
-    filtered = _referenced(_filtered(slow, len(slow) / (lfp_s[-1] - lfp_s[0])))
-    n_frames = int((slow_s[-1] - slow_s[0]) * FRAME_RATE_HZ)
-    resampled = signal.resample(filtered, n_frames, axis=0)
-    resampled_s = np.linspace(slow_s[0], slow_s[-1], n_frames)
+    n_frames = int((lfp_s[-1] - lfp_s[0]) * FRAME_RATE_HZ)
+    resampled: list[F64] = []
+    # A few channels at a time: broadband is large. The average is taken last; all before it is linear and the same for
+    # every channel, so it comes to the same.
+    for first in range(0, lfp.shape[1], BLOCK_CHANNELS):
+        slow = _joined(lfp[:, first : first + BLOCK_CHANNELS].astype(np.float64))
+        for factor in decimation:
+            slow = signal.decimate(slow[: len(slow) // factor * factor], factor, ftype="iir", axis=0, zero_phase=True)
+        filtered = _filtered(slow, len(slow) / (lfp_s[-1] - lfp_s[0]))
+        resampled.append(np.asarray(signal.resample(filtered, n_frames, axis=0)))
+    referenced = _referenced(np.concatenate(resampled, axis=1))
+    resampled_s = np.linspace(lfp_s[0], lfp_s[-1], n_frames)
     times_s, resampled_velocity = _velocity(velocity, velocity_s, velocity_by)
     inside = (times_s >= resampled_s[0]) & (times_s <= resampled_s[-1])
-    aligned = [np.interp(times_s[inside], resampled_s, channel) for channel in resampled.T]
+    aligned = [np.interp(times_s[inside], resampled_s, channel) for channel in referenced.T]
     return PaperFrames(times_s[inside], _z(np.stack(aligned, axis=1)), _z(resampled_velocity[inside]))
 
 
