@@ -37,6 +37,8 @@ class Learner(ABC, Generic[Model]):
     """What is trained: a model, its loss on windows, and its score on validation."""
 
     model: Model
+    score_name: str = "validation R2"
+    """What a note calls the score."""
 
     @abstractmethod
     def windows(self, rng: np.random.Generator) -> npt.NDArray[np.int64]:
@@ -48,7 +50,10 @@ class Learner(ABC, Generic[Model]):
 
     @abstractmethod
     def score(self, model: Model) -> float | None:
-        """R2 on validation of `model`, a copy with averaged weights; None where the last epoch is to be kept."""
+        """How good `model`, a copy with averaged weights, is on validation, the higher the better.
+
+        None where the last epoch is to be kept. Nothing but this decides when to stop and which epoch is kept.
+        """
 
 
 @dataclass(frozen=True)
@@ -81,7 +86,7 @@ class Fitted(Generic[Model]):
 
     @property
     def score(self) -> float | None:
-        """R2 on validation of the kept weights."""
+        """Of the kept weights, on validation."""
         return self.history[self.best_epoch - 1].score
 
 
@@ -155,7 +160,7 @@ class _Run(Generic[Model]):
         self.history, self.losses = (*self.history, record), []
         if self.best_epoch() == len(self.history):
             self.best.load_state_dict(self.updater.average.state_dict())
-        self._tell(record.note())
+        self._tell(record.note(self.learner.score_name))
         if len(self.history) % self.plan.optimiser.save_every_epochs == 0:
             self._save()
         self._stop_if_asked()
@@ -247,7 +252,9 @@ class _Run(Generic[Model]):
         if saved is None:
             return None
         tensors, header = saved
-        self.updater.start_adam(tensors)
+        if any(name not in tensors or tensors[name].shape != value.shape for name, value in self._tensors().items()):
+            return None
+        self.updater.start_rule(tensors)
         with torch.no_grad():
             for name, tensor in self._tensors().items():
                 tensor.copy_(tensors[name])

@@ -21,8 +21,9 @@ class Augmentation(Document):
 
 
 class Optimiser(Document):
-    """AdamW with linear warm-up, a schedule, clipping, and an exponential average of the weights."""
+    """AdamW or LAMB with linear warm-up, a schedule, clipping, and an exponential average of the weights."""
 
+    algorithm: Literal["adamw", "lamb"] = "adamw"
     learning_rate: float = Field(gt=0)
     schedule: Literal["cosine", "exponential", "one_cycle"] = "cosine"
     warm_up_start_ratio: float = Field(default=0.0, ge=0, le=1)
@@ -33,6 +34,8 @@ class Optimiser(Document):
     """bf16: matrix products in bfloat16 by autocast; weights, and what is scored and saved, stay float32."""
     final_rate_ratio: float = Field(default=0.01, gt=0, le=1)
     weight_decay: float = Field(default=0.01, ge=0)
+    final_weight_decay: float | None = Field(default=None, ge=0)
+    """Reached at the end of the last epoch, along a line from `weight_decay`; None: it stays."""
     warm_up_epochs: int = Field(default=5, ge=0)
     clip_norm: float = Field(default=1.0, gt=0)
     average_decay: float = Field(default=0.99, ge=0, lt=1)

@@ -21,12 +21,12 @@ class EpochRecord(Document):
     losses: dict[str, float]
     """Mean of each weighted part of the loss."""
     score: float | None
-    """R2 on validation, mean over axes; None where validation is not looked at."""
+    """On validation, the higher the better; None where validation is not looked at."""
 
-    def note(self) -> str:
+    def note(self, score_name: str) -> str:
         """One short line for a progress bar."""
         parts = ", ".join(f"{name} {value:.3f}" for name, value in self.losses.items())
-        return parts if self.score is None else f"{parts}, validation R2 {self.score:.3f}"
+        return parts if self.score is None else f"{parts}, {score_name} {self.score:.3f}"
 
 
 class EpochPosition(Document):

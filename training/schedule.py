@@ -1,4 +1,4 @@
-"""The learning rate over time, and which weights decay."""
+"""Learning rate and weight decay over time, and which weights decay."""
 
 from __future__ import annotations
 
@@ -27,8 +27,17 @@ def learning_rate(optimiser: Optimiser, epoch: float) -> float:
     return top * (optimiser.final_rate_ratio + (1 - optimiser.final_rate_ratio) * cosine)
 
 
+def weight_decay(optimiser: Optimiser, epoch: float) -> float:
+    """Of matrices at a fractional epoch: constant, or along a line."""
+    first, last = optimiser.weight_decay, optimiser.final_weight_decay
+    return first if last is None else first + (last - first) * epoch / optimiser.epochs
+
+
 def decayed_or_not(model: nn.Module, optimiser: Optimiser) -> list[dict[str, object]]:
-    """Weight decay acts on matrices only: pulling a gain, a bias or a time constant towards 0 means nothing."""
+    """Matrices first, the rest second.
+
+    Weight decay acts on matrices only: pulling a gain, a bias or a time constant towards 0 means nothing.
+    """
     matrices = [p for p in model.parameters() if p.dim() >= 2]
     others = [p for p in model.parameters() if p.dim() < 2]
     return [

@@ -1,4 +1,4 @@
-"""One update of the weights: loss, gradient, AdamW, running average; the same on one device and on several."""
+"""One update of the weights: loss, gradient, AdamW or LAMB, running average; the same on one device and on several."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgebci.errors import InputError
+from edgebci.training.lamb import Lamb
 from edgebci.training.recipe import Optimiser
-from edgebci.training.schedule import decayed_or_not, learning_rate
+from edgebci.training.schedule import decayed_or_not, learning_rate, weight_decay
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -33,9 +34,10 @@ class Updater(Generic[Model]):
 
     def __init__(self, model: Model, losses: Losses, optimiser: Optimiser, fabric: Fabric) -> None:
         self.model, self.optimiser, self.fabric = model, optimiser, fabric
-        self.adam = torch.optim.AdamW(decayed_or_not(model, optimiser), lr=optimiser.learning_rate)
+        rule = torch.optim.AdamW if optimiser.algorithm == "adamw" else Lamb
+        self.rule: torch.optim.Optimizer = rule(decayed_or_not(model, optimiser), lr=optimiser.learning_rate)
         # The loss is one module, so that Fabric sees all of it: autocast, and gradients shared at its end.
-        self.objective, self.wrapped_adam = fabric.setup(_Objective(model, losses), self.adam)
+        self.objective, self.wrapped_rule = fabric.setup(_Objective(model, losses), self.rule)
         self.average = copy.deepcopy(model).eval()
         self.updates = torch.zeros(1)
 
@@ -51,13 +53,14 @@ class Updater(Generic[Model]):
         values = dict(zip(parts, self._over_devices(losses.detach(), "mean").tolist(), strict=True))
         for name, value in values.items():
             self._require_finite(f"the loss {name!r}", value, epoch)
-        self.adam.zero_grad()
+        self.rule.zero_grad()
         self.fabric.backward(losses.sum())
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.optimiser.clip_norm)
         self._require_finite("the gradient", float(norm), epoch)
-        for group in self.adam.param_groups:
+        for group in self.rule.param_groups:
             group["lr"] = learning_rate(self.optimiser, epoch)
-        self.wrapped_adam.step()
+        self.rule.param_groups[0]["weight_decay"] = weight_decay(self.optimiser, epoch)
+        self.wrapped_rule.step()
         self._average()
         return values
 
@@ -70,21 +73,21 @@ class Updater(Generic[Model]):
         models: dict[str, nn.Module] = {"model": self.model, "average": self.average}
         tensors = {f"{key}/{name}": value for key, m in models.items() for name, value in m.state_dict().items()}
         for name, parameter in self.model.named_parameters():
-            state = self.adam.state.get(parameter, {})
-            tensors |= {f"adam/{name}/{key}": value for key, value in state.items()}
+            state = self.rule.state.get(parameter, {})
+            tensors |= {f"moments/{name}/{key}": value for key, value in state.items()}
         return tensors | {"updates": self.updates}
 
-    def start_adam(self, saved: Mapping[str, Tensor]) -> None:
-        """Make AdamW allocate the moments that were saved (it does so at its first step), without changing a weight.
+    def start_rule(self, saved: Mapping[str, Tensor]) -> None:
+        """Make the rule allocate the moments that were saved, as it does at its first step, without changing a weight.
 
         A frozen parameter, or one that no loss has reached yet, has none.
         """
-        for group in self.adam.param_groups:
+        for group in self.rule.param_groups:
             group["lr"] = 0.0
         for name, parameter in self.model.named_parameters():
-            if f"adam/{name}/step" in saved:
+            if f"moments/{name}/step" in saved:
                 parameter.grad = torch.zeros_like(parameter)
-        self.adam.step()
+        self.rule.step()
 
     def _over_devices(self, value: Tensor, operation: Literal["mean", "sum"]) -> Tensor:
         return cast(Tensor, self.fabric.all_reduce(value.clone(), reduce_op=operation))

@@ -34,6 +34,8 @@ OPTIMISER = Optimiser(
 class Regression(Learner[nn.Sequential]):
     """Learns a linear map through dropout and noise, so that every generator matters."""
 
+    score_name = "validation score"
+
     def __init__(self, after_losses: Callable[[int], None] = lambda _: None) -> None:
         torch.manual_seed(0)
         self.model = nn.Sequential(nn.Linear(5, 8), nn.Dropout(0.3), nn.Linear(8, 2))
@@ -139,7 +141,11 @@ def test_a_run_interrupted_at_any_update_ends_with_the_same_bits(plan: Plan, hee
     assert rest.calls == UPDATES * OPTIMISER.epochs - update, "no update is done twice"
 
 
-def test_a_run_interrupted_many_times_ends_with_the_same_bits(plan: Plan, heeded: None) -> None:
+@pytest.mark.parametrize("change", [{"precision": "bf16"}, {"algorithm": "lamb"}, {"final_weight_decay": 0.4}])
+def test_a_run_interrupted_many_times_ends_with_the_same_bits(
+    plan: Plan, heeded: None, change: dict[str, object]
+) -> None:
+    plan = replace(plan, optimiser=OPTIMISER.model_copy(update=change))
     whole = train(Regression(), replace(plan, partial=plan.partial.with_name("whole.safetensors")))
     for _ in range(7):
         with pytest.raises(KeyboardInterrupt):
@@ -196,6 +202,15 @@ def test_a_state_of_another_run_or_schema_starts_again(plan: Plan, heeded: None,
     assert again.calls == UPDATES * OPTIMISER.epochs
 
 
+def test_a_state_of_another_model_starts_again(plan: Plan, heeded: None) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train(Regression(interrupt_at(5)), plan)
+    wider = Regression()
+    wider.model = nn.Sequential(nn.Linear(5, 9), nn.Dropout(0.3), nn.Linear(9, 2))
+    train(wider, plan)
+    assert wider.calls == UPDATES * OPTIMISER.epochs
+
+
 def test_a_loss_that_is_no_number_stops_the_run_and_keeps_what_was_saved(plan: Plan) -> None:
     class Exploding(Regression):
         def losses(self, rows: NDArray[np.int64], rng: np.random.Generator) -> dict[str, Tensor]:
@@ -243,6 +258,8 @@ def test_a_note_says_losses_score_throughput_and_time_left(plan: Plan) -> None:
     notes: list[tuple[float, str]] = []
     train(Regression(), plan, lambda share, note: notes.append((share, note)))
     assert [share for share, _ in notes] == [0.25, 0.5, 0.75, 1.0]
-    form = r"epoch \d/4: first \d+\.\d{3}, second \d+\.\d{3}, validation R2 -\d+\.\d{3}, [\d,.]+ windows/s, \d+ s left"
+    form = (
+        r"epoch \d/4: first \d+\.\d{3}, second \d+\.\d{3}, validation score -\d+\.\d{3}, [\d,.]+ windows/s, \d+ s left"
+    )
     assert all(re.fullmatch(form, note) for _, note in notes), notes
     assert notes[-1][1].endswith(", 0 s left")
