@@ -40,6 +40,8 @@ class TrainingRecord(Document):
     best_epoch: int
     validation_r2: float | None = None
     """Mean over axes at the best epoch; None where validation was not looked at."""
+    validation_scores: tuple[float, ...] = ()
+    """After each epoch; empty where validation was not looked at."""
     versions: dict[str, str]
 
 

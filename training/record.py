@@ -56,6 +56,7 @@ def stage_record(
         epochs_run=len(fitted.history),
         best_epoch=fitted.best_epoch,
         validation_r2=validation_r2,
+        validation_scores=tuple(epoch.score for epoch in fitted.history if epoch.score is not None),
         versions=versions(),
     )
 

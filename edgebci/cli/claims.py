@@ -10,7 +10,7 @@ import typer
 from edgebci.cli.output import JsonFlag, print_json, print_rows, progress_bar
 
 if TYPE_CHECKING:
-    from edgebci.pipeline.studies.table import Row
+    from edgebci.pipeline.studies.table import Row, TimeRow
 
 
 def claims(
@@ -37,8 +37,19 @@ def claims(
         print_json(table)
         return
     print_rows(f"claims, {size.name}", [(row.question, _answer(row)) for row in table.rows])
+    for race in table.times:
+        typer.echo(f"{race.question} {_ratio(race)}")
     for sentence in table.not_run:
         typer.echo(f"not run: {sentence}")
+
+
+def _ratio(race: TimeRow) -> str:
+    ratio = race.ratio
+    return (
+        f"{ratio.value:.1f} times ({ratio.low:.1f} to {ratio.high:.1f}; the paper says {race.claimed_ratio:g}), "
+        f"as good in {race.reached} of {race.races} races of {race.n_subjects} subjects; the large model took "
+        f"{race.large_s:.0f} s, all encoders before {race.pretraining_s:.0f} s"
+    )
 
 
 def _answer(row: Row) -> str:

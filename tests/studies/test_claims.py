@@ -16,6 +16,7 @@ from edgebci.pipeline.studies.rats import R1838
 from edgebci.pipeline.studies.reproduce import PICTURE_NAME, TABLE_NAME, reproduce
 from edgebci.pipeline.studies.size import FULL, QUICK, StudySize
 from edgebci.pipeline.studies.table import Expected, Row, Table
+from edgebci.pipeline.studies.time_study import Race, time_row
 from edgebci.progress import silent
 
 TINY = QUICK.model_copy(update={"name": "tiny", "teacher_epochs": 1, "student_epochs": 1})
@@ -66,6 +67,14 @@ def test_the_distillation_study_runs_and_what_it_found_is_read_back(
     assert len(trained) == 4
     assert reproduce(TINY, tmp_path, ["distillation"], silent) == table
     assert sorted(path.stat().st_mtime_ns for path in tmp_path.rglob("student.safetensors")) == trained
+
+
+def test_a_race_that_the_student_lost_counts_as_an_endless_one() -> None:
+    won, lost = Race("a", large_s=20.0, distilled_s=2.0), Race("b", large_s=20.0, distilled_s=None)
+    assert time_row([won, won, lost], [5.0]).ratio.value == 10.0
+    found = time_row([won, lost, lost], [5.0, 6.0])
+    assert (found.ratio.value, found.reached, found.races, found.pretraining_s) == (0.0, 1, 3, 11.0)
+    assert (found.ratio.low, found.ratio.high) == (0.0, 10.0), "subjects are drawn, not races"
 
 
 def test_an_unknown_study_is_refused_before_anything_runs(tmp_path: Path) -> None:

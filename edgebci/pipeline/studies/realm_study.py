@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from edgebci.hierarchical import FEWEST_SUBJECTS
 from edgebci.pipeline.studies.asking import Question, ask
-from edgebci.pipeline.studies.cohort import obtain_cohort
+from edgebci.pipeline.studies.cohort import Cohort, obtain_cohort
 from edgebci.pipeline.studies.size import StudySize
 from edgebci.pipeline.studies.table import Row
 from edgebci.pipeline.studies.trial import Grid
@@ -43,15 +43,20 @@ TIME_CONSTANTS_S = (0.02, 4.0)
 
 def run(size: StudySize, root: Path, progress: Progress) -> tuple[Row, ...]:
     """All questions; finished encoders and trials are kept in `root`."""
-    spec = size.cohort().model_copy(update={"pretraining_sessions": PRETRAINING_SESSIONS})
-    cohort = obtain_cohort(spec, root / "sessions", part(progress, 0.0, 0.1))
-    recipe = recipe_for(size, cohort.held_out[0])
-    encoders = Encoders(cohort.pretraining, recipe, root / "encoders", part(progress, 0.1, 0.5))
-    # First of all, so that no trial's time holds the training of an encoder.
-    encoders.train((TEACHER, STUDENT, UNTAUGHT, RANDOM), size.seeds)
+    cohort, encoders = prepare(size, root, part(progress, 0.0, 0.5))
     grid = Grid(root / "trials", size.seeds, part(progress, 0.5, 1.0))
     whole = [ask(NAME, grid, cohort.held_out, question) for question in questions(encoders, size)]
     return (*whole, *few_labels(NAME, encoders, cohort.held_out, grid, size))
+
+
+def prepare(size: StudySize, root: Path, progress: Progress) -> tuple[Cohort, Encoders]:
+    """Sessions, and the encoders of every seed: before any trial, so that no trial's time holds their training."""
+    spec = size.cohort().model_copy(update={"pretraining_sessions": PRETRAINING_SESSIONS})
+    cohort = obtain_cohort(spec, root / "sessions", part(progress, 0.0, 0.2))
+    recipe = recipe_for(size, cohort.held_out[0])
+    encoders = Encoders(cohort.pretraining, recipe, root / "encoders", part(progress, 0.2, 1.0))
+    encoders.train((TEACHER, STUDENT, UNTAUGHT, RANDOM), size.seeds)
+    return cohort, encoders
 
 
 def questions(encoders: Encoders, size: StudySize) -> list[Question]:

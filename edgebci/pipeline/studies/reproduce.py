@@ -9,7 +9,7 @@ from edgebci.documents import nearest
 from edgebci.errors import InputError
 from edgebci.files import write_text
 from edgebci.pipeline.proof.claim import DATA_VARIABLE
-from edgebci.pipeline.studies import distillation_study, rats_study, realm_study
+from edgebci.pipeline.studies import distillation_study, rats_study, realm_study, time_study
 from edgebci.pipeline.studies.size import StudySize
 from edgebci.pipeline.studies.table import Row, Table
 from edgebci.progress import Progress, part
@@ -38,10 +38,12 @@ def reproduce(size: StudySize, root: Path, only: list[str], progress: Progress) 
     for i, (name, study) in enumerate(chosen.items()):
         share = part(progress, i / len(chosen), (i + 1) / len(chosen))
         rows += study(size, root / name, share)
+    # The race uses the encoders of the REALM study, and half of its trials.
+    times = (time_study.run(size, root / realm_study.NAME, progress),) if realm_study.NAME in chosen else ()
     not_run = rats_study.absent() if rats_study.NAME in chosen else ()
     if not rows:
         raise InputError(f"nothing to show: {'; '.join(not_run)}; set {DATA_VARIABLE} to the folder that has them")
-    table = Table(size=size.name, rows=tuple(rows), not_run=not_run)
+    table = Table(size=size.name, rows=tuple(rows), times=times, not_run=not_run)
     write_text(root / TABLE_NAME, table.model_dump_json(indent=1) + "\n")
     write_text(root / PICTURE_NAME, _picture(table))
     return table

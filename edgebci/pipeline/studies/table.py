@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from edgebci.comparison import Interval
 from edgebci.documents import Document
 from edgebci.hierarchical import SubjectsComparison
 
@@ -36,11 +37,30 @@ class Row(Document):
         return difference.low <= 0.0 <= difference.high or abs(difference.value) < self.comparison.margin
 
 
+class TimeRow(Document):
+    """How much sooner one model is as good as another."""
+
+    study: str
+    question: str
+    claimed_ratio: float
+    ratio: Interval
+    """Time of the large model over that of the student, the median over races; 0 where the student lost."""
+    reached: int
+    """Races in which the student became as good."""
+    races: int
+    n_subjects: int
+    large_s: float
+    """Median time of the large model."""
+    pretraining_s: float
+    """What the students' encoders took before, all seeds together, for all sessions."""
+
+
 class Table(Document):
     """All rows of one call, and how large its studies were."""
 
     schema_version: Literal["edgebci.claims/1"] = "edgebci.claims/1"
     size: str
     rows: tuple[Row, ...]
+    times: tuple[TimeRow, ...] = ()
     not_run: tuple[str, ...] = ()
     """What was left out, and why."""

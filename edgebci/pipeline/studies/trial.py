@@ -75,7 +75,7 @@ class Grid:
 
     def trials(self, way: Way, session: Session) -> tuple[Trial, ...]:
         """A trial for each seed; finished ones are read."""
-        return tuple(self._trial(way, session, seed) for seed in self._seeds_of(way))
+        return tuple(self.trial(way, session, seed) for seed in self._seeds_of(way))
 
     def folder(self, way: Way, session: Session, seed: int) -> Path:
         """Where a trial's files lie."""
@@ -90,7 +90,7 @@ class Grid:
         fewest_subjects: int = FEWEST_SUBJECTS,
     ) -> SubjectsComparison:
         """Both ways on the test frames of the same sessions, over subjects."""
-        self._share((candidate, reference), sessions)
+        self.share((candidate, reference), sessions)
         paired = [self._paired(session, candidate, reference) for session in sessions]
         return compare_over_subjects(paired, margin, fewest_subjects=fewest_subjects)
 
@@ -103,9 +103,10 @@ class Grid:
         """Mean wall-clock time of one trial."""
         return float(np.mean([trial.seconds for s in sessions for trial in self.trials(way, s)]))
 
-    def _share(self, ways: Sequence[Way], sessions: Sequence[Session]) -> None:
+    def share(self, ways: Sequence[Way], sessions: Sequence[Session]) -> None:
+        """Do the trials that no other process is at."""
         cells = [(way, session, seed) for session in sessions for way in ways for seed in self._seeds_of(way)]
-        share((self.root / w.name, f"{s.name}_{seed}", partial(self._trial, w, s, seed)) for w, s, seed in cells)
+        share((self.root / w.name, f"{s.name}_{seed}", partial(self.trial, w, s, seed)) for w, s, seed in cells)
 
     def _seeds_of(self, way: Way) -> tuple[int, ...]:
         return self.seeds if way.is_random else self.seeds[:1]
@@ -114,7 +115,8 @@ class Grid:
         ours, theirs = (tuple(t.decoded for t in self.trials(way, session)) for way in (candidate, reference))
         return PairedSession(session.subject, session.name, truth(session), ours, theirs, session.data.frame_rate_hz)
 
-    def _trial(self, way: Way, session: Session, seed: int) -> Trial:
+    def trial(self, way: Way, session: Session, seed: int) -> Trial:
+        """One trial; a finished one is read."""
         seen = session.data.fingerprint("train", "validation", "test")
 
         def work(folder: Path) -> None:

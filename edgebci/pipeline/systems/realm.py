@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from edgebci.checkpoint import Checkpoint
 from edgebci.decoding_data import Floats
 from edgebci.files import sha256
-from edgebci.pipeline.cache import run_stage, share
+from edgebci.pipeline.cache import Stage, run_stage, share
 from edgebci.pipeline.code import training_digest
 from edgebci.pipeline.studies.trial import Way
 from edgebci.pipeline.systems.system import System
@@ -20,9 +20,12 @@ from edgebci.session import Session
 
 if TYPE_CHECKING:
     from edgebci.training.realm.recipe import RealmRecipe
+    from edgebci.training.realm.spec import EncoderSpec
 
-TEACHER, STUDENT, UNTAUGHT, RANDOM = "teacher", "student", "untaught", "random"
-DECODER_NAME = "decoder.safetensors"
+TEACHER, STUDENT, UNTAUGHT = "teacher", "student", "untaught"
+RANDOM, LARGE = "random", "large"
+"""Never trained before they meet a session: of the student's size, and several times as large."""
+ENCODER_NAME, DECODER_NAME = "encoder.safetensors", "decoder.safetensors"
 _MODULES = tuple(
     f"edgebci.training.realm.{name}" for name in ("distill", "files", "finetune", "pretrain", "readout", "untrained")
 )
@@ -50,14 +53,20 @@ class Encoders:
         """The file of one encoder, trained now if it is not there."""
         if kind == TEACHER and self.teacher:
             return self.teacher
-        needs = [self.path(TEACHER, seed)] if kind == STUDENT else []
-        inputs = [self.identity, str(seed), kind]
+        return self._stage(kind, seed).folder / ENCODER_NAME
+
+    def seconds(self, kind: str, seed: int) -> float:
+        """What training an encoder took."""
+        return self._stage(kind, seed).seconds
+
+    def _stage(self, kind: str, seed: int) -> Stage:
+        teacher = self.path(TEACHER, seed) if kind == STUDENT else None
 
         def work(folder: Path) -> None:
-            self._train(kind, seed, needs[0] if needs else None, folder / "encoder.safetensors")
+            self._train(kind, seed, teacher, folder / ENCODER_NAME)
 
-        stage = run_stage(self.root, _name(kind, seed), inputs, work, training_digest(*_MODULES))
-        return stage.folder / "encoder.safetensors"
+        inputs = [self.identity, str(seed), kind]
+        return run_stage(self.root, _name(kind, seed), inputs, work, training_digest(*_MODULES))
 
     def train(self, kinds: Sequence[str], seeds: Sequence[int]) -> None:
         """Train those of these kinds and seeds that no other process is at."""
@@ -77,10 +86,17 @@ class Encoders:
             pretrain(sessions, recipe, out, self.progress)
         elif kind == RANDOM:
             save_untrained(recipe, out)
+        elif kind == LARGE:
+            save_untrained(recipe.model_copy(update={"student": enlarged(recipe.student)}), out)
         elif kind == STUDENT:
             distill(sessions, teacher, recipe, out, self.progress)
         else:
             distill(sessions, None, _as_long(recipe), out, self.progress)
+
+
+def enlarged(student: EncoderSpec) -> EncoderSpec:
+    """Twice as wide and twice as deep: about eight times the multiplications."""
+    return student.model_copy(update={"d_model": 2 * student.d_model, "n_layers": 2 * student.n_layers})
 
 
 def _name(kind: str, seed: int) -> str:
@@ -115,7 +131,7 @@ def fine_tuned_way(encoders: Encoders, kind: str) -> Way:
         from edgebci.training.realm.finetune import fine_tune, predict
 
         recipe = encoders.seeded(seed)
-        if kind == RANDOM:
+        if kind in (RANDOM, LARGE):
             stage = recipe.fine_tuning
             longer = stage.optimiser.model_copy(update={"epochs": 2 * stage.optimiser.epochs})
             from_scratch = stage.model_copy(update={"freeze_tokenizer": False, "optimiser": longer})
