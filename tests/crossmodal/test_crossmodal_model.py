@@ -16,9 +16,9 @@ from edgebci.training.crossmodal.corpus import Corpus, Windows, counts_of
 from edgebci.training.crossmodal.recipe import CrossModalRecipe, TransformerBody
 from edgebci.training.crossmodal.spec import EncoderSpec, SessionPatches, TokenSpec, TransformerSpec
 from edgebci.training.crossmodal.spike_model import SpikeAutoencoder, hide, poisson_loss
-from edgebci.training.crossmodal.spike_teacher import spikes_of
 from edgebci.training.crossmodal.student import lfp_of
 from edgebci.training.crossmodal.student_model import Student
+from edgebci.training.crossmodal.teaching import spikes_of
 from edgebci.training.crossmodal.transformer import PatchEncoder
 
 STARTS = np.array([100, 1700])

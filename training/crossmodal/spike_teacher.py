@@ -14,10 +14,11 @@ from torch import Tensor
 
 from edgebci.progress import Progress, silent
 from edgebci.session import Session
-from edgebci.training.crossmodal.corpus import Corpus, Modality, Starts, Windows, device_of, indices, require_windows
+from edgebci.training.crossmodal.corpus import Corpus, Starts, device_of, indices, require_windows
 from edgebci.training.crossmodal.files import identity_of, load_teacher, record_of, save_teacher
 from edgebci.training.crossmodal.recipe import CrossModalRecipe
 from edgebci.training.crossmodal.spike_model import SpikeAutoencoder, hide, poisson_loss
+from edgebci.training.crossmodal.teaching import spikes_of
 from edgebci.training.loop import Learner, Plan, fit, reproducible
 from edgebci.training.recipe import Optimiser
 from edgebci.training.record import partial_path
@@ -117,16 +118,3 @@ class MaskedSpikes(Learner[SpikeAutoencoder]):
         windows = spikes_of(self.corpus).windows(index, self.corpus.session_of(rows)).to(device)
         hidden = hide(windows, self.fraction, rng)
         return poisson_loss(model(windows, hidden), windows, hidden, self.corpus.valid[index].to(device))
-
-
-@torch.no_grad()
-def teacher_view(teacher: SpikeAutoencoder, windows: Windows) -> Tensor:
-    """What students are to learn: each frame's vector (b, T, d) with nothing hidden, computed where the windows are."""
-    view: Tensor = teacher.to(windows.values.device).encoder(windows)
-    return view
-
-
-def spikes_of(corpus: Corpus) -> Modality:
-    """The corpus's spikes."""
-    assert corpus.spikes is not None
-    return corpus.spikes

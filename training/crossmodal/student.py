@@ -22,9 +22,9 @@ from edgebci.training.crossmodal.corpus import Corpus, Modality, Starts, Windows
 from edgebci.training.crossmodal.files import identity_of, load_teacher, record_of, save_student
 from edgebci.training.crossmodal.recipe import CausalBody, CrossModalRecipe, StudentRecipe
 from edgebci.training.crossmodal.spike_model import SpikeAutoencoder
-from edgebci.training.crossmodal.spike_teacher import spikes_of, teacher_view
 from edgebci.training.crossmodal.standardised import standardised
 from edgebci.training.crossmodal.student_model import Student, patch_of
+from edgebci.training.crossmodal.teaching import standardised_views, teacher_views
 from edgebci.training.loop import Learner, Plan, fit, reproducible
 from edgebci.training.record import partial_path
 from edgebci.training.ssm import spread_time_constants
@@ -62,7 +62,8 @@ def distill(
     )
     with reproducible(recipe.seed, recipe.threads):
         student = new_student(corpus, stage, frozen.encoder.width if frozen else 0)
-        fitted = fit(Distillation(student, frozen, corpus, stage), plan, progress)
+        taught = _taught(frozen, corpus, stage) if frozen else None
+        fitted = fit(Distillation(student, taught, corpus, stage), plan, progress)
     save_student(out, fitted.model, record_of(recipe, sessions, fitted, teacher))
     plan.partial.unlink(missing_ok=True)
 
@@ -78,20 +79,19 @@ def new_student(corpus: Corpus, recipe: StudentRecipe, teacher_width: int) -> St
     return student
 
 
-SCALE_BATCH = 16
-"""Windows at a time in `teacher_scale`."""
-LEAST_SPREAD = 1e-4
-"""Of a teacher's coordinate: below it, what is left is rounding."""
+def _taught(teacher: SpikeAutoencoder, corpus: Corpus, recipe: StudentRecipe) -> Tensor:
+    """What is to be learned from the teacher, frame by frame (K, d)."""
+    views = teacher_views(teacher, corpus, recipe.optimiser.window_frames)
+    return standardised_views(views, corpus) if recipe.standardise_teacher else views
 
 
 class Distillation(Learner[Student]):
     """The task and the teacher, on the same windows."""
 
-    def __init__(self, model: Student, teacher: SpikeAutoencoder | None, corpus: Corpus, recipe: StudentRecipe) -> None:
-        self.model, self.teacher, self.corpus, self.recipe = model, teacher, corpus, recipe
+    def __init__(self, model: Student, taught: Tensor | None, corpus: Corpus, recipe: StudentRecipe) -> None:
+        self.model, self.taught, self.corpus, self.recipe = model, taught, corpus, recipe
         self.length = recipe.optimiser.window_frames
         self.wanted = standardised(corpus.sessions) if recipe.task == "behaviour" else None
-        self.scale = teacher_scale(teacher, corpus, self.length) if teacher and recipe.standardise_teacher else None
 
     def windows(self, rng: np.random.Generator) -> Starts:
         """All training windows, in random order (n,)."""
@@ -116,11 +116,8 @@ class Distillation(Learner[Student]):
         counted[:, : self.recipe.burn_in_frames] = False
         seen = model(lfp)
         losses = {"task": self._task(model.head(seen), lfp, index, counted)}
-        if self.teacher is not None:
-            taught = teacher_view(self.teacher, spikes_of(self.corpus).windows(index, session).to(device))
-            if self.scale is not None:
-                mean, sd = self.scale.to(device)[:, session]
-                taught = (taught - mean[:, None]) / sd[:, None]
+        if self.taught is not None:
+            taught = self.taught[index].to(device)
             cosine = functional.cosine_similarity(model.to_teacher(seen), taught, dim=-1)[counted]
             losses["alignment"] = self.recipe.alignment_weight * (1 - cosine.mean())
         return losses
@@ -131,19 +128,6 @@ class Distillation(Learner[Student]):
         n = found.shape[-1]
         present = lfp.present.flatten(1)[:, None, :n] & counted.unsqueeze(-1)
         return functional.mse_loss(found[present], lfp.values.flatten(2)[..., :n][present])
-
-
-def teacher_scale(teacher: SpikeAutoencoder, corpus: Corpus, window_frames: int) -> Tensor:
-    """Mean and standard deviation of the teacher's coordinates over each session's training frames (2, sessions, d)."""
-    tiles = corpus.tiles("train", window_frames)
-    session, found = corpus.session_of(tiles), []
-    for i in range(len(corpus.sessions)):
-        index = indices(tiles[(session == i).numpy()], window_frames)
-        batches = zip(index.split(SCALE_BATCH), session[session == i].split(SCALE_BATCH), strict=True)
-        views = [teacher_view(teacher, spikes_of(corpus).windows(*batch)) for batch in batches]
-        frames = torch.cat(views)[corpus.valid[index]]
-        found.append(torch.stack([frames.mean(dim=0), frames.std(dim=0).clamp(min=LEAST_SPREAD)]))
-    return torch.stack(found, dim=1)
 
 
 def lfp_of(corpus: Corpus) -> Modality:
