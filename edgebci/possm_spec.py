@@ -88,6 +88,11 @@ class PossmSpec(Document):
         return round(self.chunk_s / self.time_step_s) if self.time_step_s else 0
 
     @property
+    def has_tables(self) -> bool:
+        """Whether what the latent finds in a token depends on its unit and the step of its time alone."""
+        return bool(self.time_step_s) and not self.rotate_values
+
+    @property
     def feed_forward_hidden(self) -> int:
         """Width between the two matrices of a feed-forward part."""
         return self.feed_forward_expand * self.dim

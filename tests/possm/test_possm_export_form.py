@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from edgebci.errors import InputError
 from edgebci.possm_float import FloatPossmStep
@@ -16,7 +17,7 @@ from edgebci.training.possm.decoding import decode
 from edgebci.training.possm.export_form import to_step
 from edgebci.training.possm.files import PossmFile, load_possm
 from edgebci.training.possm.model import Possm
-from edgebci.training.possm.tokens import chunk_spikes, finished_chunk
+from edgebci.training.possm.tokens import Tokens, chunk_spikes, finished_chunk
 
 EXPORTED: tuple[Backbone, ...] = ("gru", "mamba2")
 
@@ -83,3 +84,19 @@ def test_a_file_whose_tensors_do_not_fit_is_refused(pretrained: Path, tmp_path: 
     save_possm_step(tmp_path / "step", type(step)(step.spec, wrong, step.training))
     with pytest.raises(InputError, match="'age' does not fit"):
         load_possm_step(tmp_path / "step")
+
+
+def test_tables_and_attention_are_one_function(
+    specs: dict[str, PossmSpec],
+    session: Session,
+    make_model: Callable[[PossmSpec, list[Session]], Possm],
+) -> None:
+    model = make_model(specs["edge"], [session]).double()
+    assert session.spikes is not None
+    chunks = chunk_spikes(session.spikes, 3.0, 50, specs["edge"], 1)
+    tokens = Tokens(*(torch.from_numpy(array) for array in (chunks.unit, chunks.time_s, chunks.mask)))
+    with torch.no_grad():
+        one, other = model.core.looked_up(model.units, tokens), model.core.attended(model.units, tokens)
+    # Times of tokens are float32; chunks with tokens all differ.
+    torch.testing.assert_close(one, other, rtol=0, atol=1e-6)
+    assert one.std(0).min() > 1e-3

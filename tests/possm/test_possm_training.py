@@ -139,14 +139,11 @@ def test_sessions_without_spikes_or_with_one_name_are_refused(
 @pytest.mark.parametrize("name", ["possm_paper", "possm_edge"])
 def test_recipes_name_every_hyper_parameter(name: str) -> None:
     recipe = load_toml(RECIPES / f"{name}.toml", PossmRecipe)
-    written = PossmRecipe.model_validate(recipe.model_dump(by_alias=True))
-    assert written == recipe
-    assert recipe.model_fields_set == set(PossmRecipe.model_fields) - set()
-    for part in (recipe.model, recipe.unit_dropout, recipe.regularisation, recipe.fine_tuning.optimiser):
-        assert part is not None
-        assert part.model_fields_set == set(type(part).model_fields) - {"time_step_s"} | (
-            part.model_fields_set & {"time_step_s"}
-        )
+    stages = ("training", "unit_identification", "identification_before_tuning", "fine_tuning")
+    parts = [recipe, recipe.model, recipe.unit_dropout, recipe.regularisation]
+    parts += [getattr(recipe, stage).optimiser for stage in stages]
+    absent = {field for part in parts for field in set(type(part).model_fields) - part.model_fields_set}
+    assert absent <= {"time_step_s"}  # TOML has no null: exact spike times are a key that is not there
 
 
 def test_the_edge_recipe_fits_an_implant(make_session: MakeSession) -> None:

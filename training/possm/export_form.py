@@ -52,19 +52,10 @@ def _tensors(model: Possm, index: int) -> dict[str, Tensor]:
 
 
 def _token_tables(model: Possm, index: int) -> dict[str, Tensor]:
-    """Score (U + 1, time steps) and value (U + 1, dim) of each unit, the blank token first."""
-    spec, attention, first = model.spec, model.core.encoder, model.vocabulary.first_row(index) - 1
-    rows = model.units[first : first + model.vocabulary.sessions[index].n_units]
-    embedded = torch.cat([model.core.blank.unsqueeze(0), rows])
-    key, value = attention.keys_values(embedded).chunk(2, dim=-1)
-    steps = (torch.arange(spec.n_time_steps, device=key.device) + 0.5) * (spec.time_step_s or 0.0)
-    turned = attention.rotation(key.unsqueeze(1).expand(-1, spec.n_time_steps, -1), steps.expand(len(key), -1))
-    query = attention.to_query(attention.norm(model.core.latent))
-    return {
-        "score": turned @ query / math.sqrt(spec.head_dim),
-        "value": value @ attention.out.weight.T,
-        "latent": model.core.latent + attention.out.bias,
-    }
+    """Of the session's units, the blank token first."""
+    core, first = model.core, model.vocabulary.first_row(index) - 1
+    score, value = core.token_tables(model.units[first : first + model.vocabulary.sessions[index].n_units])
+    return {"score": score, "value": value, "latent": core.latent + core.encoder.out.bias}
 
 
 def _output_vectors(model: Possm, index: int) -> dict[str, Tensor]:

@@ -11,6 +11,7 @@ stream begins, the states that a query looks at have keys and values 0.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -77,12 +78,38 @@ class Core(nn.Module):
         memory = self.latent.new_zeros(batch, self.spec.memory_chunks, 2 * self.spec.head_dim)
         return PossmState(self.backbone.initial_state(batch), memory)
 
-    def encode(self, embedded: Tensor, time_s: Tensor, mask: Tensor) -> Tensor:
-        """Tokens of chunks (..., N, dim), their times in the chunk and mask (..., N), to latents (..., dim)."""
-        latent = self.latent.expand(*embedded.shape[:-2], -1)
-        x = latent + self.encoder.read(latent, self.encoder.keys_values(embedded), -time_s, mask)
+    def encode(self, units: Tensor, tokens: Tokens) -> Tensor:
+        """Embeddings of units (U, dim), and tokens of chunks (..., N), to latents (..., dim)."""
+        x = self.looked_up(units, tokens) if self.spec.has_tables else self.attended(units, tokens)
         encoded: Tensor = x + self.encoder_feed(x)
         return encoded
+
+    def attended(self, units: Tensor, tokens: Tokens) -> Tensor:
+        """The latent and what it finds in the tokens (..., dim)."""
+        # Keys and values of a unit are the same in all its tokens: computed once, then looked up.
+        table = self.encoder.keys_values(torch.cat([self.blank.unsqueeze(0), units]))
+        latent = self.latent.expand(*tokens.unit.shape[:-1], -1)
+        return latent + self.encoder.read(latent, table[tokens.unit], -tokens.time_s, tokens.mask)
+
+    def looked_up(self, units: Tensor, tokens: Tokens) -> Tensor:
+        """The same where there are tables, in a fraction of the time."""
+        score, value = self.token_tables(units)
+        step = (tokens.time_s / (self.spec.time_step_s or 1.0)).long()
+        scores = score.flatten()[tokens.unit * score.shape[1] + step]
+        weights = scores.masked_fill(~tokens.mask, -torch.inf).softmax(-1)
+        of_units = weights.new_zeros(*weights.shape[:-1], len(value)).scatter_add(-1, tokens.unit, weights)
+        return self.latent + self.encoder.out.bias + of_units @ value
+
+    def token_tables(self, units: Tensor) -> tuple[Tensor, Tensor]:
+        """Score (U + 1, time steps) and value (U + 1, dim), projected out, of each unit; row 0 is the blank token's."""
+        spec, attention = self.spec, self.encoder
+        embedded = torch.cat([self.blank.unsqueeze(0), units])
+        key, value = attention.keys_values(embedded).chunk(2, dim=-1)
+        times_s = (torch.arange(spec.n_time_steps, device=key.device) + 0.5) * (spec.time_step_s or 0.0)
+        asked = attention.to_query(attention.norm(self.latent)) / math.sqrt(spec.head_dim)
+        # Turning the query back is turning the keys.
+        turned = attention.rotation(asked.expand(spec.n_time_steps, -1), -times_s.to(asked.dtype))
+        return key @ turned.T, value @ attention.out.weight.T
 
     def decode(self, query: Tensor, keys_values: Tensor, since_end_s: Tensor) -> Tensor:
         """Queries (..., dim) over k states (..., k, 2 head_dim), newest first, at times (...) after its end."""
@@ -122,7 +149,7 @@ class Possm(nn.Module):
         Returns:
             What a head reads (b, F, dim), and the state after the stretch.
         """
-        x = self.core.encode(self._embedded(tokens.unit), tokens.time_s, tokens.mask)
+        x = self.core.encode(self.units, tokens)
         y, layers = self.core.backbone.scan(x, state.layers)
         kept = torch.cat([state.memory.flip(1), self.core.decoder.keys_values(y)], dim=1)  # oldest first
         ages = torch.arange(self.spec.memory_chunks, device=kept.device)
@@ -143,7 +170,7 @@ class Possm(nn.Module):
         Returns:
             Standardised outputs (b, D), and the state after the chunk.
         """
-        x = self.core.encode(self._embedded(tokens.unit), tokens.time_s, tokens.mask)
+        x = self.core.encode(self.units, tokens)
         y, layers = self.core.backbone.step(x, state.layers)
         memory = torch.cat([self.core.decoder.keys_values(y).unsqueeze(1), state.memory[:, :-1]], dim=1)
         numbers = torch.full((len(y),), session, device=y.device)
@@ -154,10 +181,6 @@ class Possm(nn.Module):
         """What was decoded (..., dim) to the standardised outputs of a task (..., D)."""
         outputs: Tensor = self.core.heads[task](decoded)
         return outputs
-
-    def _embedded(self, unit: Tensor) -> Tensor:
-        table = torch.cat([self.core.blank.unsqueeze(0), self.units])
-        return nn.functional.embedding(unit, table)
 
     def _query(self, session: Tensor) -> Tensor:
         """(b, dim)."""

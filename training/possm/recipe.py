@@ -1,7 +1,7 @@
 """Every hyper-parameter of POSSM, as one document; the defaults are those of the authors' code where it has them.
 
-Two published things are not here. The authors train with LAMB, for which this loop has AdamW, at a lower rate. Frames
-of centre-out reaches weigh five times as much as others there; our recordings do not say which frames those are.
+One published thing is not here: frames of centre-out reaches weigh five times as much as others there, and our
+recordings do not say which frames those are.
 """
 
 from __future__ import annotations
@@ -43,9 +43,10 @@ class Stage(Document):
     optimiser: Optimiser
 
 
-def published_optimiser(epochs: int, learning_rate: float = 1e-3) -> Optimiser:
-    """One-cycle without warm-up, flat for half of the epochs; windows of 1 s at 50 frames per second."""
+def published_optimiser(epochs: int, learning_rate: float = 4e-3) -> Optimiser:
+    """LAMB without warm-up, its rate flat for half of the epochs; windows of 1 s at 50 frames per second."""
     return Optimiser(
+        algorithm="lamb",
         learning_rate=learning_rate,
         schedule="one_cycle",
         warm_up_epochs=0,

@@ -1,0 +1,120 @@
+"""POSSM's backbones side by side on single spikes, and what pretraining is worth to a session of unknown units.
+
+The same sizes with three backbones learn a held-out session from scratch; ridge on spike counts (the Wiener filter) is
+beside them. A model pretrained on the first sessions of all subjects meets a held-out session by unit identification,
+where embeddings of its units and nothing else are trained, or is then tuned in full, with all labels and with few. No
+output looks at a later spike, so that all rivals know the same at each moment.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgebci.pipeline.studies.asking import Question, ask
+from edgebci.pipeline.studies.cohort import Cohort, obtain_cohort
+from edgebci.pipeline.studies.realm_study import with_labels
+from edgebci.pipeline.studies.size import StudySize
+from edgebci.pipeline.studies.table import Row
+from edgebci.pipeline.studies.trial import Grid
+from edgebci.pipeline.systems.possm import Pretrained, possm_way, wiener_way
+from edgebci.possm_spec import Backbone
+from edgebci.progress import Progress, part
+
+if TYPE_CHECKING:
+    from edgebci.training.possm.recipe import PossmRecipe, Stage
+
+NAME = "possm"
+PRETRAINING_SESSIONS = 2
+BACKBONES: tuple[Backbone, ...] = ("gru", "mamba2", "s4d")
+MAIN: Backbone = "gru"
+WINDOW_S = 2.0
+
+
+def run(size: StudySize, root: Path, progress: Progress) -> tuple[Row, ...]:
+    """All questions; finished models and trials are kept in `root`."""
+    # Channels of LFP cost time and are not looked at.
+    spec = size.model_copy(update={"n_channels": 4}).cohort()
+    spec = spec.model_copy(update={"pretraining_sessions": PRETRAINING_SESSIONS})
+    cohort = obtain_cohort(spec, root / "sessions", part(progress, 0.0, 0.2))
+    recipe = recipe_for(size, cohort.held_out[0].data.frame_rate_hz)
+    pretrained = Pretrained(cohort.pretraining, recipe, root / "models", part(progress, 0.2, 0.5))
+    # First of all, so that no trial's time holds it.
+    pretrained.train((MAIN,), size.seeds)
+    grid = Grid(root / "trials", size.seeds, part(progress, 0.5, 1.0))
+    whole = [ask(NAME, grid, cohort.held_out, question) for question in questions(pretrained, size)]
+    return (*whole, *few_labels(pretrained, cohort, grid, size))
+
+
+def questions(pretrained: Pretrained, size: StudySize) -> list[Question]:
+    """With all labels of a held-out session, and what the paper leads to expect."""
+    wiener = wiener_way(size.recipe().ridge)
+    scratch = {backbone: possm_way(pretrained, backbone, "scratch") for backbone in BACKBONES}
+    identified, tuned = (possm_way(pretrained, MAIN, manner) for manner in ("identified", "tuned"))
+    return [
+        *(
+            Question(f"is POSSM with {b} better than a Wiener filter?", scratch[b], wiener, "superior")
+            for b in BACKBONES
+        ),
+        *(
+            Question(f"is the backbone {b} better than {MAIN}?", scratch[b], scratch[MAIN], "either")
+            for b in BACKBONES
+            if b != MAIN
+        ),
+        Question("is unit identification better than training from scratch?", identified, scratch[MAIN], "superior"),
+        Question("is fine-tuning better than training from scratch?", tuned, scratch[MAIN], "superior"),
+        Question("is fine-tuning better than unit identification?", tuned, identified, "superior"),
+        Question("is unit identification better than a Wiener filter?", identified, wiener, "superior"),
+    ]
+
+
+def few_labels(pretrained: Pretrained, cohort: Cohort, grid: Grid, size: StudySize) -> list[Row]:
+    """With the first minutes of labels: where pretraining pays."""
+    scratch, identified = (possm_way(pretrained, MAIN, manner) for manner in ("scratch", "identified"))
+    wiener = wiener_way(size.recipe().ridge)
+    asked = [
+        Question("is unit identification better than training from scratch?", identified, scratch, "superior"),
+        Question("is unit identification better than a Wiener filter?", identified, wiener, "superior"),
+    ]
+    rows = []
+    for minutes in size.label_minutes:
+        sessions = [with_labels(session, minutes) for session in cohort.held_out]
+        rows += [ask(NAME, grid, sessions, question.about(f"{minutes:g} min of labels")) for question in asked]
+    return rows
+
+
+def recipe_for(size: StudySize, frame_rate_hz: float) -> PossmRecipe:
+    """The edge sizes, trained for as long as the study's size says; held-out sessions get equal epochs in every way."""
+    from edgebci.training.possm.model import PossmRegularisation
+    from edgebci.training.possm.published import EDGE
+    from edgebci.training.possm.recipe import PossmRecipe, UnitDropout
+
+    first = max(size.student_epochs // 4, 1)
+    return PossmRecipe(
+        schema="edgebci.possm/1",
+        threads=1,
+        model=EDGE,
+        regularisation=PossmRegularisation(feed_forward_dropout=0.1, backbone_dropout=0.1),
+        unit_dropout=UnitDropout(least=60, mode=100, most=120),
+        training=_stage(size.student_epochs, 4e-3, frame_rate_hz),
+        unit_identification=_stage(size.student_epochs, 1e-2, frame_rate_hz),
+        identification_before_tuning=_stage(first, 1e-2, frame_rate_hz),
+        fine_tuning=_stage(size.student_epochs - first, 2e-3, frame_rate_hz),
+    )
+
+
+def _stage(epochs: int, learning_rate: float, frame_rate_hz: float) -> Stage:
+    from edgebci.training.possm.recipe import Stage
+    from edgebci.training.recipe import Optimiser
+
+    optimiser = Optimiser(
+        learning_rate=learning_rate,
+        schedule="one_cycle",
+        warm_up_epochs=1,
+        weight_decay=1e-4,
+        average_decay=0.95,
+        epochs=max(epochs, 1),
+        batch_windows=8,
+        window_frames=round(WINDOW_S * frame_rate_hz),
+    )
+    return Stage(optimiser=optimiser)

@@ -1,0 +1,126 @@
+"""POSSM: a model pretrained on some sessions for each backbone, and decoders of another session from it or without."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from edgebci.decoding_data import DecodingData, Floats
+from edgebci.files import write_text
+from edgebci.pipeline.cache import Stage, run_stage, share
+from edgebci.pipeline.code import training_digest
+from edgebci.pipeline.studies.trial import Way
+from edgebci.possm_spec import Backbone
+from edgebci.progress import Progress
+from edgebci.session import Session
+from edgebci.training.recipe import RidgeRecipe
+
+if TYPE_CHECKING:
+    from edgebci.training.possm.recipe import PossmRecipe
+    from edgebci.training.possm.tokens import TokenCount
+
+MODEL_NAME, TOKENS_NAME = "possm.safetensors", "tokens.txt"
+COUNT_WINDOW_S = 0.1
+"""Spikes of the Wiener filter are counted over this time, and looked at so far apart: each is seen once."""
+Manner = Literal["scratch", "identified", "tuned"]
+_MODULES = tuple(f"edgebci.training.possm.{name}" for name in ("decoding", "files", "learning", "recipe"))
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """Models trained on the first sessions, one for each backbone and seed; finished ones are kept."""
+
+    sessions: tuple[Session, ...]
+    """Spikes and targets of these are learned from."""
+    recipe: PossmRecipe
+    root: Path
+    progress: Progress
+
+    @property
+    def identity(self) -> str:
+        """What all of them depend on besides backbone and seed, as text."""
+        from edgebci.training.possm.files import data_hashes
+
+        return "\n".join([self.recipe.model_dump_json(), *data_hashes(self.sessions).values()])
+
+    def path(self, backbone: Backbone, seed: int) -> Path:
+        """The file of one model, trained now if it is not there."""
+        return self._stage(backbone, seed).folder / MODEL_NAME
+
+    def train(self, backbones: Sequence[Backbone], seeds: Sequence[int]) -> None:
+        """Train those of these backbones and seeds that no other process is at."""
+        share((self.root, f"{b}_{seed}", partial(self.path, b, seed)) for seed in seeds for b in backbones)
+
+    def recipe_of(self, backbone: Backbone, seed: int) -> PossmRecipe:
+        """The recipe with this backbone and seed."""
+        model = self.recipe.model.model_copy(update={"backbone": backbone})
+        return self.recipe.model_copy(update={"model": model, "seed": seed})
+
+    def _stage(self, backbone: Backbone, seed: int) -> Stage:
+        def work(folder: Path) -> None:
+            from edgebci.training.possm.learning import train
+
+            train(self.sessions, self.recipe_of(backbone, seed), folder / MODEL_NAME, self.progress)
+
+        inputs = [self.identity, backbone, str(seed)]
+        return run_stage(self.root, f"{backbone}_{seed}", inputs, work, training_digest(*_MODULES))
+
+
+def possm_way(pretrained: Pretrained, backbone: Backbone, manner: Manner) -> Way:
+    """A decoder of the session's spikes, trained from scratch, by unit identification, or tuned in full.
+
+    What became of the spikes is written beside the model.
+    """
+
+    def decode(session: Session, seed: int, folder: Path, progress: Progress) -> Floats:
+        from edgebci.training.possm.decoding import decode as decoded_by
+        from edgebci.training.possm.learning import fine_tune, identify_units, train
+
+        recipe, out = pretrained.recipe_of(backbone, seed), folder / MODEL_NAME
+        if manner == "scratch":
+            file = train([session], recipe, out, progress)
+        else:
+            adapt = identify_units if manner == "identified" else fine_tune
+            file = adapt([session], pretrained.path(backbone, seed), recipe, out, progress)
+        found = decoded_by(file.model, session)
+        _report(found.tokens, folder, progress)
+        return found.outputs
+
+    identity = pretrained.recipe.model_dump_json() if manner == "scratch" else pretrained.identity
+    return Way(f"POSSM {backbone}, {manner}", f"{identity}\n{backbone}", decode, _MODULES)
+
+
+def wiener_way(recipe: RidgeRecipe) -> Way:
+    """Ridge on spike counts."""
+
+    def decode(session: Session, _seed: int, _folder: Path, _progress: Progress) -> Floats:
+        from edgebci.training.ridge import fit_ridge
+
+        data = counted(session)
+        return fit_ridge(data, recipe).predict(data)
+
+    return Way("Wiener", recipe.model_dump_json(), decode, ("edgebci.training.ridge",), is_random=False)
+
+
+def counted(session: Session) -> DecodingData:
+    """The session with frames of standardised spike counts over the last `COUNT_WINDOW_S`, one column per unit.
+
+    Raises:
+        InputError: the session has no sorted spikes.
+    """
+    counts, data = session.spike_counts(), session.data
+    total, window = np.cumsum(counts, axis=0), round(COUNT_WINDOW_S * data.frame_rate_hz)
+    total[window:] -= total[:-window].copy()
+    seen = total[data.rows("train")]
+    frames = (total - seen.mean(axis=0)) / np.maximum(seen.std(axis=0), 1e-6)
+    return replace(data, frames=frames.astype(np.float32), feature_channels=None)
+
+
+def _report(tokens: TokenCount, folder: Path, progress: Progress) -> None:
+    write_text(folder / TOKENS_NAME, tokens.summary() + "\n")
+    progress(1.0, tokens.summary())
