@@ -23,8 +23,9 @@ from edgebci.operators.cell import Cell
 from edgebci.operators.cells import CellKind, cell_of
 from edgebci.operators.entry import Entry
 from edgebci.operators.linear_entry import LinearEntry
+from edgebci.operators.tokenizer import TokenizerEntry, TokenizerSpec
 
-_LATER = ("cell",)
+_LATER = ("cell", "tokenizer")
 """Fields that the first files lack: left out where they have their default, so that old decoders keep their bytes."""
 
 
@@ -43,6 +44,8 @@ class DecoderSpec(Document):
     norm_epsilon: float = Field(default=1e-5, gt=0)
     cell: CellKind = "mamba2"
     """What the layers are made of; s4d reads d_model and d_state, gru d_model alone."""
+    tokenizer: TokenizerSpec | None = None
+    """How a frame of one value per channel becomes a token; None is one matrix."""
 
     @model_serializer(mode="wrap")
     def _without_later_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -106,6 +109,8 @@ class DecoderSpec(Document):
     @property
     def entry(self) -> Entry:
         """What makes a token of a frame."""
+        if self.tokenizer:
+            return TokenizerEntry(self.tokenizer, self.n_inputs, self.d_model, self.norm_epsilon)
         return LinearEntry(self.n_inputs, self.d_model)
 
     def state_shapes(self) -> dict[str, Shape]:

@@ -15,6 +15,7 @@ from edgebci.export.c_operation import Buffer, Operation, Translate, c_name, che
 from edgebci.export.operators.gru import C_OPERATORS as GRU
 from edgebci.export.operators.mamba2 import C_OPERATORS as MAMBA2
 from edgebci.export.operators.s4d import C_OPERATORS as S4D
+from edgebci.export.operators.tokenizer import C_OPERATORS as TOKENIZER
 from edgebci.operators.dense import inverse
 
 
@@ -107,6 +108,7 @@ OPERATORS: dict[str, Translate] = {
     **MAMBA2,
     **S4D,
     **GRU,
+    **TOKENIZER,
 }
 
 
