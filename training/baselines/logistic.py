@@ -21,11 +21,16 @@ Rows = npt.NDArray[np.int64]
 MOST_ITERATIONS = 100
 
 
-def fit_logistic(data: DecodingData, recipe: RidgeRecipe) -> RidgeDecoder:
+def fit_logistic(data: DecodingData, recipe: RidgeRecipe, known: Floats | None = None) -> RidgeDecoder:
     """Fit to the training part with ridge's lags and penalties; its output is the log odds of an event.
 
     The error is the mean cross-entropy plus lambda / 2 times the squared weights. Penalties are tried from the
     strongest on, each from the fit before it, until the cross-entropy on validation rises.
+
+    Args:
+        data: of detection.
+        recipe: lags and penalties.
+        known: log odds (K, D) that are there already; the fit is what to add to them.
 
     Raises:
         InputError: the task is not detection, or a part holds no frames whose lags it holds too.
@@ -34,7 +39,7 @@ def fit_logistic(data: DecodingData, recipe: RidgeRecipe) -> RidgeDecoder:
         raise InputError("logistic regression detects and follows no quantity; use ridge instead")
     lag_frames = max(1, round(recipe.lag_s * data.frame_rate_hz))
     ages = np.arange(recipe.lags) * lag_frames
-    train, validation = (_Problem.of(data, part, ages) for part in ("train", "validation"))
+    train, validation = (_Problem.of(data, part, ages, known) for part in ("train", "validation"))
     best, lowest = None, np.inf
     weights = train.start()
     for penalty in sorted(recipe.lambdas, reverse=True):
@@ -63,22 +68,29 @@ class _Problem:
     """(n, 1) 1 where a frame is valid, 0 where not, over the number of valid ones."""
     inside: F64
     """(n, D) whether an event was under way."""
+    known: F64 | None
+    """(n, D) log odds that are there already."""
 
     @classmethod
-    def of(cls, data: DecodingData, part: Part, ages: Rows) -> _Problem:
+    def of(cls, data: DecodingData, part: Part, ages: Rows, known: Floats | None) -> _Problem:
         oldest = int(ages[-1])
         spans = tuple((start + oldest, stop) for start, stop in pieces(data, part) if stop > start + oldest)
         rows = np.concatenate([np.empty(0, dtype=np.int64), *(np.arange(*span) for span in spans)]).astype(np.int64)
         n_valid = int(data.valid[rows].sum())
         if not n_valid:
             raise InputError(f"the {part} intervals are shorter than the lags; record longer or set fewer lags")
-        return cls(data.frames, spans, ages, data.valid[rows, None] / n_valid, data.targets[rows].astype(np.float64))
+        inside, before = (
+            data.targets[rows].astype(np.float64),
+            None if known is None else known[rows].astype(np.float64),
+        )
+        return cls(data.frames, spans, ages, data.valid[rows, None] / n_valid, inside, before)
 
     def start(self) -> F64:
-        """No weights, and the odds of the whole part."""
+        """No weights, and the odds of the whole part; nothing where odds are known."""
         share = np.clip((self.counted * self.inside).sum(axis=0), 1e-6, 1 - 1e-6)
         n_weights = len(self.ages) * self.frames.shape[1] * len(share)
-        return np.concatenate([np.zeros(n_weights), np.log(share / (1 - share))])
+        odds = np.log(share / (1 - share)) if self.known is None else np.zeros(len(share))
+        return np.concatenate([np.zeros(n_weights), odds])
 
     def solve(self, start: F64, penalty: float) -> F64:
         """The weights with the least penalised error."""
@@ -112,7 +124,7 @@ class _Problem:
     def _log_odds(self, weights: F64) -> F64:
         n_axes = self.inside.shape[1]
         by_age = weights[:-n_axes].reshape(len(self.ages), -1, n_axes).astype(np.float32)
-        total = np.tile(weights[-n_axes:], (len(self.inside), 1))
+        total = np.tile(weights[-n_axes:], (len(self.inside), 1)) + (0.0 if self.known is None else self.known)
         for (start, stop), place in zip(self.spans, self._places(), strict=True):
             for age, weight in zip(self.ages.tolist(), by_age, strict=True):
                 total[place] += self.frames[start - age : stop - age] @ weight
