@@ -13,10 +13,14 @@ import typer
 
 from edgebci import __version__
 from edgebci.cli.bench import bench_app
+from edgebci.cli.calibrate import calibrate
 from edgebci.cli.claims import claims
 from edgebci.cli.data import data_app
+from edgebci.cli.evaluate import evaluate
+from edgebci.cli.fetch import fetch
 from edgebci.cli.profiles import profiles_app
 from edgebci.cli.proof import proof
+from edgebci.cli.reproduce_realm import reproduce_realm
 from edgebci.cli.run import run
 from edgebci.cli.train import distill, train
 from edgebci.errors import EdgebciError
@@ -34,11 +38,15 @@ app = typer.Typer(
 app.command()(run)
 app.command()(train)
 app.command()(distill)
+app.command()(evaluate)
+app.command()(calibrate)
+data_app.command()(fetch)
 app.add_typer(data_app, name="data")
 app.add_typer(profiles_app, name="profiles")
 app.add_typer(bench_app, name="bench")
 reproduce_app = typer.Typer(no_args_is_help=True, help="Try what the papers claim.")
 reproduce_app.command()(claims)
+reproduce_app.command("realm")(reproduce_realm)
 app.add_typer(reproduce_app, name="reproduce")
 app.command()(proof)
 
