@@ -7,9 +7,13 @@ A MAC is one multiplication whose product is added. Counted are the dense layers
 from __future__ import annotations
 
 import math
+from typing import Any
+
+from pydantic import SerializerFunctionWrapHandler, model_serializer
 
 from edgebci.decoder_spec import DecoderSpec
 from edgebci.documents import Document
+from edgebci.operators.cell import Costs
 
 _FLOAT32 = 4
 _STATE_BYTES = {"int16": 2, "int32": 4}
@@ -27,7 +31,20 @@ class Workload(Document):
     weight_bytes: int
     """int8 weights with their scales, and every float32 vector."""
     state_bytes: int
-    """int16 states of one stream."""
+    """Integer states of one stream."""
+    tokenizer_macs: int | None = None
+    """Of all MACs, those of the tokenizer; None where a frame goes through one matrix, which then counts with the rest.
+    Left out of files where it is None."""
+
+    @model_serializer(mode="wrap")
+    def _without_a_tokenizer(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        written: dict[str, Any] = handler(self)
+        return {name: value for name, value in written.items() if name != "tokenizer_macs" or value is not None}
+
+    @property
+    def beyond_macs(self) -> int:
+        """MACs per step beyond the tokenizer."""
+        return self.macs - (self.tokenizer_macs or 0)
 
     @property
     def macs(self) -> int:
@@ -39,6 +56,16 @@ class Workload(Document):
         """Share of the MACs that multiply int8 by int8."""
         return self.dense_macs / self.macs
 
+    def summary(self) -> str:
+        """One line for a report."""
+        apart = ""
+        if self.tokenizer_macs is not None:
+            apart = f" ({self.tokenizer_macs:,} in the tokenizer, {self.beyond_macs:,} beyond it)"
+        return (
+            f"{self.macs:,} MACs per output{apart}, {self.int8_share:.1%} of them int8 by int8, "
+            f"{self.weight_bytes:,} bytes of weights, {self.state_bytes:,} bytes of state"
+        )
+
 
 def workload(spec: DecoderSpec) -> Workload:
     """Count one step of `spec`."""
@@ -49,7 +76,12 @@ def workload(spec: DecoderSpec) -> Workload:
         state_macs=entry.state_macs + spec.n_layers * layer.state_macs,
         weight_bytes=_weight_bytes(spec),
         state_bytes=sum(_STATE_BYTES[types[name]] * math.prod(shape) for name, shape in spec.state_shapes().items()),
+        tokenizer_macs=_macs(entry) if spec.tokenizer else None,
     )
+
+
+def _macs(costs: Costs) -> int:
+    return sum(rows * columns for rows, columns in costs.dense) + costs.conv_macs + costs.state_macs
 
 
 def dense_shapes(spec: DecoderSpec) -> list[tuple[int, int]]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from edgebci.checkpoint import TrainingRecord, load_checkpoint, save_checkpoint
 from edgebci.decoder_float import FloatDecoder
@@ -17,6 +18,8 @@ from edgebci.training.realm.files import DecoderFile
 from edgebci.training.realm.finetune import fine_tune, predict
 from edgebci.training.realm.model import RealmDecoder, make_encoder
 from edgebci.training.realm.recipe import RealmRecipe
+
+UNTRAINED = TrainingRecord(recipe={}, data_sha256={}, frame_rate_hz=100, epochs_run=0, best_epoch=0, versions={})
 
 
 def edge_recipe(recipe: RealmRecipe, **changes: object) -> RealmRecipe:
@@ -43,13 +46,33 @@ def test_the_checkpoint_decodes_what_the_student_decodes(
     assert checkpoint.training.recipe["schema"] == "edgebci.realm/1"
 
 
+@pytest.mark.parametrize("activation", ["silu", "gelu"])
+def test_the_tokenizer_with_its_memory_decodes_the_same_too(
+    sessions: list[Session], recipe: RealmRecipe, activation: str
+) -> None:
+    data = sessions[0].data
+    sizes = {"tokenizer": "attention", "activation": activation, "attention_s": 0.5, "n_channels": data.frames.shape[1]}
+    encoder = make_encoder(edge_recipe(recipe, **sizes).student)
+    decoder = RealmDecoder(encoder, data.targets.shape[1])
+    names = tuple(f"axis {i}" for i in range(data.targets.shape[1]))
+    checkpoint = to_checkpoint(DecoderFile(decoder, names, "cm/s", UNTRAINED))
+    exact = FloatDecoder.of(checkpoint.spec, checkpoint.parameters).stream(data.frames[:400])
+    with torch.no_grad():
+        found = decoder(torch.from_numpy(data.frames[None, :400]))[0].numpy()
+    # Float32 against float64 through tokenizer and layers.
+    np.testing.assert_allclose(found, exact, atol=2e-4 * np.abs(exact).max())
+
+
+def test_a_mean_too_slow_for_the_implant_is_refused_with_what_is_allowed(recipe: RealmRecipe) -> None:
+    spec = edge_recipe(recipe, tokenizer="attention", attention_s=1e4).student
+    file = DecoderFile(RealmDecoder(make_encoder(spec), 1), ("vx",), "cm/s", UNTRAINED)
+    with pytest.raises(InputError, match=r"tokenizer: 'mean_frames' is .* less than or equal to 20000"):
+        to_checkpoint(file)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (
-            {"tokenizer": "attention"},
-            'tokenizer = "attention" has no operator yet; distil a student with tokenizer = "l',
-        ),
         ({"block": "realm"}, 'block = "realm" has no operator yet'),
         ({"norm": "layer"}, 'norm = "layer" has no operator yet'),
         ({"preprocessing": "paper"}, "filtered with zero phase"),
@@ -62,7 +85,6 @@ def test_what_the_exporter_cannot_take_is_named(
     message: str,
 ) -> None:
     spec = edge_recipe(recipe, **changes).student
-    untrained = TrainingRecord(recipe={}, data_sha256={}, frame_rate_hz=100, epochs_run=0, best_epoch=0, versions={})
-    file = DecoderFile(RealmDecoder(make_encoder(spec), 2), ("vx", "vy"), "cm/s", untrained)
+    file = DecoderFile(RealmDecoder(make_encoder(spec), 2), ("vx", "vy"), "cm/s", UNTRAINED)
     with pytest.raises(InputError, match=message):
         to_checkpoint(file)

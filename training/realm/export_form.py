@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from edgebci.checkpoint import Checkpoint
 from edgebci.decoder_spec import DecoderSpec
+from edgebci.documents import parse
 from edgebci.errors import InputError
+from edgebci.operators.tokenizer import TokenizerSpec
 from edgebci.training.realm.files import DecoderFile
 from edgebci.training.realm.spec import EncoderSpec
 
-_NAMES = {"encoder.tokenizer.mix.": "input.", "encoder.": "", "head.": "readout."}
-"""Start of a name here, and of the same tensor's name in a checkpoint."""
+_NAMES = {
+    "linear": {"encoder.tokenizer.mix.": "input.", "encoder.": "", "head.": "readout."},
+    "attention": {"encoder.": "", "head.": "readout."},
+}
+"""By the kind of tokenizer: start of a name here, and of the same tensor's name in a checkpoint."""
 
 
 def to_checkpoint(file: DecoderFile) -> Checkpoint:
@@ -21,12 +26,13 @@ def to_checkpoint(file: DecoderFile) -> Checkpoint:
     spec, decoder = file.decoder.encoder.spec, file.decoder
     if reason := spec.why_not_exportable or _missing_operator(spec, decoder.skip is not None):
         raise InputError(f"the decoder cannot be exported: {reason}")
-    tensors = {_renamed(name): tensor.cpu().numpy() for name, tensor in decoder.state_dict().items()}
+    starts = _NAMES[spec.tokenizer]
+    tensors = {_renamed(name, starts): tensor.cpu().numpy() for name, tensor in decoder.state_dict().items()}
     return Checkpoint(_decoder_spec(file, spec), tensors, file.training)
 
 
 def _missing_operator(spec: EncoderSpec, raw_skip: bool) -> str | None:
-    wanted = {"tokenizer": "linear", "block": "mamba2", "norm": "rms"}
+    wanted = {"block": "mamba2", "norm": "rms"}
     for name, value in wanted.items():
         if (found := getattr(spec, name)) != value:
             return f'{name} = "{found}" has no operator yet; distil a student with {name} = "{value}"'
@@ -47,9 +53,15 @@ def _decoder_spec(file: DecoderFile, spec: EncoderSpec) -> DecoderSpec:
         expand=spec.expand,
         d_conv=spec.d_conv,
         norm_epsilon=spec.norm_epsilon,
+        tokenizer=None if spec.tokenizer == "linear" else _tokenizer_spec(spec),
     )
 
 
-def _renamed(name: str) -> str:
-    start = next(start for start in _NAMES if name.startswith(start))
-    return _NAMES[start] + name.removeprefix(start)
+def _tokenizer_spec(spec: EncoderSpec) -> TokenizerSpec:
+    content = spec.model_dump(include={"channel_features", "conv_taps", "attention_taps", "activation"})
+    return parse(content | {"mean_frames": spec.attention_frames}, TokenizerSpec, "the student's tokenizer")
+
+
+def _renamed(name: str, starts: dict[str, str]) -> str:
+    start = next(start for start in starts if name.startswith(start))
+    return starts[start] + name.removeprefix(start)

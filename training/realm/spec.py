@@ -24,7 +24,7 @@ class EncoderSpec(Document):
     """Looks ahead as well: a teacher."""
 
     tokenizer: Literal["attention", "linear"] = "attention"
-    """REALM's, or one matrix, for which the implant has a kernel; the fields up to `activation` are then unused."""
+    """REALM's, or one matrix; the fields up to `activation` are then unused."""
     channel_features: int = Field(default=8, gt=0)
     """What the convolution, the same one for every channel, makes of a channel."""
     conv_taps: int = Field(default=3, gt=0)
@@ -137,7 +137,7 @@ EDGE = EncoderSpec(
 )
 """A student for an implant; its costs are in `realm.workload`."""
 EDGE_LINEAR = EDGE.model_copy(update={"tokenizer": "linear"})
-"""A student that today's exporter takes, see `realm.export_form`: its tokenizer is one matrix."""
+"""A student whose tokenizer is one matrix and has no memory."""
 EDGE_BI = EDGE.model_copy(update={"n_layers": 4, "both_ways": True})
 """A teacher whose tokenizer fits `EDGE`."""
 
