@@ -34,7 +34,7 @@ def to_step(file: PossmFile, session: str) -> PossmCheckpoint:
     known = model.vocabulary.sessions[index]
     with torch.no_grad():
         tensors = _tensors(model, index)
-    spec = _step_spec(model.spec, known, model.vocabulary.tasks[known.task])
+    spec = step_spec_of(model.spec, known, model.vocabulary.tasks[known.task])
     arrays = {name: tensors[name].float().cpu().numpy() for name in spec.parameter_shapes()}
     return PossmCheckpoint(spec, arrays, file.training)
 
@@ -98,7 +98,8 @@ def _weight(norm: nn.Module) -> Tensor:
     return weight
 
 
-def _step_spec(spec: PossmSpec, known: KnownSession, task: Task) -> PossmStepSpec:
+def step_spec_of(spec: PossmSpec, known: KnownSession, task: Task) -> PossmStepSpec:
+    """Sizes of the step for one session."""
     same = ("max_tokens", "chunk_s", "dim", "feed_forward_hidden", "hidden", "n_layers", "memory_chunks", "backbone")
     block = ("d_state", "headdim", "expand", "d_conv", "norm_epsilon")
     return PossmStepSpec.model_validate(

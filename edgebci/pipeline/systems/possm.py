@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from edgebci.checkpoint import Checkpoint
 from edgebci.decoding_data import DecodingData, Floats
+from edgebci.errors import InputError
 from edgebci.files import write_text
 from edgebci.pipeline.cache import Stage, run_stage, share
 from edgebci.pipeline.code import training_digest
 from edgebci.pipeline.studies.trial import Way
-from edgebci.possm_spec import Backbone
+from edgebci.pipeline.systems.system import System
+from edgebci.possm_spec import Backbone, save_possm_step
 from edgebci.progress import Progress
 from edgebci.session import Session
 from edgebci.training.recipe import RidgeRecipe
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
     from edgebci.training.possm.recipe import PossmRecipe
     from edgebci.training.possm.tokens import TokenCount
 
-MODEL_NAME, TOKENS_NAME = "possm.safetensors", "tokens.txt"
+MODEL_NAME, STEP_NAME, TOKENS_NAME = "possm.safetensors", "possm_step.safetensors", "tokens.txt"
 COUNT_WINDOW_S = 0.1
 """Spikes of the Wiener filter are counted over this time, and looked at so far apart: each is seen once."""
 Manner = Literal["scratch", "identified", "tuned"]
@@ -124,3 +127,46 @@ def counted(session: Session) -> DecodingData:
 def _report(tokens: TokenCount, folder: Path, progress: Progress) -> None:
     write_text(folder / TOKENS_NAME, tokens.summary() + "\n")
     progress(1.0, tokens.summary())
+
+
+@dataclass(frozen=True)
+class PossmSystem(System):
+    """Decoders of spikes by the recipe's own backbone: from a pretrained model, or from scratch where there is none."""
+
+    pretrained: Pretrained
+
+    @property
+    def backbone(self) -> Backbone:
+        """The recipe's."""
+        return self.pretrained.recipe.model.backbone
+
+    def learn(self, seeds: tuple[int, ...]) -> None:
+        """The pretrained model of every seed."""
+        if self.pretrained.sessions:
+            self.pretrained.train((self.backbone,), seeds)
+
+    def ways(self) -> tuple[Way, ...]:
+        """The Wiener filter, unit identification, and fine-tuning; training from scratch without other sessions."""
+        manners: tuple[Manner, ...] = ("identified", "tuned") if self.pretrained.sessions else ("scratch",)
+        ours = (possm_way(self.pretrained, self.backbone, manner) for manner in manners)
+        return wiener_way(RidgeRecipe(lag_s=COUNT_WINDOW_S)), *ours
+
+    def costs(self, session: Session) -> str:
+        """MACs, bytes and state of the step, where the recipe's form is one that has a step."""
+        from edgebci.training.possm.export_form import step_spec_of
+        from edgebci.training.possm.vocabulary import vocabulary_of
+        from edgebci.training.possm.workload import possm_workload
+
+        spec = self.pretrained.recipe.model
+        if reason := spec.why_not_exportable:
+            return f"not for an implant: {reason}"
+        known = vocabulary_of([session])
+        return possm_workload(step_spec_of(spec, known.sessions[0], known.tasks[0])).summary()
+
+    def deployable(self, session: Session, seed: int, trial: Path) -> Checkpoint:  # noqa: ARG002 (they are in the file)
+        """None yet: the step is written beside the model, and the exporter's bundles take frames, not spikes."""
+        from edgebci.training.possm.export_form import to_step
+        from edgebci.training.possm.files import load_possm
+
+        save_possm_step(trial / STEP_NAME, to_step(load_possm(trial / MODEL_NAME), session.name))
+        raise InputError(f"the step for an implant is {STEP_NAME} in {trial}; a bundle decodes frames, not spikes")
