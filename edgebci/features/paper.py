@@ -26,6 +26,11 @@ from edgebci.errors import InputError
 F64 = NDArray[np.float64]
 F32 = NDArray[np.float32]
 
+NOT_CAUSAL = (
+    "NOT CAUSAL: these frames were filtered with zero phase and standardised over the whole session, so every one "
+    "knows the future; no implant can do that, and no decoder of them can be exported"
+)
+"""What every report says of them."""
 FRAME_RATE_HZ = 100.0
 LINE_HZ, NOTCH_Q = 60.0, 30.0
 HIGH_PASS_HZ, LOW_PASS_HZ, POLES = 0.05, 50.0, 2

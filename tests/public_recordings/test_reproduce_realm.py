@@ -10,7 +10,6 @@ import typer
 from typer.testing import CliRunner
 
 from edgebci.cli.reproduce_realm import reproduce_realm
-from edgebci.documents import load_toml
 from edgebci.errors import InputError
 from edgebci.pipeline.reproduction.frames import PublicRecording, obtain_frames
 from edgebci.pipeline.reproduction.recipes import published_recipe
@@ -221,5 +220,12 @@ def test_what_is_missing_is_one_sentence_that_says_what_to_fetch(public: Path, t
         runner.invoke(app, ["--preprocessing", "casual"], catch_exceptions=False)
 
 
-def test_the_tiny_recipe_is_a_recipe(public: Path) -> None:
-    assert load_toml(public / "tiny.toml", RealmRecipe).student.n_channels == 6
+def test_a_held_out_session_that_is_too_short_is_refused_before_anything_is_trained(
+    public: Path, tmp_path: Path
+) -> None:
+    write_session(tmp_path / f"{HELD_OUT}.h5", 0, seconds=25.0)
+    (tmp_path / f"{OTHER}.h5").write_bytes((public / f"{OTHER}.h5").read_bytes())
+    options = ["--data", tmp_path, "--recipe", public / "tiny.toml", "--runs", tmp_path / "runs"]
+    with pytest.raises(InputError, match="has 2 segments of 5 s, too few for training, validation and test"):
+        CliRunner().invoke(app, [*map(str, options)], catch_exceptions=False)
+    assert list(tmp_path.rglob("encoder.safetensors")) == []

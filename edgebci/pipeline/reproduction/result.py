@@ -8,13 +8,10 @@ from typing import Literal
 import numpy as np
 
 from edgebci.documents import Document
+from edgebci.features.paper import NOT_CAUSAL
 from edgebci.pipeline.reproduction.frames import Preprocessing
 from edgebci.pipeline.reproduction.published import SCORES
 
-NOT_CAUSAL = (
-    "NOT CAUSAL: these frames were filtered with zero phase and standardised over the whole session, so every one "
-    "knows the future; no implant can do that, and no decoder of them can be exported"
-)
 CAUSAL = "causal: every frame depends on the past alone"
 
 

@@ -87,6 +87,7 @@ def reproduce_realm(folder: Path, protocol: Protocol, root: Path, progress: Prog
     recordings = find_recordings(folder)
     _require_both(folder, recordings)
     material = _material(recordings, protocol.preprocessing, root / "frames", part(progress, 0.0, 0.2))
+    _require_segments(material, protocol.seeds[0])
     teacher = _teacher(material, protocol, root, part(progress, 0.2, 0.5))
     scores = _scores(material, protocol, teacher, root, part(progress, 0.5, 1.0))
     said = differences(
@@ -126,6 +127,14 @@ def _material(
         frames = obtain_frames(recording, preprocessing, root, share)
         (held_out if recording.session in HELD_OUT[recording.corpus] else others).append(frames)
     return Material(tuple(held_out), tuple(others))
+
+
+def _require_segments(material: Material, seed: int) -> None:
+    """Refuse a held-out session that is too short before hours go into a teacher."""
+    from edgebci.training.realm.published_permutation import torch_permutation
+
+    for frames in material.held_out:
+        held_out_session(frames, seed, torch_permutation)
 
 
 def _teacher(material: Material, protocol: Protocol, root: Path, progress: Progress) -> Path:
