@@ -20,7 +20,7 @@ def tree(tmp_path: Path) -> Path:
     return tmp_path
 
 
-SOURCES = Sources(("*.py", "*.c"))
+SOURCES = Sources(globs=("*.py", "*.c"))
 
 
 @pytest.mark.parametrize(
@@ -56,12 +56,32 @@ def test_names_of_files_every_byte_of_c_and_new_files_count(tree: Path) -> None:
     (tree / "new.py").write_text("")
     digests.append(SOURCES.digest(tree))
     assert len(set(digests)) == 4
-    assert Sources(("*.py", "*.c"), but_not=("new.py",)).digest(tree) == digests[2]
+    assert Sources(globs=("*.py", "*.c"), but_not=("new.py",)).digest(tree) == digests[2]
 
 
 def test_a_pattern_that_finds_nothing_is_refused(tree: Path) -> None:
     with pytest.raises(InputError, match=r"no source matches '\*.toml'"):
-        Sources(("*.toml",)).digest(tree)
+        Sources(globs=("*.toml",)).digest(tree)
+
+
+def test_a_module_brings_what_it_imports_and_what_that_imports(tmp_path: Path) -> None:
+    package = tmp_path / "edgebci"
+    package.mkdir()
+    stage = tmp_path / "training"
+    stage.mkdir()
+    (package / "training").symlink_to(Path("..") / "training")
+    (package / "first.py").write_text("import numpy\n\ndef f():\n    from edgebci.training import second\n")
+    (stage / "second.py").write_text("from edgebci.third import x\nif TYPE_CHECKING:\n    import edgebci.fourth\n")
+    for name in ("third", "fourth", "fifth"):
+        (package / f"{name}.py").write_text("x = 1\n")
+    found = Sources(("edgebci.first",)).paths(tmp_path)
+    assert [path.relative_to(tmp_path).as_posix() for path in found] == [
+        "edgebci/first.py",
+        "edgebci/third.py",
+        "training/second.py",
+    ]
+    with pytest.raises(InputError, match=r"no module edgebci\.sixth"):
+        Sources(("edgebci.sixth",)).paths(tmp_path)
 
 
 def test_the_quickstart_depends_on_every_stage_but_not_on_the_command_line_or_the_proof() -> None:

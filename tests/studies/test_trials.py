@@ -10,7 +10,7 @@ import pytest
 
 from edgebci.comparison import Verdict
 from edgebci.decoding_data import DecodingData, Floats
-from edgebci.pipeline.code import training_sources
+from edgebci.pipeline.imports import training_sources
 from edgebci.pipeline.studies.cohort import CohortSpec, obtain_cohort, preparation
 from edgebci.pipeline.studies.trial import Grid, Way
 from edgebci.progress import Progress, silent

@@ -12,31 +12,48 @@ from pathlib import Path
 
 import edgebci
 from edgebci.errors import InputError
+from edgebci.pipeline.imports import imported_files
 
 README_NAME, PROOF_NAME = "README.md", "examples/proof.json"
 
 
 @dataclass(frozen=True)
 class Sources:
-    """Files by glob patterns from the top of the checkout, less those of the second list."""
+    """Modules with all of edgebci that they import, and files by glob patterns from the top of the checkout.
 
-    globs: tuple[str, ...]
+    Fields:
+        modules: by their full names.
+        globs: what is not imported: C, profiles, examples.
+        but_not: globs of what is imported and no figure depends on.
+    """
+
+    modules: tuple[str, ...] = ()
+    globs: tuple[str, ...] = ()
     but_not: tuple[str, ...] = ()
 
     def paths(self, checkout: Path) -> list[Path]:
         """The files, in the order of their names.
 
         Raises:
-            InputError: a pattern finds nothing.
+            InputError: a module is not there, or a pattern finds nothing.
         """
         left_out = {path for pattern in self.but_not for path in checkout.glob(pattern)}
-        found: set[Path] = set()
+        found = set(self._imported(checkout))
         for pattern in self.globs:
             matches = [path for path in checkout.glob(pattern) if path.is_file() and "__pycache__" not in path.parts]
             if not matches:
                 raise InputError(f"no source matches {pattern!r} in {checkout}; correct the claim that names it")
             found.update(matches)
         return sorted(found - left_out)
+
+    def _imported(self, checkout: Path) -> list[Path]:
+        package = checkout / "edgebci"
+        for module in self.modules:
+            if not imported_files(package, (module,)):
+                raise InputError(f"no module {module} in {checkout}; correct the claim that names it")
+        # A stage's folder is a link inside the package: a file has one name, that at the top.
+        files = [(package / file).resolve() for file in imported_files(package, self.modules)]
+        return [checkout / file.relative_to(checkout.resolve()) for file in files]
 
     def digest(self, checkout: Path) -> str:
         """SHA-256 over the names of the files and what they say."""

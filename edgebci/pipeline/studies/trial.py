@@ -18,7 +18,7 @@ from edgebci.documents import Document
 from edgebci.hierarchical import FEWEST_SUBJECTS, PairedSession, SubjectsComparison, compare_over_subjects
 from edgebci.metrics import F64, r2
 from edgebci.pipeline.cache import run_stage, share
-from edgebci.pipeline.code import training_digest
+from edgebci.pipeline.imports import training_digest
 from edgebci.progress import Progress, silent
 from edgebci.session import Session
 

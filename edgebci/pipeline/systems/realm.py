@@ -12,7 +12,7 @@ from edgebci.checkpoint import Checkpoint
 from edgebci.decoding_data import Floats
 from edgebci.files import sha256
 from edgebci.pipeline.cache import Stage, run_stage, share
-from edgebci.pipeline.code import training_digest
+from edgebci.pipeline.imports import training_digest
 from edgebci.pipeline.studies.trial import Way
 from edgebci.pipeline.systems.system import System
 from edgebci.progress import Progress
