@@ -15,7 +15,7 @@ from edgebci.decoding_data import Floats
 from edgebci.errors import InputError
 from edgebci.files import sha256
 from edgebci.pipeline.cache import run_stage, share
-from edgebci.pipeline.code import training_digest
+from edgebci.pipeline.imports import training_digest
 from edgebci.pipeline.studies.trial import Way
 from edgebci.pipeline.systems.system import System
 from edgebci.progress import Progress

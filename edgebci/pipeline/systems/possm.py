@@ -15,7 +15,7 @@ from edgebci.decoding_data import DecodingData, Floats
 from edgebci.errors import InputError
 from edgebci.files import write_text
 from edgebci.pipeline.cache import Stage, run_stage, share
-from edgebci.pipeline.code import training_digest
+from edgebci.pipeline.imports import training_digest
 from edgebci.pipeline.studies.trial import Way
 from edgebci.pipeline.systems.system import System
 from edgebci.possm_spec import Backbone, save_possm_step
