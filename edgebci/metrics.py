@@ -65,8 +65,10 @@ def effective_lag_s(truth: F64, decoded: F64, counted: Bool, rate_hz: float) -> 
         rate_hz: frames per second.
 
     Returns:
-        nan where an axis is constant or nothing is left to correlate.
+        nan where an axis is constant or too few frames count.
     """
+    if not (np.ptp(truth[counted], axis=0).all() and np.ptp(decoded[counted], axis=0).all()):
+        return float("nan")
     longest = min(round(LONGEST_LAG_S * rate_hz), len(truth) - 2)
     shifts = np.arange(-longest, longest + 1)
     found = np.array([_shifted_correlation(truth, decoded, counted, int(shift)) for shift in shifts])

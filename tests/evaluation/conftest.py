@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from edgebci import comparison
 from edgebci.decoding_data import DecodingData
 from edgebci.training.recipe import Optimiser, RidgeRecipe, StudentRecipe, TrainingRecipe
 
@@ -57,3 +59,70 @@ def quick_recipe() -> TrainingRecipe:
         student=StudentRecipe(burn_in_s=0.2, alignment_weight=0.0, optimiser=optimiser),
         ridge=RidgeRecipe(lags=4, lag_s=0.04, gap_s=0.5),
     )
+
+
+SMALL = """
+schema = "edgebci.evaluation/1"
+name = "small"
+[recording]
+target = "{target}"
+task = "{task}"
+[recording.synthetic]
+seed = 9400
+duration_s = 120
+n_channels = 8
+rate_hz = 500
+population = {{ grid_mm = 0.4 }}
+beta = {{ burst_rate_hz = 0.4, burst_s = [0.3, 0.8] }}
+[split]
+train = 0.5
+validation = 0.2
+test = 0.3
+[features]
+rate_hz = 500
+frame_rate_hz = 25
+bands = [{{ low_hz = 12, high_hz = 30, order = 1 }}, {{ low_hz = 70, high_hz = 200, order = 1 }}]
+startup_s = 0.5
+[student]
+d_model = 8
+n_layers = 1
+d_state = 4
+headdim = 8
+seeds = [1, 2]
+[baselines]
+transformer = {{ context_s = 0.4, n_heads = 2 }}
+[training]
+threads = 1
+[training.teacher]
+d_model = 8
+n_layers = 1
+d_state = 4
+headdim = 8
+optimiser = {{ learning_rate = 2e-3, epochs = 2, window_frames = 64, save_every_epochs = 1 }}
+[training.student]
+burn_in_s = 0.5
+optimiser = {{ learning_rate = 2e-3, epochs = 2, window_frames = 64, save_every_epochs = 1 }}
+[training.ridge]
+lags = 4
+folds = 2
+gap_s = 1.0
+"""
+
+
+@pytest.fixture(scope="session")
+def following_toml(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("evaluation") / "following.toml"
+    path.write_text(SMALL.format(target="velocity", task="regression"))
+    return path
+
+
+@pytest.fixture(scope="session")
+def detecting_toml(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("evaluation") / "detecting.toml"
+    path.write_text(SMALL.format(target="beta_bursts", task="detection"))
+    return path
+
+
+@pytest.fixture(autouse=True)
+def few_replicates(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(comparison, "REPLICATES", 300)
