@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,13 +13,15 @@ from torch import nn
 
 from edgebci.errors import InputError
 from edgebci.session import Session
-from edgebci.training.crossmodal.corpus import Corpus, Windows, counts_of
+from edgebci.training.crossmodal.corpus import Corpus, Windows, counts_of, device_of
+from edgebci.training.crossmodal.files import load_student
 from edgebci.training.crossmodal.recipe import CrossModalRecipe, TransformerBody
 from edgebci.training.crossmodal.spec import EncoderSpec, SessionPatches, TokenSpec, TransformerSpec
 from edgebci.training.crossmodal.spike_model import SpikeAutoencoder, hide, poisson_loss
-from edgebci.training.crossmodal.student import lfp_of
+from edgebci.training.crossmodal.spike_teacher import mean_rates, pretrain
+from edgebci.training.crossmodal.student import distill, lfp_of
 from edgebci.training.crossmodal.student_model import Student
-from edgebci.training.crossmodal.teaching import spikes_of
+from edgebci.training.crossmodal.teaching import spikes_of, standardised_views, teacher_views
 from edgebci.training.crossmodal.transformer import PatchEncoder
 
 STARTS = np.array([100, 1700])
@@ -150,3 +153,59 @@ def test_units_that_do_not_fill_the_width_are_refused() -> None:
 def test_sessions_of_one_name_are_refused(sessions: list[Session]) -> None:
     with pytest.raises(InputError, match="each with its own name"):
         Corpus([sessions[0], replace(sessions[1], name="first")], lfp_patch=4)
+
+
+def test_an_encoder_computes_where_its_parameters_are(sessions: list[Session]) -> None:
+    corpus = Corpus(sessions, lfp_patch=4, spike_patch=8)
+    index, session = torch.from_numpy(STARTS)[:, None] + torch.arange(20), corpus.session_of(STARTS)
+    spikes, lfp = spikes_of(corpus), lfp_of(corpus)
+    # "meta" holds no values, but refuses to be mixed with tensors of the CPU.
+    for modality, kind, patch in ((spikes, "spikes", 8), (lfp, "lfp", 4)):
+        encoder = small(kind, patch, modality.patches).to("meta")
+        windows = modality.windows(index, session).to(device_of(encoder))
+        assert encoder(windows).device.type == "meta"
+        with pytest.raises(RuntimeError, match="meta"):
+            encoder(modality.windows(index, session))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU")
+def test_teacher_and_student_train_on_a_gpu_and_come_back_to_the_cpu(
+    sessions: list[Session], recipe: CrossModalRecipe, tmp_path: Path
+) -> None:
+    pretrain(sessions, recipe, tmp_path / "teacher.safetensors")
+    distill(sessions, tmp_path / "teacher.safetensors", recipe, tmp_path / "student.safetensors")
+    assert device_of(load_student(tmp_path / "student.safetensors")).type == "cpu"
+
+
+def test_rates_begin_at_their_means(sessions: list[Session], recipe: CrossModalRecipe) -> None:
+    corpus = Corpus(sessions, spike_patch=8)
+    model = SpikeAutoencoder(recipe.teacher, spikes_of(corpus).patches)
+    for name, rates in mean_rates(corpus).items():
+        model.start_at(name, rates)
+    with torch.no_grad():
+        base = model.base_rate(("first",), 2)[0].flatten()[:10].exp()
+    np.testing.assert_allclose(base.numpy(), counts_of(sessions[0])[10:1000].mean(axis=0), rtol=1e-5)
+
+
+def test_frames_differ_to_a_teacher_that_has_not_learned_yet(sessions: list[Session]) -> None:
+    encoder, windows = small("spikes", 8, Corpus(sessions, spike_patch=8).spikes.patches), batch(sessions)  # type: ignore[union-attr]
+    tokens = encoder.tokens(windows)[0, :, 0]
+    constant = tokens.mean(dim=0)
+    # With random embeddings of counts, what all frames have in common is above 0.9 of a token's power.
+    assert (constant @ constant) / tokens.square().sum(dim=1).mean() < 0.6
+
+
+def test_views_are_standardised_over_training_frames_of_each_session(
+    sessions: list[Session], recipe: CrossModalRecipe
+) -> None:
+    corpus = Corpus(sessions, spike_patch=8)
+    torch.manual_seed(0)
+    teacher = SpikeAutoencoder(recipe.teacher, spikes_of(corpus).patches).eval()
+    views = teacher_views(teacher, corpus, 50)
+    scaled = standardised_views(views, corpus)
+    for first, session in zip(corpus.first, sessions, strict=False):
+        rows = session.data.rows("train") + int(first)
+        np.testing.assert_allclose(scaled[rows].mean(dim=0), 0, atol=1e-4)
+        np.testing.assert_allclose(scaled[rows].std(dim=0), 1, atol=1e-4)
+    assert not views[1300:1600].any(), "test frames are not looked at"
+    assert views[1010:1250].any(dim=1).all()

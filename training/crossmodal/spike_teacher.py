@@ -93,6 +93,8 @@ def mean_rates(corpus: Corpus) -> dict[str, Tensor]:
 class MaskedSpikes(Learner[SpikeAutoencoder]):
     """Poisson log-likelihood of counts that were hidden."""
 
+    score_name = "validation log-likelihood"
+
     def __init__(self, model: SpikeAutoencoder, corpus: Corpus, fraction: float, optimiser: Optimiser) -> None:
         self.model, self.corpus, self.fraction, self.optimiser = model, corpus, fraction, optimiser
 

@@ -88,6 +88,8 @@ def _taught(teacher: SpikeAutoencoder, corpus: Corpus, recipe: StudentRecipe) ->
 class Distillation(Learner[Student]):
     """The task and the teacher, on the same windows."""
 
+    score_name = "minus the validation loss"
+
     def __init__(self, model: Student, taught: Tensor | None, corpus: Corpus, recipe: StudentRecipe) -> None:
         self.model, self.taught, self.corpus, self.recipe = model, taught, corpus, recipe
         self.length = recipe.optimiser.window_frames

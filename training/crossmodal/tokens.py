@@ -30,11 +30,17 @@ class LfpValues(nn.Module):
 
 
 class SpikeValues(nn.Module):
-    """One embedding of d/S numbers for each count, side by side for the S units of a patch; zero for absent units."""
+    """One embedding of d/S numbers for each count, side by side for the S units of a patch; zero for absent units.
+
+    They begin in proportion to the count. From random ones, most of a token is what silence looks like, all frames are
+    nearly the same to the teacher, and in tens of epochs it learns little more than mean rates.
+    """
 
     def __init__(self, spec: TokenSpec, d_model: int) -> None:
         super().__init__()
         self.embedding = nn.Embedding(MOST_COUNTS + 1, d_model // spec.patch)
+        counts = torch.arange(MOST_COUNTS + 1, dtype=torch.float32)
+        self.embedding.weight = nn.Parameter(counts[:, None] * torch.randn(d_model // spec.patch).sign())
 
     def forward(self, windows: Windows) -> Tensor:
         """Counts (b, T, P, S) to (b, T, P, d)."""
