@@ -21,11 +21,10 @@ Accelerator = Literal["cpu", "cuda", "auto"]
 Precision = Literal["float32", "bf16"]
 
 
-def start(accelerator: Accelerator, devices: int, precision: Precision) -> Fabric:
-    """Make the devices ready.
+def prepare(accelerator: Accelerator, devices: int, precision: Precision) -> Fabric:
+    """Say where to compute, and how exactly; with several devices, `several_devices.launch` starts them.
 
-    bf16 means autocast: weights, optimiser and sums of a recurrence stay float32. With several devices, Fabric starts
-    the command that runs now once more for each further device, or joins those that `torchrun` started.
+    bf16 means autocast: weights, optimiser and sums of a recurrence stay float32.
 
     Raises:
         InputError: there are fewer devices than are asked for.
@@ -36,19 +35,15 @@ def start(accelerator: Accelerator, devices: int, precision: Precision) -> Fabri
     from lightning_fabric.strategies.ddp import DDPStrategy
 
     logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
-    threads = torch.get_num_threads()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # advice on settings that are meant
-        fabric = Fabric(
+        return Fabric(
             accelerator=chosen,
             devices=devices,
             # A window may leave a parameter untouched: the embedding of a session that is not in it.
-            strategy="auto" if devices == 1 else DDPStrategy(find_unused_parameters=True),
+            strategy="auto" if devices == 1 else DDPStrategy(start_method="forkserver", find_unused_parameters=True),
             precision="32-true" if precision == "float32" else "bf16-mixed",
         )
-        fabric.launch()
-    torch.set_num_threads(threads)  # the launcher shares out the cores; the recipe says how many
-    return fabric
 
 
 @contextmanager

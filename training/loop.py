@@ -6,7 +6,7 @@ import copy
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +19,13 @@ from torch import Tensor, nn
 
 from edgebci.errors import InputError
 from edgebci.progress import Progress, silent
-from edgebci.training.accelerator import Accelerator, quiet, start
+from edgebci.training.accelerator import Accelerator, prepare, quiet
 from edgebci.training.interruption import Interruption, held_back
 from edgebci.training.pace import Pace
 from edgebci.training.randomness import Randomness
 from edgebci.training.recipe import Optimiser
 from edgebci.training.saved_state import EpochPosition, EpochRecord, RunHeader, load_run, save_run
+from edgebci.training.several_devices import launch
 from edgebci.training.updates import Updater
 
 if TYPE_CHECKING:
@@ -90,6 +91,14 @@ class Fitted(Generic[Model]):
         return self.history[self.best_epoch - 1].score
 
 
+def best_epoch(history: Sequence[EpochRecord]) -> int:
+    """Number, from 1, of the epoch with the best score: the first of equals, the last where there are no scores."""
+    scores = [record.score for record in history]
+    if not scores or scores[-1] is None:
+        return len(scores)
+    return int(np.argmax(np.array(scores, dtype=np.float64))) + 1
+
+
 @contextmanager
 def reproducible(seed: int, threads: int) -> Iterator[None]:
     """Seed torch, fix its threads and refuse algorithms that vary; all is as before afterwards."""
@@ -108,19 +117,47 @@ def reproducible(seed: int, threads: int) -> Iterator[None]:
 def fit(learner: Learner[Model], plan: Plan, progress: Progress) -> Fitted[Model]:
     """Train, from the saved state if there is one; an interrupted run ends with the same bits as a whole one.
 
-    The state is saved every so many epochs and updates, and on Ctrl-C after the update that is under way. With several
-    devices every process returns the same model; the first one alone saves and tells.
+    The state is saved every so many epochs and updates, and on Ctrl-C after the update that is under way. For several
+    devices, processes are started that share each batch; the learner is copied to each, so it must be picklable, its
+    own model stays as it is, and a script that trains must keep to `if __name__ == "__main__"`.
 
     Raises:
         InputError: there are fewer devices than planned, fewer windows in a batch than devices, or the loss became
             NaN or infinite; what was saved before stays.
     """
-    fabric = start(plan.accelerator, plan.devices, plan.optimiser.precision)
+    fabric = prepare(plan.accelerator, plan.devices, plan.optimiser.precision)
+    if plan.devices == 1:
+        fabric.launch()
+        return _trained(fabric, progress, learner, plan).result()
+    launch(fabric, _train_and_save, progress, learner, plan)
+    return _saved_result(fabric, learner, plan)
+
+
+def _trained(fabric: Fabric, progress: Progress, learner: Learner[Model], plan: Plan) -> _Run[Model]:
+    """Train in the process of one device."""
     with quiet(), held_back() as interruption:
         run = _Run(learner, plan, fabric, interruption, progress if fabric.is_global_zero else silent)
         while not run.finished():
             run.epoch()
-    return run.result()
+    return run
+
+
+def _train_and_save(fabric: Fabric, progress: Progress, learner: Learner[Model], plan: Plan) -> None:
+    _trained(fabric, progress, learner, plan).save()
+
+
+def _saved_result(fabric: Fabric, learner: Learner[Model], plan: Plan) -> Fitted[Model]:
+    """What several processes left."""
+    saved = load_run(plan.partial, plan.identity, _devices(fabric, plan))
+    assert saved is not None
+    tensors, header = saved
+    best = copy.deepcopy(learner.model).eval()
+    best.load_state_dict({name.removeprefix("best/"): t for name, t in tensors.items() if name.startswith("best/")})
+    return Fitted(best, header.history, best_epoch(header.history))
+
+
+def _devices(fabric: Fabric, plan: Plan) -> str:
+    return f"{plan.devices} x {fabric.device.type}"
 
 
 class _Run(Generic[Model]):
@@ -158,29 +195,22 @@ class _Run(Generic[Model]):
         score = self.learner.score(self.updater.average) if self.fabric.is_global_zero else None
         record = EpochRecord(losses=means, score=self.fabric.broadcast(score))
         self.history, self.losses = (*self.history, record), []
-        if self.best_epoch() == len(self.history):
+        if best_epoch(self.history) == len(self.history):
             self.best.load_state_dict(self.updater.average.state_dict())
         self._tell(record.note(self.learner.score_name))
         if len(self.history) % self.plan.optimiser.save_every_epochs == 0:
-            self._save()
+            self.save()
         self._stop_if_asked()
 
     def finished(self) -> bool:
         """Whether the last epoch is done, or the score stopped rising."""
-        waited = len(self.history) - self.best_epoch()
+        waited = len(self.history) - best_epoch(self.history)
         patience = self.plan.patience_epochs
         return len(self.history) >= self.plan.optimiser.epochs or (patience is not None and waited >= patience)
 
-    def best_epoch(self) -> int:
-        """Number, from 1, of the epoch with the best score: the first of equals, the last where there are no scores."""
-        scores = [record.score for record in self.history]
-        if not scores or scores[-1] is None:
-            return len(scores)
-        return int(np.argmax(np.array(scores, dtype=np.float64))) + 1
-
     def result(self) -> Fitted[Model]:
         """The kept weights."""
-        return Fitted(self.best.cpu(), self.history, self.best_epoch())
+        return Fitted(self.best.cpu(), self.history, best_epoch(self.history))
 
     def _batches(self) -> list[npt.NDArray[np.int64]]:
         """Draw the windows of an epoch, and set the generators to where its next update begins."""
@@ -210,14 +240,14 @@ class _Run(Generic[Model]):
     def _rest(self) -> None:
         """Between two updates: save, tell or stop, where it is time to."""
         if int(self.updater.updates) % self.plan.save_every_updates == 0:
-            self._save()
+            self.save()
         if self.pace.due():
             self._tell(f"update {len(self.losses)}/{self.batches}")
         self._stop_if_asked()
 
     def _stop_if_asked(self) -> None:
         if self.updater.any_device(self.interruption.asked):
-            self._save()
+            self.save()
             raise KeyboardInterrupt
 
     def _tell(self, note: str) -> None:
@@ -226,13 +256,13 @@ class _Run(Generic[Model]):
         try:
             self.progress(share, f"epoch {number}/{self.plan.optimiser.epochs}: {note}, {self.pace.note(share)}")
         except KeyboardInterrupt:
-            self._save()
+            self.save()
             raise
 
     def _share_done(self) -> float:
         return (len(self.history) + len(self.losses) / self.batches) / self.plan.optimiser.epochs
 
-    def _save(self) -> None:
+    def save(self) -> None:
         """Write everything that the next update depends on."""
         if not self.fabric.is_global_zero:
             return
@@ -240,7 +270,7 @@ class _Run(Generic[Model]):
         position = EpochPosition(losses=tuple(self.losses), batches=self.batches, generator=random.generator)
         header = RunHeader(
             identity=self.plan.identity,
-            devices=self._devices(),
+            devices=_devices(self.fabric, self.plan),
             history=self.history,
             position=position if self.losses else None,
         )
@@ -248,7 +278,7 @@ class _Run(Generic[Model]):
 
     def _restore(self) -> Randomness | None:
         """Take up the saved run, if it is this one; return the generators of an epoch that it was inside of."""
-        saved = load_run(self.plan.partial, self.plan.identity, self._devices())
+        saved = load_run(self.plan.partial, self.plan.identity, _devices(self.fabric, self.plan))
         if saved is None:
             return None
         tensors, header = saved
@@ -267,6 +297,3 @@ class _Run(Generic[Model]):
     def _tensors(self) -> dict[str, Tensor]:
         best = {f"best/{name}": value for name, value in self.best.state_dict().items()}
         return self.updater.tensors() | best
-
-    def _devices(self) -> str:
-        return f"{self.fabric.world_size} x {self.fabric.device.type}"

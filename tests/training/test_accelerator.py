@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from edgebci.errors import InputError
-from edgebci.training.accelerator import start
+from edgebci.training.accelerator import prepare
 from edgebci.training.interruption import held_back
 from edgebci.training.pace import Pace, duration
 from edgebci.training.selective_scan import selective_scan
@@ -19,24 +19,24 @@ from edgebci.training.selective_scan import selective_scan
 
 def test_one_process_on_the_cpu_is_the_default_and_leaves_torch_as_it_was() -> None:
     before = torch.get_num_threads(), torch.get_default_dtype(), torch.get_rng_state()
-    fabric = start("cpu", 1, "float32")
+    fabric = prepare("cpu", 1, "float32")
     assert (fabric.world_size, fabric.global_rank, fabric.device.type) == (1, 0, "cpu")
     assert (torch.get_num_threads(), torch.get_default_dtype()) == before[:2]
     assert torch.equal(torch.get_rng_state(), before[2])
 
 
-def test_starting_says_nothing(capfd: pytest.CaptureFixture[str]) -> None:
-    start("auto", 1, "bf16")
+def test_preparing_says_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    prepare("auto", 1, "bf16")
     assert capfd.readouterr() == ("", "")
 
 
 def test_devices_that_are_not_there_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
     with pytest.raises(InputError, match="1 CUDA devices was asked for where torch finds 0; give fewer"):
-        start("cuda", 1, "float32")
+        prepare("cuda", 1, "float32")
     with pytest.raises(InputError, match="0 devices is not possible"):
-        start("cpu", 0, "float32")
-    assert start("auto", 1, "float32").device.type == "cpu"
+        prepare("cpu", 0, "float32")
+    assert prepare("auto", 1, "float32").device.type == "cpu"
 
 
 def test_fabric_is_imported_by_training_that_begins_and_by_nothing_before() -> None:
