@@ -9,7 +9,15 @@ from edgebci.documents import nearest
 from edgebci.errors import InputError
 from edgebci.files import write_text
 from edgebci.pipeline.proof.claim import DATA_VARIABLE
-from edgebci.pipeline.studies import distillation_study, possm_study, rats_study, realm_study, sizes_study, time_study
+from edgebci.pipeline.studies import (
+    crossmodal_study,
+    distillation_study,
+    possm_study,
+    rats_study,
+    realm_study,
+    sizes_study,
+    time_study,
+)
 from edgebci.pipeline.studies.size import StudySize
 from edgebci.pipeline.studies.table import Row, Table
 from edgebci.progress import Progress, part
@@ -19,6 +27,7 @@ Study = Callable[[StudySize, Path, Progress], tuple[Row, ...]]
 STUDIES: dict[str, Study] = {
     distillation_study.NAME: distillation_study.run,
     realm_study.NAME: realm_study.run,
+    crossmodal_study.NAME: crossmodal_study.run,
     possm_study.NAME: possm_study.run,
     rats_study.NAME: rats_study.run,
     sizes_study.NAME: sizes_study.run,
