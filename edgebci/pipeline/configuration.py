@@ -136,6 +136,8 @@ def load_pipeline(path: Path, recording: Path | None = None) -> PipelineConfig:
         InputError: the document, a profile that it names or the recording's path is wrong.
     """
     config = load_toml(path, PipelineConfig)
+    if config.recording.task == "detection":
+        raise InputError(f"{path}: edgebci run decodes quantities; to detect events, use edgebci evaluate")
     for placement in config.implants:
         load_profile(Implant, placement.implant)
         load_profile(ComputePart, placement.compute)

@@ -15,6 +15,7 @@ from edgebci.cli.evaluate import evaluate as evaluate_command
 from edgebci.documents import load_json
 from edgebci.errors import InputError
 from edgebci.metrics import r2
+from edgebci.pipeline.configuration import load_pipeline
 from edgebci.pipeline.evaluation.configuration import DECODERS, chosen, load_evaluation
 from edgebci.pipeline.evaluation.result import Evaluation
 from edgebci.pipeline.evaluation.run import evaluate
@@ -201,6 +202,14 @@ def test_a_pipeline_can_be_evaluated_as_it_is() -> None:
     assert config.recording.target == "velocity"
     assert "kalman" in config.competing
     assert "logistic" not in config.competing
+
+
+def test_a_run_does_not_take_events_for_a_quantity(tmp_path: Path) -> None:
+    text = (ROOT / "examples" / "quickstart.toml").read_text()
+    file = tmp_path / "events.toml"
+    file.write_text(text.replace('target = "velocity"', 'target = "beta_bursts"\ntask = "detection"'))
+    with pytest.raises(InputError, match="use edgebci evaluate"):
+        load_pipeline(file)
 
 
 def test_events_that_are_not_there_are_refused(detecting_toml: Path, tmp_path: Path) -> None:
