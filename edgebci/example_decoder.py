@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgebci.arithmetic import F32
+from edgebci.block_spec import Shape
 from edgebci.decoder_spec import DecoderSpec
 
 
@@ -19,8 +20,13 @@ def random_parameters(spec: DecoderSpec, seed: int) -> dict[str, F32]:
     from 0.2 to 0.999 per step. Norm weights spread around 1 so that no scale is trivial. S4D begins as the paper's
     S4D-Lin (arXiv 2206.11893), with steps of the same range.
     """
+    return draw_parameters(spec.parameter_shapes(), seed)
+
+
+def draw_parameters(shapes: Mapping[str, Shape], seed: int) -> dict[str, F32]:
+    """Weights of the given shapes, each drawn by what its name says that it is."""
     rng = np.random.default_rng(seed)
-    return {name: _draw(name, shape, rng).astype(np.float32) for name, shape in spec.parameter_shapes().items()}
+    return {name: _draw(name, shape, rng).astype(np.float32) for name, shape in shapes.items()}
 
 
 def random_frames(spec: DecoderSpec, n_frames: int, seed: int) -> F32:
@@ -44,7 +50,7 @@ def _draw(
         return rng.uniform(0.6, 1.4, shape)
     if "bias" in name.rpartition(".")[2]:
         return rng.uniform(-0.2, 0.2, shape)
-    bound = 1.0 / math.sqrt(math.prod(shape[1:]))
+    bound = 1.0 / math.sqrt(math.prod(shape[1:]))  # inputs of variance 1 stay so
     return rng.uniform(-np.sqrt(3.0), np.sqrt(3.0), shape) * bound
 
 

@@ -14,7 +14,9 @@ from edgebci.export.c_literals import Constant, literal
 from edgebci.export.c_operation import Buffer, Operation, Translate, c_name, check_columns, check_lanes, floats, per_row
 from edgebci.export.operators.gru import C_OPERATORS as GRU
 from edgebci.export.operators.mamba2 import C_OPERATORS as MAMBA2
+from edgebci.export.operators.memory_attention import C_OPERATORS as MEMORY
 from edgebci.export.operators.s4d import C_OPERATORS as S4D
+from edgebci.export.operators.token_attention import C_OPERATORS as TOKENS
 from edgebci.export.operators.tokenizer import C_OPERATORS as TOKENIZER
 from edgebci.operators.dense import inverse
 
@@ -109,6 +111,8 @@ OPERATORS: dict[str, Translate] = {
     **S4D,
     **GRU,
     **TOKENIZER,
+    **TOKENS,
+    **MEMORY,
 }
 
 

@@ -21,7 +21,7 @@ Step = Callable[[Mapping[str, NDArray[Any]]], Tensors]
 """One step: inputs by name to outputs by name."""
 
 CPU = ("CPUExecutionProvider",)
-_STATE_TYPES = {"tensor(float)": np.float32, "tensor(int16)": np.int16, "tensor(int32)": np.int32}
+_TYPES = {"tensor(float)": np.float32, "tensor(int16)": np.int16, "tensor(int32)": np.int32}
 
 
 def session_options() -> onnxruntime.SessionOptions:
@@ -76,21 +76,24 @@ class OnnxStepRunner:
     def __init__(self, model: onnx.ModelProto | Path, providers: Sequence[str] = CPU) -> None:
         self._session = open_session(model, providers)
         self._step = runtime_step(self._session)
+        self._frame_type = next(_TYPES[value.type] for value in self._session.get_inputs() if value.name == "frame")
         self._state_inputs = [value for value in self._session.get_inputs() if value.name != "frame"]
 
     def initial_states(self) -> Tensors:
         """All zero: the state at power-on and after a reset."""
-        return {value.name: np.zeros(value.shape, _STATE_TYPES[value.type]) for value in self._state_inputs}
+        return {value.name: np.zeros(value.shape, _TYPES[value.type]) for value in self._state_inputs}
 
-    def step(self, frame: F32, states: Tensors) -> tuple[F32, Tensors]:
+    def step(self, frame: NDArray[Any], states: Tensors) -> tuple[F32, Tensors]:
         """Decode one frame (n_inputs,): returns the output (n_outputs,) and the next states."""
         results = self._step({"frame": frame, **states})
         return results["output"], {name: results[f"{name}.next"] for name in states}
 
-    def stream(self, frames: F32, reset_before: NDArray[np.bool_] | None = None, progress: Progress = silent) -> F32:
-        """Decode (T, n_inputs) from zero states, which `reset_before` (T,) restores: returns (T, n_outputs)."""
+    def stream(
+        self, frames: NDArray[Any], reset_before: NDArray[np.bool_] | None = None, progress: Progress = silent
+    ) -> F32:
+        """Decode (T, n_inputs), or tokens (T, N, 2), from zero states, which `reset_before` (T,) restores."""
         resets = np.zeros(len(frames), bool) if reset_before is None else reset_before
-        frames = frames.astype(np.float32)
+        frames = frames.astype(self._frame_type)
         states, outputs = self.initial_states(), []
         for k, frame in enumerate(frames):
             states = self.initial_states() if resets[k] else states

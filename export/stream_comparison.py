@@ -7,7 +7,7 @@ of the first step that differs too much is named in a VerificationError.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import onnx
@@ -16,11 +16,12 @@ from onnx import TensorProto, helper
 
 from edgebci.agreement import QuantizerAgreement
 from edgebci.arithmetic import F32
-from edgebci.decoder_float import F64, FloatDecoder, segments
+from edgebci.decoder_float import F64, States, segments
 from edgebci.errors import VerificationError
 from edgebci.export.step_runner import Step, Tensors, open_session, runtime_step
+from edgebci.operators.cell import Tap
 from edgebci.progress import Progress
-from edgebci.quantized_decoder import QuantizedDecoder
+from edgebci.quantized_decoder import QuantizedStates
 
 Bool = NDArray[np.bool_]
 
@@ -32,15 +33,57 @@ REFERENCE_SUFFIX = ".reference"
 CURE = "nothing is written: try another onnxruntime, and if it persists report it with the checkpoint"
 
 
+class Spec(Protocol):
+    """What a decoder gives."""
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """Decoded axes."""
+        ...
+
+
+class FloatReference(Protocol):
+    """A decoder in float64; a frame is whatever its graph takes as `frame`."""
+
+    def initial_states(self) -> States:
+        """The state at power-on and after a reset."""
+        ...
+
+    def run(self, frames: Any, states: States, tap: Tap) -> tuple[F64, States]:
+        """Frames (T, ...) that follow each other, to outputs (T, n_outputs) and the next states."""
+        ...
+
+
+class QuantizedReference(Protocol):
+    """A bit-exact decoder."""
+
+    @property
+    def spec(self) -> Spec:
+        """What it gives."""
+        ...
+
+    def initial_states(self) -> QuantizedStates:
+        """The state at power-on and after a reset."""
+        ...
+
+    def stream(self, frames: Any, reset_before: Bool | None) -> F32:
+        """Frames (T, ...) from zero states to outputs (T, n_outputs)."""
+        ...
+
+    def run(self, frames: Any, states: QuantizedStates, tap: Tap) -> tuple[F32, QuantizedStates]:
+        """Frames (T, ...) that follow each other, to outputs (T, n_outputs) and the next states."""
+        ...
+
+
 @dataclass
 class FloatFollower:
     """Runs one implementation beside the NumPy decoder."""
 
     form: str
     step: Step
-    decoder: FloatDecoder
+    decoder: FloatReference
 
-    def stream(self, frames: F32, reset_before: Bool | None, progress: Progress) -> float:
+    def stream(self, frames: NDArray[Any], reset_before: Bool | None, progress: Progress) -> float:
         """The largest relative error."""
         largest, zero = 0.0, self.decoder.initial_states()
         expected_states, states = zero, _to_float32(zero)
@@ -111,13 +154,13 @@ class _Tally:
 class QuantizerFollower:
     """Runs a graph whose quantizers are outputs, given at each step what the reference had."""
 
-    def __init__(self, decoder: QuantizedDecoder, model: onnx.ModelProto, largest_lsb: int | None) -> None:
+    def __init__(self, decoder: QuantizedReference, model: onnx.ModelProto, largest_lsb: int | None) -> None:
         self._decoder, self._step = decoder, runtime_step(open_session(model))
         self._references = [value.name for value in model.graph.input if value.name.endswith(REFERENCE_SUFFIX)]
         self._largest_lsb = largest_lsb
         self._tallies: dict[str, _Tally] = {}
 
-    def stream(self, frames: F32, reset_before: Bool | None, progress: Progress) -> None:
+    def stream(self, frames: NDArray[Any], reset_before: Bool | None, progress: Progress) -> None:
         """Go through (T, n_inputs); raises VerificationError at the first step beyond the largest LSB allowed."""
         states = self._decoder.initial_states()
         for start, stop, reset in segments(len(frames), reset_before, CHUNK):
@@ -165,7 +208,7 @@ class QuantizerFollower:
 
 def _int8_values(model: onnx.ModelProto) -> list[str]:
     """Outputs of the quantizers at the top level; those inside steps of cells are state outputs."""
-    kinds = ("QuantizeLinear", "RmsNormQuantize", "StateQuantize")
+    kinds = ("QuantizeLinear", "RmsNormQuantize", "StateQuantize", "SiluQuantize")
     return [node.output[0] for node in model.graph.node if node.op_type in kinds]
 
 

@@ -12,6 +12,8 @@ without that cut too, and held to the same 0.1 %.) Free-running, R2 may differ b
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import onnx
 import onnx.inliner
@@ -28,13 +30,15 @@ from edgebci.export.stream_comparison import (
     FLOAT_TOLERANCE,
     LARGEST_LSB,
     FloatFollower,
+    FloatReference,
+    QuantizedReference,
     QuantizerFollower,
+    Spec,
     cut_at_quantizers,
     exposed,
 )
 from edgebci.metrics import r2
 from edgebci.progress import Progress, part, silent
-from edgebci.quantized_decoder import QuantizedDecoder
 
 Bool = NDArray[np.bool_]
 
@@ -63,7 +67,21 @@ def verify_float(
     Raises:
         VerificationError: names the implementation, the first tensor and the step that differ.
     """
-    decoder, flat = FloatDecoder.of(spec, parameters), inlined(model)
+    return verify_float_reference(
+        model, FloatDecoder.of(spec, parameters), frames, reset_before, evaluator_steps, progress
+    )
+
+
+def verify_float_reference(
+    model: onnx.ModelProto,
+    decoder: FloatReference,
+    frames: NDArray[Any],
+    reset_before: Bool | None = None,
+    evaluator_steps: int = 300,
+    progress: Progress = silent,
+) -> FloatAgreement:
+    """`verify_float` for any decoder."""
+    flat = inlined(model)
     evaluated = min(evaluator_steps, len(frames))
     forms: list[tuple[str, Step, int]] = [
         ("ONNX Runtime", runtime_step(open_session(model)), len(frames)),
@@ -80,8 +98,8 @@ def verify_float(
 
 def verify_quantized(
     model: onnx.ModelProto,
-    decoder: QuantizedDecoder,
-    frames: F32,
+    decoder: QuantizedReference,
+    frames: NDArray[Any],
     reset_before: Bool | None = None,
     truth: F64 | None = None,
     scored: Bool | None = None,
@@ -118,7 +136,7 @@ def verify_quantized(
     )
 
 
-def _r2_difference(spec: DecoderSpec, truth: F64, reference: F64, found: F32) -> tuple[float, ...]:
+def _r2_difference(spec: Spec, truth: F64, reference: F64, found: F32) -> tuple[float, ...]:
     difference = r2(truth, found.astype(np.float64)) - r2(truth, reference)
     for name, value in zip(spec.output_names, difference, strict=True):
         if not abs(value) <= LARGEST_R2_DIFFERENCE:

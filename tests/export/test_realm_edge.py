@@ -1,4 +1,4 @@
-"""REALM's edge student, with its tokenizer: counts, the flash that the whole program takes, and a mean kept for months."""
+"""REALM's edge student, with its tokenizer: counts, the flash that the program takes, and a mean kept for months."""
 
 from __future__ import annotations
 

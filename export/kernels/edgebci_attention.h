@@ -1,0 +1,145 @@
+/* The attentions of a decoder of spikes: edgebci.TokenAttention, edgebci.MemoryAttention; and edgebci.SiluQuantize.
+ *
+ * EDGEBCI_DEFINE_TOKEN_ATTENTION(name, most, steps, dim) defines `void name(t, tokens, x)`,
+ * EDGEBCI_DEFINE_MEMORY_ATTENTION(name, kept, width) `void name(a, m, memory, y)`,
+ * EDGEBCI_DEFINE_SILU_QUANTIZE(name, n) `void name(x, inverse_scale, q)`.
+ */
+#ifndef EDGEBCI_ATTENTION_H
+#define EDGEBCI_ATTENTION_H
+
+#include <stdint.h>
+
+#include "edgebci_math.h"
+
+/* One spike: row of the tables, or -1 for none; step of its time within the chunk. */
+typedef struct {
+    int16_t unit;
+    int16_t time_step;
+} edgebci_token_t;
+
+typedef struct {
+    const int16_t *score; /* [rows][steps] */
+    const int16_t *share; /* [shares], by counts below the largest score; the last is 0 */
+    const int8_t *value;  /* [rows][dim] */
+    const float *latent;  /* [dim] */
+    uint32_t shares;
+    float value_scale;
+} edgebci_token_attention_t;
+
+typedef struct {
+    const float *age; /* [kept + 1][width], for one count of m */
+    float scale;
+    float inverse_scale;
+} edgebci_memory_attention_t;
+
+static EDGEBCI_INLINE int32_t edgebci_token_score(const edgebci_token_attention_t *t, uint32_t steps,
+                                                  edgebci_token_t token)
+{
+    return t->score[(uint32_t)token.unit * steps + (uint32_t)token.time_step];
+}
+
+/* x = latent + softmax-weighted sum of values, in integers but for the last line. At least one token is there. */
+static EDGEBCI_INLINE void edgebci_token_attention(const edgebci_token_attention_t *t, uint32_t most, uint32_t steps,
+                                                   uint32_t dim, const edgebci_token_t *tokens, int32_t *restrict sums,
+                                                   float *restrict x)
+{
+    int32_t largest = -32768, total = 0;
+    for (uint32_t i = 0; i < most; i++) {
+        const int32_t score = tokens[i].unit < 0 ? -32768 : edgebci_token_score(t, steps, tokens[i]);
+        largest = score > largest ? score : largest;
+    }
+    for (uint32_t d = 0; d < dim; d++) {
+        sums[d] = 0;
+    }
+    for (uint32_t i = 0; i < most; i++) {
+        if (tokens[i].unit < 0) {
+            continue;
+        }
+        const uint32_t below = (uint32_t)(largest - edgebci_token_score(t, steps, tokens[i]));
+        const int32_t share = t->share[below < t->shares ? below : t->shares - 1u];
+        const int8_t *restrict value = t->value + (uint32_t)tokens[i].unit * dim;
+        total += share;
+        for (uint32_t d = 0; d < dim; d++) {
+            sums[d] += share * value[d];
+        }
+    }
+    const float unit_value = t->value_scale / (float)total;
+    for (uint32_t d = 0; d < dim; d++) {
+        x[d] = t->latent[d] + (float)sums[d] * unit_value;
+    }
+}
+
+/* Rounds m to the newest row, attends over it and the rows of `memory` (newest first), and moves it in. */
+static EDGEBCI_INLINE void edgebci_memory_attention(const edgebci_memory_attention_t *a, uint32_t kept, uint32_t width,
+                                                    const float *restrict m, int16_t *restrict newest,
+                                                    float *restrict scores, int16_t *restrict memory, float *restrict y)
+{
+    float total = 0.0f;
+    for (uint32_t i = 0; i < width; i++) {
+        newest[i] = edgebci_quantize_int16(m[i], a->inverse_scale);
+    }
+    for (uint32_t j = 0; j <= kept; j++) {
+        const int16_t *row = j == 0 ? newest : memory + (j - 1u) * width;
+        const float *restrict age = a->age + j * width;
+        float lanes[4] = {-0.0f, -0.0f, -0.0f, -0.0f};
+        for (uint32_t i = 0; i < width; i++) {
+            lanes[i & 3u] += age[i] * (float)row[i];
+        }
+        scores[j] = (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]);
+    }
+    float largest = scores[0];
+    for (uint32_t j = 1; j <= kept; j++) {
+        largest = scores[j] > largest ? scores[j] : largest;
+    }
+    for (uint32_t j = 0; j <= kept; j++) {
+        const int16_t *row = j == 0 ? newest : memory + (j - 1u) * width;
+        const float share = edgebci_exp(scores[j] - largest);
+        total = j == 0 ? share : total + share;
+        for (uint32_t i = 0; i < width; i++) {
+            y[i] = j == 0 ? share * (float)row[i] : y[i] + share * (float)row[i];
+        }
+    }
+    const float scale = a->scale / total;
+    for (uint32_t i = 0; i < width; i++) {
+        y[i] = y[i] * scale;
+    }
+    for (uint32_t i = kept * width; i > width; i--) {
+        memory[i - 1u] = memory[i - 1u - width];
+    }
+    for (uint32_t i = 0; i < width; i++) {
+        memory[i] = newest[i];
+    }
+}
+
+static EDGEBCI_INLINE void edgebci_silu_quantize(const float *restrict x, float inverse_scale, uint32_t n,
+                                                 int8_t *restrict q)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        q[i] = edgebci_quantize_int8(edgebci_silu(x[i]), inverse_scale);
+    }
+}
+
+#define EDGEBCI_DEFINE_TOKEN_ATTENTION(name, most, steps, dim)                                                    \
+    static EDGEBCI_KERNEL void name(const edgebci_token_attention_t *t, const edgebci_token_t *tokens,            \
+                                    float *restrict x)                                                            \
+    {                                                                                                             \
+        int32_t sums[dim];                                                                                        \
+        edgebci_token_attention(t, most, steps, dim, tokens, sums, x);                                            \
+    }
+
+#define EDGEBCI_DEFINE_MEMORY_ATTENTION(name, kept, width)                                                        \
+    static EDGEBCI_KERNEL void name(const edgebci_memory_attention_t *a, const float *restrict m,                 \
+                                    int16_t *restrict memory, float *restrict y)                                  \
+    {                                                                                                             \
+        int16_t newest[width];                                                                                    \
+        float scores[kept + 1u];                                                                                  \
+        edgebci_memory_attention(a, kept, width, m, newest, scores, memory, y);                                   \
+    }
+
+#define EDGEBCI_DEFINE_SILU_QUANTIZE(name, n)                                                                     \
+    static EDGEBCI_KERNEL void name(const float *restrict x, float inverse_scale, int8_t *restrict q)             \
+    {                                                                                                             \
+        edgebci_silu_quantize(x, inverse_scale, n, q);                                                            \
+    }
+
+#endif

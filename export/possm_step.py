@@ -1,0 +1,194 @@
+"""POSSM's step: from a checkpoint to the quantized step and both graphs, through the operators of any decoder.
+
+    (frame, hidden.0, ..., memory) -> (output, hidden.0.next, ..., memory.next)
+
+where a frame is a chunk of tokens, int32 (N, 2) of (unit, time step); a unit of -1 is no token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from edgebci.arithmetic import F32
+from edgebci.decoder_float import Parameters
+from edgebci.export.calibration import INT16_MAX, QuantizationRecipe, Ranges, quantize_dense, scale_of
+from edgebci.export.graph_builder import DOMAIN, layer_states, tensor_value, typed
+from edgebci.export.graph_functions import (
+    dense_function,
+    quantized_dense_function,
+    rms_norm_function,
+    rms_norm_quantize_function,
+)
+from edgebci.export.operators import memory_attention as memory
+from edgebci.export.operators import token_attention as tokens
+from edgebci.export.operators.form import CellForm
+from edgebci.export.operators.forms import cell_form
+from edgebci.export.writers import INT16, INT32, FloatWriter, QuantizedWriter, Values
+from edgebci.operators.cell import F64, within
+from edgebci.operators.cells import cell_of
+from edgebci.operators.dense import QuantizedDense
+from edgebci.operators.memory_attention import QuantizedMemoryAttention
+from edgebci.operators.token_attention import Tokens
+from edgebci.possm_quantized import QuantizedFeedForward, QuantizedPossmLayer, QuantizedPossmStep
+from edgebci.possm_spec import PossmStepSpec
+from edgebci.possm_stream import GRU_NAMES, FloatPossmStream, layer_weights
+
+FLOAT = ir.DataType.FLOAT
+
+
+def quantize_possm(
+    spec: PossmStepSpec,
+    parameters: Parameters,
+    chunks: Tokens,
+    recipe: QuantizationRecipe | None = None,
+    reset_before: NDArray[np.bool_] | None = None,
+) -> QuantizedPossmStep:
+    """Quantize the step with `parameters`, its scales from training chunks (T, N, 2) in order of time."""
+    recipe = recipe or QuantizationRecipe()
+    ranges = Ranges(max(1, len(chunks) * max(spec.hidden, spec.feed_forward_hidden) // recipe.activation_samples))
+    decoder = FloatPossmStream.of(spec, parameters)
+    decoder.stream(chunks, reset_before, ranges)
+    weights, scales = decoder.parameters, ranges.scales(recipe)
+    scale = scale_of(ranges.largest["memory"].max() * recipe.state_headroom, INT16_MAX)
+    return QuantizedPossmStep(
+        spec=spec,
+        tokens=tokens.quantize_token_attention(weights),
+        encoder=_feed_forward(weights, scales, "encoder"),
+        input=None if spec.backbone == "gru" else _dense(weights, "input", scales["input"]),
+        layers=tuple(_layer(decoder, i, scales, ranges, recipe) for i in range(spec.n_layers)),
+        memory_norm=weights["memory.norm.weight"].astype(np.float32),
+        memory=QuantizedMemoryAttention((weights["age"] * float(scale)).astype(np.float32), scale),
+        context=quantize_dense(weights["context.weight"], weights["query"], scales["context"]),
+        decoder=_feed_forward(weights, scales, "decoder"),
+        readout=_dense(weights, "readout", scales["readout"]),
+    )
+
+
+def _dense(weights: Mapping[str, F64], name: str, scale: F32) -> QuantizedDense:
+    return quantize_dense(weights[f"{name}.weight"], weights[f"{name}.bias"], scale)
+
+
+def _feed_forward(weights: Mapping[str, F64], scales: Mapping[str, F32], name: str) -> QuantizedFeedForward:
+    return QuantizedFeedForward(
+        norm_weight=weights[f"{name}.norm.weight"].astype(np.float32),
+        up=_dense(weights, f"{name}.up", scales[f"{name}.norm"]),
+        down=_dense(weights, f"{name}.down", scales[f"{name}.hidden"]),
+    )
+
+
+def _layer(
+    decoder: FloatPossmStream, i: int, scales: dict[str, F32], ranges: Ranges, recipe: QuantizationRecipe
+) -> QuantizedPossmLayer:
+    weights, place = decoder.parameters, f"layers.{i}"
+    own = layer_weights(decoder.spec, weights, i)
+    cell = _form(decoder.spec).quantize(own, within(scales, place), ranges.states(i), recipe)
+    norm = weights.get(f"{place}.norm.weight")
+    return QuantizedPossmLayer(None if norm is None else norm.astype(np.float32), cell)
+
+
+def _form(spec: PossmStepSpec) -> CellForm:
+    return cell_form(cell_of(spec.backbone, spec.block))
+
+
+def float_possm_graph(spec: PossmStepSpec, parameters: Parameters) -> onnx.ModelProto:
+    """Build and fully check the float step graph; the same weights give the same bytes."""
+    writer = FloatWriter(_graph_names(spec, parameters), spec.norm_epsilon)
+    states = {name: tensor_value(name, FLOAT, shape) for name, shape in spec.state_shapes().items()}
+    frame = tensor_value("frame", INT32, (spec.max_tokens, 2))
+    x = _float_feed_forward(writer, tokens.float_token_attention(writer, frame), "encoder")
+    x, following = _float_backbone(writer, spec, x, states)
+    inputs = [writer.rms_norm(x, "memory.norm"), states["memory"], writer.weight("age")]
+    c, following["memory"] = writer.graph.call("MemoryAttention", inputs, "memory", _MEMORY, domain=DOMAIN)
+    x = writer.dense(c, "context", weights=("context.weight", "query"))
+    output = writer.dense(_float_feed_forward(writer, x, "decoder"), "readout", "output")
+    functions = [dense_function(), rms_norm_function(), memory.silu_function(), tokens.float_function()]
+    functions += [memory.float_memory_function(spec.memory_chunks - 1), *_form(spec).float_functions()]
+    outputs = _outputs(spec, output, following, FLOAT)
+    return writer.graph.model("edgebci_possm_step", [frame, *states.values()], outputs, functions)
+
+
+_MEMORY = ["memory.read", "memory.next"]
+
+
+def _graph_names(spec: PossmStepSpec, parameters: Parameters) -> dict[str, NDArray[np.floating]]:
+    """The parameters, those of GRU layers under the names that they have in a cell."""
+    named = dict(parameters)
+    if spec.backbone == "gru":
+        for i in range(spec.n_layers):
+            named |= {f"layers.{i}.mixer.{name}": parameters[f"layers.{i}.{own}"] for name, own in GRU_NAMES.items()}
+    return named
+
+
+def _float_feed_forward(writer: FloatWriter, x: ir.Value, name: str) -> ir.Value:
+    up = writer.dense(writer.rms_norm(x, f"{name}.norm"), f"{name}.up")
+    hidden = writer.graph.node("Silu", [up], f"{name}.silu", domain=DOMAIN)
+    return writer.graph.node("Add", [x, writer.dense(hidden, f"{name}.down")], f"{name}.residual")
+
+
+def _float_backbone(writer: FloatWriter, spec: PossmStepSpec, x: ir.Value, states: Values) -> tuple[ir.Value, Values]:
+    cell, residual = cell_of(spec.backbone, spec.block), spec.backbone != "gru"
+    following: Values = {}
+    x = writer.dense(x, "input") if residual else x
+    for i in range(spec.n_layers):
+        u = writer.rms_norm(x, f"layers.{i}.norm") if residual else x
+        y, after = cell_form(cell).float_step(writer, i, u, layer_states(cell, states, i))
+        following |= {f"{name}.{i}": value for name, value in after.items()}
+        x = writer.graph.node("Add", [x, y], f"layers.{i}.residual") if residual else y
+    return x, following
+
+
+def quantized_possm_graph(decoder: QuantizedPossmStep) -> onnx.ModelProto:
+    """Build and fully check the quantized step graph; the same step gives the same bytes."""
+    spec, writer = decoder.spec, QuantizedWriter(decoder.tensors(), decoder.spec.norm_epsilon)
+    states = {name: tensor_value(name, INT16, shape) for name, shape in spec.state_shapes().items()}
+    frame = tensor_value("frame", INT32, (spec.max_tokens, 2))
+    x = _quantized_feed_forward(writer, tokens.quantized_token_attention(writer, frame), "encoder")
+    x, following = _quantized_backbone(writer, spec, x, states)
+    attributes = {"epsilon": spec.norm_epsilon}
+    m = writer.graph.node("RmsNorm", [x, writer.tensor("memory.norm.weight")], "memory.norm", attributes, DOMAIN)
+    inputs = [m, states["memory"], writer.tensor("memory.age"), writer.tensor("memory.scale")]
+    c, following["memory"] = writer.graph.call("MemoryAttention", inputs, "memory", _MEMORY, domain=DOMAIN)
+    x = _quantized_feed_forward(writer, _quantize_dense(writer, c, "context"), "decoder")
+    output = _quantize_dense(writer, x, "readout", "output")
+    functions = [quantized_dense_function(), rms_norm_quantize_function(), rms_norm_function()]
+    functions += [memory.silu_quantize_function(), tokens.quantized_function()]
+    functions += [memory.quantized_memory_function(spec.memory_chunks - 1), *_form(spec).quantized_functions()]
+    outputs = _outputs(spec, output, following, INT16)
+    return writer.graph.model("edgebci_quantized_possm_step", [frame, *states.values()], outputs, functions)
+
+
+def _quantize_dense(writer: QuantizedWriter, x: ir.Value, name: str, output: str | None = None) -> ir.Value:
+    q = writer.quantize(x, f"{name}.act_scale", f"{name}_quantize", f"{name}_q")
+    return writer.dense(q, name, output)
+
+
+def _quantized_feed_forward(writer: QuantizedWriter, x: ir.Value, name: str) -> ir.Value:
+    up = writer.dense(writer.rms_norm(x, f"{name}.norm", f"{name}.up.act_scale"), f"{name}.up")
+    inputs = [up, writer.tensor(f"{name}.down.act_scale")]
+    hidden = writer.graph.call("SiluQuantize", inputs, f"{name}.silu", [f"{name}.hidden_q"], domain=DOMAIN)[0]
+    return writer.graph.node("Add", [x, writer.dense(hidden, f"{name}.down")], f"{name}.residual")
+
+
+def _quantized_backbone(
+    writer: QuantizedWriter, spec: PossmStepSpec, x: ir.Value, states: Values
+) -> tuple[ir.Value, Values]:
+    cell, residual = cell_of(spec.backbone, spec.block), spec.backbone != "gru"
+    following: Values = {}
+    x = _quantize_dense(writer, x, "input") if residual else x
+    for i in range(spec.n_layers):
+        name, scale = f"layers.{i}.norm", f"layers.{i}.mixer.{cell.input_scale}"
+        q = writer.rms_norm(x, name, scale) if residual else writer.quantize(x, scale, name, f"{name}_q")
+        y, after = cell_form(cell).quantized_step(writer, i, q, layer_states(cell, states, i))
+        following |= {f"{state}.{i}": value for state, value in after.items()}
+        x = writer.graph.node("Add", [x, y], f"layers.{i}.residual") if residual else y
+    return x, following
+
+
+def _outputs(spec: PossmStepSpec, output: ir.Value, following: Values, dtype: ir.DataType) -> list[ir.Value]:
+    states = [typed(following[name], dtype, shape) for name, shape in spec.state_shapes().items()]
+    return [typed(output, FLOAT, (spec.n_outputs,)), *states]
