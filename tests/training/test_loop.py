@@ -153,6 +153,20 @@ def test_a_run_interrupted_many_times_ends_with_the_same_bits(
     assert same_bits(train(Regression(), plan), whole)
 
 
+def test_the_best_weights_survive_an_interrupt_of_a_later_epoch(plan: Plan, heeded: None) -> None:
+    class Worsening(Regression):
+        """Scores the error itself, so that the first epoch is the best."""
+
+        def score(self, model: nn.Sequential) -> float:
+            return -(super().score(model) or 0.0)
+
+    whole = train(Worsening(), replace(plan, partial=plan.partial.with_name("whole.safetensors")))
+    with pytest.raises(KeyboardInterrupt):
+        train(Worsening(interrupt_at(8)), plan)
+    assert whole.best_epoch == 1
+    assert same_bits(train(Worsening(), plan), whole)
+
+
 @pytest.mark.parametrize("update", [2, 4, 5, 9])
 def test_a_run_that_is_killed_goes_on_from_the_last_save(plan: Plan, update: int) -> None:
     whole = train(Regression(), replace(plan, partial=plan.partial.with_name("whole.safetensors")))
