@@ -10,6 +10,8 @@ import typer
 from edgebci.cli.output import JsonFlag, print_json, progress_bar
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from edgebci.pipeline.reproduction.frames import Preprocessing
     from edgebci.pipeline.reproduction.result import Reproduction
     from edgebci.pipeline.reproduction.run import Protocol
@@ -67,23 +69,45 @@ def _protocol(preprocessing: str, quick: bool, recipe: Path | None) -> tuple[Pro
 def _print(result: Reproduction) -> None:
     from rich.console import Console
     from rich.markup import escape
-    from rich.table import Table
 
     console = Console()
-    table = Table(title=f"REALM on public recordings, {escape(result.mark)}", title_justify="left")
-    for heading in ("where", "way", "R² here", "sd over seeds", "R² published", "here - published", "sessions"):
-        table.add_column(heading)
+    console.print(escape(result.mark), style="bold", highlight=False)
+    console.print(_figures(result))
+    console.print(_protocols(result))
+
+
+def _figures(result: Reproduction) -> Table:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title="REALM on public recordings: R², mean over axes and seeds", title_justify="left")
+    for heading in ("where", "way", "here", "sd", "published", "difference", "sessions"):
+        table.add_column(heading, no_wrap=heading == "where", overflow="fold")
     for line in result.lines:
-        published = line.published_r2
+        of = "" if line.n_sessions_published is None else f" of {line.n_sessions_published}"
         table.add_row(
             escape(line.where),
             line.way,
             f"{line.r2:.3f}",
-            "-" if line.sd_over_seeds is None else f"{line.sd_over_seeds:.3f}",
-            "-" if published is None else f"{published:.3f}",
-            "-" if published is None else f"{line.r2 - published:+.3f}",
-            str(line.n_sessions),
+            _figure(line.sd_over_seeds, ".3f"),
+            _figure(line.published_r2, ".3f"),
+            _figure(line.difference, "+.3f"),
+            f"{line.n_sessions}{of}",
         )
-    console.print(table)
-    for sentence in result.differences:
-        console.print(f"• {escape(sentence)}", highlight=False)
+    return table
+
+
+def _protocols(result: Reproduction) -> Table:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title="Protocol here, against the published one", title_justify="left")
+    for heading in ("topic", "", "here"):
+        table.add_column(heading, overflow="fold")
+    for topic in result.protocol:
+        table.add_row(topic.name, "same" if topic.is_same else "DIFFERS", escape(topic.sentence))
+    return table
+
+
+def _figure(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)

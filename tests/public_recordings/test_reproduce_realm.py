@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from edgebci.cli.reproduce_realm import reproduce_realm
 from edgebci.errors import InputError
+from edgebci.pipeline.reproduction.differences import topics
 from edgebci.pipeline.reproduction.frames import PublicRecording, obtain_frames
 from edgebci.pipeline.reproduction.recipes import published_recipe
 from edgebci.pipeline.reproduction.result import Reproduction
@@ -139,18 +140,38 @@ def test_a_group_is_the_mean_of_its_sessions(causal: Reproduction) -> None:
     assert lines["all", "ridge"] == pytest.approx(np.mean(both))
 
 
-def test_it_says_in_what_the_protocol_differs(causal: Reproduction, paper: Reproduction) -> None:
-    said = "\n".join(causal.differences)
-    for expected in (
-        "preprocessing: causal here",
-        "held-out sessions: 2 of 8 are here",
-        "sessions to learn from: 1 here, 34 published",
-        f"{HELD_OUT}: 10 segments here, 75 published",
-        "seeds: 42 here, 42, 123, 456 published",
-        "sizes and epochs: this recipe's",
-    ):
-        assert expected in said
-    assert "begun from our 1 kHz LFP" in "\n".join(paper.differences)
+def test_it_says_topic_by_topic_in_what_the_protocol_differs(causal: Reproduction, paper: Reproduction) -> None:
+    topics = {topic.name: topic for topic in causal.protocol}
+    expected = {
+        "preprocessing": "causal: common average",
+        "held-out sessions": "2 of 8 are here",
+        "sessions to learn from": "1, there 34",
+        "split": f"{HELD_OUT} has 10 segments, there 75",
+        "early stopping": "keeps its last fifth for it",
+        "seeds": "42, there 42, 123, 456",
+        "sizes and epochs": "this recipe's own",
+    }
+    for name, said in expected.items():
+        assert said in topics[name].sentence
+        assert not topics[name].is_same
+    assert "begun from our 1 kHz LFP" in next(t.sentence for t in paper.protocol if t.name == "preprocessing")
+
+
+def test_a_protocol_without_differences_says_so() -> None:
+    said = topics("causal", (42, 123, 456), [], n_others=34, one_is_alone=False, is_published_size=True)
+    found = {topic.name: topic.is_same for topic in said}
+    assert found["sessions to learn from"]
+    assert found["early stopping"]
+    assert found["seeds"]
+    assert found["sizes and epochs"]
+    assert not found["held-out sessions"]
+
+
+def test_a_difference_is_given_only_where_both_are_of_the_same_sessions(causal: Reproduction) -> None:
+    line = next(line for line in causal.lines if (line.where, line.way) == ("makin", "label-free"))
+    assert (line.n_sessions, line.n_sessions_published, line.difference) == (1, 5, None)
+    whole = line.model_copy(update={"n_sessions": 5})
+    assert whole.difference == pytest.approx(line.r2 - 0.519)
 
 
 def test_the_papers_preprocessing_is_marked_and_its_decoders_are_refused_by_the_exporter(

@@ -1,4 +1,4 @@
-"""Our figures beside the published ones, and every sentence on how the two were come by differently."""
+"""Our figures beside the published ones, and in what the two protocols differ."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import numpy as np
 
 from edgebci.documents import Document
 from edgebci.features.paper import NOT_CAUSAL
+from edgebci.pipeline.reproduction.differences import Topic
 from edgebci.pipeline.reproduction.frames import Preprocessing
-from edgebci.pipeline.reproduction.published import SCORES
+from edgebci.pipeline.reproduction.published import HELD_OUT, SCORES
 
 CAUSAL = "causal: every frame depends on the past alone"
 
@@ -47,6 +48,15 @@ class Line(Document):
     n_sessions: int
     published_r2: float | None
     """None where nothing is published."""
+    n_sessions_published: int | None
+    """That the published figure is a mean of."""
+
+    @property
+    def difference(self) -> float | None:
+        """Ours minus theirs; None where nothing is published, or theirs is of other sessions too."""
+        if self.published_r2 is None or self.n_sessions != self.n_sessions_published:
+            return None
+        return self.r2 - self.published_r2
 
 
 class Reproduction(Document):
@@ -57,11 +67,11 @@ class Reproduction(Document):
     causal: bool
     mark: str
     lines: tuple[Line, ...]
-    differences: tuple[str, ...]
+    protocol: tuple[Topic, ...]
     scores: tuple[Score, ...]
 
 
-def summarised(preprocessing: Preprocessing, scores: Sequence[Score], differences: Sequence[str]) -> Reproduction:
+def summarised(preprocessing: Preprocessing, scores: Sequence[Score], protocol: Sequence[Topic]) -> Reproduction:
     """Put ours beside theirs, session by session and by corpus."""
     ways = list(dict.fromkeys(score.way for score in scores))
     sessions = list(dict.fromkeys(score.session for score in scores))
@@ -75,7 +85,7 @@ def summarised(preprocessing: Preprocessing, scores: Sequence[Score], difference
         causal=causal,
         mark=CAUSAL if causal else NOT_CAUSAL,
         lines=tuple(lines),
-        differences=tuple(differences),
+        protocol=tuple(protocol),
         scores=tuple(scores),
     )
 
@@ -92,7 +102,12 @@ def _line(way: str, where: str, scores: Sequence[Score], published_r2: float | N
         sd_over_seeds=float(np.std(by_seed, ddof=1)) if len(by_seed) > 1 else None,
         n_sessions=len({score.session for score in mine}),
         published_r2=published_r2,
+        n_sessions_published=None if published_r2 is None else _n_published(where),
     )
+
+
+def _n_published(group: str) -> int:
+    return sum(len(sessions) for corpus, sessions in HELD_OUT.items() if group in (corpus, "all"))
 
 
 def _published(way: str, group: str) -> float | None:

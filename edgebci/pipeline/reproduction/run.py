@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from edgebci.errors import InputError
 from edgebci.files import write_text
 from edgebci.metrics import r2
-from edgebci.pipeline.reproduction.differences import differences
+from edgebci.pipeline.reproduction.differences import topics
 from edgebci.pipeline.reproduction.frames import (
     Preprocessing,
     PublicRecording,
@@ -77,6 +77,10 @@ class Material:
         """Sessions of this corpus that are not held out, or of any where there is none."""
         return tuple(f for f in self.others if f.header.corpus == corpus) or self.others
 
+    def one_is_alone(self) -> bool:
+        """Whether some student, or the teacher, has one session only to learn from."""
+        return len(self.others) == 1 or any(len(self.to_learn_from(corpus)) == 1 for corpus in self.corpora())
+
 
 def reproduce_realm(folder: Path, protocol: Protocol, root: Path, progress: Progress = silent) -> Reproduction:
     """Run the protocol on the recordings of `folder`, and write what was found to `root`.
@@ -90,14 +94,15 @@ def reproduce_realm(folder: Path, protocol: Protocol, root: Path, progress: Prog
     _require_segments(material, protocol.seeds[0])
     teacher = _teacher(material, protocol, root, part(progress, 0.2, 0.5))
     scores = _scores(material, protocol, teacher, root, part(progress, 0.5, 1.0))
-    said = differences(
+    protocols = topics(
         protocol.preprocessing,
         protocol.seeds,
         material.held_out,
-        [frames.header.session for frames in material.others],
+        len(material.others),
+        material.one_is_alone(),
         protocol.is_published_size,
     )
-    result = summarised(protocol.preprocessing, scores, said)
+    result = summarised(protocol.preprocessing, scores, protocols)
     write_text(root / RESULT_NAME, result.model_dump_json(indent=1) + "\n")
     return result
 
