@@ -32,6 +32,9 @@ def evaluate(
     checkpoint: Annotated[
         list[Path] | None, typer.Option(help="A trained decoder's .safetensors, to be compared too; may be repeated.")
     ] = None,
+    recording: Annotated[
+        Path | None, typer.Option(help="Use this recording (.nwb or .h5) in place of the TOML's own.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder of all runs; this one gets a folder of its name in it.")] = Path(
         "runs"
     ),
@@ -45,7 +48,7 @@ def evaluate(
     from edgebci.pipeline.evaluation.configuration import chosen, load_evaluation
     from edgebci.pipeline.evaluation.run import evaluate as run
 
-    loaded = chosen(load_evaluation(config), decoders, seeds, reference)
+    loaded = chosen(load_evaluation(config, recording), decoders, seeds, reference)
     with progress_bar(loaded.name) as progress:
         result = run(loaded, out / loaded.name, checkpoint or [], progress)
     if json:

@@ -15,7 +15,7 @@ from edgebci.training.recipe import Optimiser, RidgeRecipe, StudentRecipe, Train
 RATE_HZ = 50.0
 
 
-def make_data(n_frames: int = 4000, n_features: int = 8, seed: int = 0) -> DecodingData:
+def make_data(n_frames: int = 2400, n_features: int = 8, seed: int = 0) -> DecodingData:
     rng = np.random.default_rng(seed)
     latents = np.zeros((n_frames, 2))
     for t in range(1, n_frames):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from edgebci.training.baselines.logistic import fit_logistic
 from edgebci.training.baselines.networks import PARTIAL_NAME, train_network
 from edgebci.training.baselines.recipe import GruRecipe, KalmanRecipe, TransformerRecipe
 from edgebci.training.baselines.sizes import Shape, gru_shape, transformer_shape
+from edgebci.training.causal_decoder import from_checkpoint, predict
 from edgebci.training.distillation import distill
 from edgebci.training.recipe import TrainingRecipe
 from edgebci.training.ridge import fit_ridge
@@ -31,7 +31,6 @@ SPEC = DecoderSpec(
 )
 BUDGET = 1200
 KINDS = ("gru", "transformer")
-Fit = Callable[[DecodingData], Baseline]
 
 
 def shape_of(kind: str, data: DecodingData, parameters: int) -> Shape:
@@ -40,39 +39,41 @@ def shape_of(kind: str, data: DecodingData, parameters: int) -> Shape:
     return transformer_shape(data, TransformerRecipe(context_s=0.2, n_heads=2), parameters)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("network", KINDS)
 @pytest.mark.parametrize("parameters", [2500, 20_000, 100_000])
-def test_a_network_has_the_parameters_that_were_asked_for(kind: str, parameters: int, following: DecodingData) -> None:
-    shape = shape_of(kind, following, parameters)
+def test_a_network_has_the_parameters_that_were_asked_for(
+    network: str, parameters: int, following: DecodingData
+) -> None:
+    shape = shape_of(network, following, parameters)
     built = sum(p.numel() for p in shape.build(0.0).parameters())
     assert built == shape.costs.parameters
     assert abs(built - parameters) <= 0.02 * parameters
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_network_keeps_as_many_bytes_as_it_says(kind: str, following: DecodingData) -> None:
-    shape = shape_of(kind, following, BUDGET)
+@pytest.mark.parametrize("network", KINDS)
+def test_a_network_keeps_as_many_bytes_as_it_says(network: str, following: DecodingData) -> None:
+    shape = shape_of(network, following, BUDGET)
     tensors = [t for state in shape.build(0.0).initial_states(1) for t in state if t.dim()]
     assert sum(t.numel() * 4 for t in tensors) == shape.costs.state_bytes
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("network", KINDS)
 @torch.no_grad()
-def test_a_stream_gives_what_a_batch_gives_however_it_is_cut(kind: str, following: DecodingData) -> None:
+def test_a_stream_gives_what_a_batch_gives_however_it_is_cut(network: str, following: DecodingData) -> None:
     torch.manual_seed(0)
-    network = shape_of(kind, following, BUDGET).build(0.0).double().eval()
+    model = shape_of(network, following, BUDGET).build(0.0).double().eval()
     frames = torch.from_numpy(following.frames[None, :100]).double()
-    whole, _ = network.scan(frames, network.initial_states(1))
+    whole, _ = model.scan(frames, model.initial_states(1))
     by_step, states = (
         [],
-        [type(s)(*(t.double() if t.is_floating_point() else t for t in s)) for s in network.initial_states(1)],
+        [type(s)(*(t.double() if t.is_floating_point() else t for t in s)) for s in model.initial_states(1)],
     )
     pieces, cut_states = [], list(states)
     for t in range(100):
-        output, states = network.step(frames[:, t], states)
+        output, states = model.step(frames[:, t], states)
         by_step.append(output)
     for piece in torch.split(frames, [1, 6, 40, 53], dim=1):
-        output, cut_states = network.scan(piece, cut_states)
+        output, cut_states = model.scan(piece, cut_states)
         pieces.append(output)
     # float64: sums of a hundred terms in another order.
     torch.testing.assert_close(torch.stack(by_step, dim=1), whole, rtol=1e-9, atol=1e-9)
@@ -148,7 +149,7 @@ def test_a_logistic_fit_has_no_slope_left(detecting: DecodingData, quick_recipe:
     """At the minimum the mean of probability - event is zero: the bias is not punished."""
     decoded = logistic(detecting, quick_recipe).predict(detecting)
     rows = detecting.rows("train")
-    rows = rows[(rows >= 810) | ((rows >= 20) & (rows < 800))]  # whose lags are there
+    rows = rows[(rows >= 490) | ((rows >= 20) & (rows < 480))]  # whose lags are there
     probability = 1 / (1 + np.exp(-decoded[rows].astype(np.float64)))
     assert probability.mean() == pytest.approx(detecting.targets[rows].mean(), abs=5e-3)
 
@@ -162,83 +163,83 @@ def test_each_baseline_is_for_its_own_task(
         logistic(following, quick_recipe)
 
 
-@pytest.fixture(params=["ridge", "kalman", *KINDS])
-def fit(request: pytest.FixtureRequest, quick_recipe: TrainingRecipe, tmp_path: Path) -> Fit:
-    def fitted(data: DecodingData) -> Baseline:
-        if request.param == "ridge":
-            return LinearBaseline(fit_ridge(data, quick_recipe.ridge))
-        if request.param == "kalman":
-            return kalman(data)
-        return train_network(data, shape_of(request.param, data, BUDGET), SPEC, quick_recipe, tmp_path)
-
-    return fitted
+def fit(kind: str, data: DecodingData, recipe: TrainingRecipe, folder: Path) -> Baseline:
+    if kind == "ridge":
+        return LinearBaseline(fit_ridge(data, recipe.ridge))
+    if kind == "kalman":
+        return kalman(data)
+    return train_network(data, shape_of(kind, data, BUDGET), SPEC, recipe, folder)
 
 
-def test_a_baseline_decodes_and_knows_nothing_of_test_and_future(fit: Fit, following: DecodingData) -> None:
-    fitted, rows = fit(following), following.rows("test")
-    decoded = fitted.predict(following)
-    score = r2(following.targets[rows].astype(np.float64), decoded[rows].astype(np.float64)).mean()
-    assert score > 0.5
-    noise = following.frames.copy()
-    noise[3500:] = 7.0
-    targets = following.targets.copy()
-    targets[rows] = -1.0
-    blind = replace(following, frames=noise, targets=targets)
-    np.testing.assert_allclose(fit(blind).predict(blind)[:3500], decoded[:3500], rtol=1e-4, atol=1e-4)
+@pytest.fixture(scope="module", params=["ridge", "kalman", *KINDS])
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
-def test_a_baseline_begins_anew_where_the_front_end_did(fit: Fit, following: DecodingData) -> None:
-    fitted = fit(following)
-    before = replace(
-        following, frames=np.where(np.arange(4000)[:, None] < 800, 0.0, following.frames).astype(np.float32)
-    )
-    assert following.reset_before is not None
-    assert following.reset_before[800]
-    decoded, other = fitted.predict(following), fitted.predict(before)
-    np.testing.assert_array_equal(decoded[800:], other[800:])
-    assert np.abs(decoded[790:800] - other[790:800]).max() > 0
+@pytest.fixture(scope="module")
+def fitted(
+    kind: str, following: DecodingData, quick_recipe: TrainingRecipe, tmp_path_factory: pytest.TempPathFactory
+) -> Baseline:
+    return fit(kind, following, quick_recipe, tmp_path_factory.mktemp(kind))
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_an_interrupted_training_ends_with_the_same_bits(
-    kind: str, following: DecodingData, quick_recipe: TrainingRecipe, tmp_path: Path
+def test_a_baseline_decodes(fitted: Baseline, following: DecodingData) -> None:
+    rows = following.rows("test")
+    decoded = fitted.predict(following)[rows].astype(np.float64)
+    assert r2(following.targets[rows].astype(np.float64), decoded).mean() > 0.5
+
+
+def test_a_baseline_knows_nothing_of_test_and_future_and_resumes_to_the_same_bits(
+    kind: str, fitted: Baseline, following: DecodingData, quick_recipe: TrainingRecipe, tmp_path: Path
 ) -> None:
+    """Fitted again where the test part is noise, and, if it is trained at all, with an interruption."""
+
     def stop(fraction: float, _note: str) -> None:
         if fraction > 0.5:
             raise KeyboardInterrupt
 
-    shape = shape_of(kind, following, BUDGET)
-    (tmp_path / "one").mkdir()
-    (tmp_path / "two").mkdir()
-    whole = train_network(following, shape, SPEC, quick_recipe, tmp_path / "one").predict(following)
-    with pytest.raises(KeyboardInterrupt):
-        train_network(following, shape, SPEC, quick_recipe, tmp_path / "two", stop)
-    assert (tmp_path / "two" / PARTIAL_NAME).exists()
-    resumed = train_network(following, shape, SPEC, quick_recipe, tmp_path / "two").predict(following)
-    np.testing.assert_array_equal(resumed, whole)
+    test = slice(following.test[0][0], None)
+    frames, targets = following.frames.copy(), following.targets.copy()
+    frames[test], targets[test] = 7.0, -1.0
+    blind = replace(following, frames=frames, targets=targets)
+    if kind in KINDS:
+        with pytest.raises(KeyboardInterrupt):
+            train_network(blind, shape_of(kind, blind, BUDGET), SPEC, quick_recipe, tmp_path, stop)
+        assert (tmp_path / PARTIAL_NAME).exists()
+    again = fit(kind, blind, quick_recipe, tmp_path).predict(blind)
+    before = slice(0, test.start)
+    np.testing.assert_array_equal(again[before], fitted.predict(following)[before])
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_networks_detect(kind: str, detecting: DecodingData, quick_recipe: TrainingRecipe, tmp_path: Path) -> None:
-    decoded = train_network(detecting, shape_of(kind, detecting, BUDGET), SPEC, quick_recipe, tmp_path)
+def test_a_baseline_begins_anew_where_the_front_end_did(fitted: Baseline, following: DecodingData) -> None:
+    assert following.reset_before is not None
+    reset = int(np.flatnonzero(following.reset_before)[0])
+    frames = following.frames.copy()
+    frames[:reset] = 0.0
+    decoded, other = (fitted.predict(data) for data in (following, replace(following, frames=frames)))
+    np.testing.assert_array_equal(decoded[reset:], other[reset:])
+    assert np.abs(decoded[:reset] - other[:reset]).max() > 0
+
+
+@pytest.mark.parametrize("network", KINDS)
+def test_networks_detect(network: str, detecting: DecodingData, quick_recipe: TrainingRecipe, tmp_path: Path) -> None:
+    trained = train_network(detecting, shape_of(network, detecting, BUDGET), SPEC, quick_recipe, tmp_path)
     rows = detecting.rows("test")
-    given = decoded.predict(detecting)[rows, 0].astype(np.float64)
-    assert auroc(detecting.targets[rows, 0] > 0, given) > 0.85
+    given = trained.predict(detecting)[rows, 0].astype(np.float64)
+    assert auroc(detecting.targets[rows, 0] > 0, given) > 0.8
 
 
 def test_a_student_detects(detecting: DecodingData, quick_recipe: TrainingRecipe, tmp_path: Path) -> None:
-    from edgebci.training.causal_decoder import from_checkpoint, predict
-
     spec = SPEC.model_copy(update={"output_names": ("high",), "output_unit": "log odds"})
     checkpoint = distill(detecting, None, spec, quick_recipe, tmp_path / "student.safetensors")
     rows = detecting.rows("test")
     given = predict(from_checkpoint(checkpoint), detecting)[rows, 0].astype(np.float64)
-    assert auroc(detecting.targets[rows, 0] > 0, given) > 0.85
+    assert auroc(detecting.targets[rows, 0] > 0, given) > 0.8
     # Trained by cross-entropy, so outputs are log odds and no longer near 0 and 1.
     assert given.min() < -1
     best = checkpoint.training.validation_r2
     assert best is not None
-    assert best > 0.85
+    assert 0.8 < best <= 1
 
 
 def test_an_impossible_budget_is_refused(following: DecodingData) -> None:

@@ -59,8 +59,8 @@ class EvaluationConfig(PreparationConfig):
         return self.decoders or tuple(name for name in DECODERS if name != NOT_FOR[self.recording.task])
 
 
-def load_evaluation(path: Path) -> EvaluationConfig:
-    """Read an evaluation's or a pipeline's TOML.
+def load_evaluation(path: Path, recording: Path | None = None) -> EvaluationConfig:
+    """Read an evaluation's or a pipeline's TOML; `recording` replaces the source that it names.
 
     Raises:
         InputError: the document is wrong, of another kind, or its recording is not there.
@@ -73,6 +73,9 @@ def load_evaluation(path: Path) -> EvaluationConfig:
     else:
         known = [SCHEMA, "edgebci.pipeline/1"]
         raise InputError(f"{path}: schema {schema!r} cannot be evaluated; {nearest(schema, known)}")
+    if recording is not None:
+        source = config.recording.model_copy(update={"path": recording, "synthetic": None})
+        config = config.model_copy(update={"recording": source})
     if config.recording.path is not None:
         check_recording_path(config.recording.path)
     return config
