@@ -209,3 +209,21 @@ def test_views_are_standardised_over_training_frames_of_each_session(
         np.testing.assert_allclose(scaled[rows].std(dim=0), 1, atol=1e-4)
     assert not views[1300:1600].any(), "test frames are not looked at"
     assert views[1010:1250].any(dim=1).all()
+
+
+def test_attention_with_a_locality_looks_at_what_is_near(sessions: list[Session]) -> None:
+    shape = TransformerSpec(d_model=16, n_layers=1, n_heads=2, dropout=0.0, locality_frames=(1.0, 2.0))
+    torch.manual_seed(0)
+    encoder = PatchEncoder(
+        EncoderSpec(tokens=TokenSpec(kind="spikes", patch=8), transformer=shape),
+        spikes_of(Corpus(sessions, spike_patch=8)).patches,
+    ).eval()
+    windows = batch(sessions)
+    before = encoder(windows)
+    values = windows.values.clone()
+    values[:, 19] += 3.0
+    changes = (encoder(Windows(values, windows.present, windows.sessions)) - before).detach().norm(dim=-1).mean(dim=0)
+    # Attention falls by e in 2 frames at most, so over 14 frames by far more than 20, whatever the weights say.
+    assert changes[18] > 20 * changes[4]
+    with pytest.raises(ValueError, match="one for each"):
+        TransformerSpec(d_model=16, n_heads=2, locality_frames=(1.0,))

@@ -25,6 +25,19 @@ class TransformerSpec(Document):
     attention_bias: bool = True
     """With biases the paper's student has 10.57 M parameters, as counted for the published file; without, 10.56 M."""
 
+    locality_frames: tuple[float, ...] = ()
+    """For each head, over how many frames its attention falls by e before anything is learned (Press et al. 2022, arXiv
+    2108.12409); (): it does not, as published. Spikes must be averaged over some 100 ms to say anything, and from
+    attention that is even over the whole window, a teacher of minutes of data does not find that."""
+
+    @model_validator(mode="after")
+    def _one_locality_for_each_head(self) -> TransformerSpec:
+        if self.locality_frames and len(self.locality_frames) != self.n_heads:
+            raise ValueError(f"{len(self.locality_frames)} locality_frames for {self.n_heads} heads; give one for each")
+        if min(self.locality_frames, default=1.0) <= 0:
+            raise ValueError(f"locality_frames {self.locality_frames} must be above 0; leave them away for none")
+        return self
+
     @model_validator(mode="after")
     def _heads_turn_in_pairs(self) -> TransformerSpec:
         if self.d_model % (2 * self.n_heads):

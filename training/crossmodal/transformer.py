@@ -35,20 +35,20 @@ class Block(nn.Module):
         self.down = nn.Linear(hidden, d, bias=False)
         self.dropout = nn.Dropout(spec.dropout)
 
-    def forward(self, x: Tensor, seen: Tensor, turn: Turn) -> Tensor:
-        """Tokens (b, N, d); only those `seen` (b, N) are attended to."""
-        x = x + self.dropout(self._attention(self.attention_norm(x), seen, turn))
+    def forward(self, x: Tensor, mask: Tensor, turn: Turn) -> Tensor:
+        """Tokens (b, N, d); `mask` is what attention adds or leaves out, (b, heads or 1, N or 1, N)."""
+        x = x + self.dropout(self._attention(self.attention_norm(x), mask, turn))
         normed = self.mlp_norm(x)
         rise: Tensor = self.dropout(self.down(functional.silu(self.gate(normed)) * self.up(normed)))
         return x + rise
 
-    def _attention(self, x: Tensor, seen: Tensor, turn: Turn) -> Tensor:
+    def _attention(self, x: Tensor, mask: Tensor, turn: Turn) -> Tensor:
         q, k, v = self.qkv(x).unflatten(-1, (3, self.n_heads, -1)).permute(2, 0, 3, 1, 4)
         mixed = functional.scaled_dot_product_attention(
             rotated(q, turn),
             rotated(k, turn),
             v,
-            attn_mask=seen[:, None, None, :],
+            attn_mask=mask,
             dropout_p=self.attention_dropout if self.training else 0.0,
         )
         out: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
@@ -66,9 +66,9 @@ class Transformer(nn.Module):
 
     def forward(self, tokens: Tensor, seen: Tensor, frame: Tensor) -> Tensor:
         """Tokens (b, N, d), which of them are real (b, N), and the frame that each belongs to (b, N)."""
-        turn = turns(frame, self.spec)
+        turn, mask = turns(frame, self.spec), attention_mask(seen, frame, self.spec)
         for block in self.blocks:
-            tokens = block(tokens, seen, turn)
+            tokens = block(tokens, mask, turn)
         normed: Tensor = self.norm(tokens)
         return normed
 
@@ -96,6 +96,15 @@ def every_token(windows: Windows) -> tuple[Tensor, Tensor]:
     b, t, p, _ = windows.values.shape
     frame = torch.arange(t, device=windows.values.device).repeat_interleave(p).expand(b, -1)
     return windows.patches.repeat(1, t), frame
+
+
+def attention_mask(seen: Tensor, frame: Tensor, spec: TransformerSpec) -> Tensor:
+    """Only tokens that are seen (b, N) are attended to; with localities, the nearer ones the more, (b, heads, N, N)."""
+    if not spec.locality_frames:
+        return seen[:, None, None, :]
+    distance = (frame[:, None, :, None] - frame[:, None, None, :]).abs()
+    reach = torch.tensor(spec.locality_frames, device=frame.device)[:, None, None]
+    return (-distance / reach).masked_fill(~seen[:, None, None, :], -torch.inf)
 
 
 def turns(frame: Tensor, spec: TransformerSpec) -> Turn:

@@ -48,6 +48,7 @@ class Kind:
 TEACHER = Kind("teacher", is_teacher=True)
 SHIFTED_TEACHER = Kind("shifted teacher", is_teacher=True, shifted=True)
 STUDENT = Kind("student", TEACHER)
+UNTAUGHT = Kind("without a teacher")
 TAUGHT = Kind("cross-modal", TEACHER, supervised=False)
 ALONE = Kind("LFP only", supervised=False)
 SHIFTED = Kind("shifted spikes", SHIFTED_TEACHER, supervised=False, shifted=True)
@@ -207,12 +208,12 @@ class CrossModalSystem(System):
 
     def learn(self, seeds: tuple[int, ...]) -> None:
         """Teacher and student of every seed."""
-        Family((self.models,)).train((TEACHER, ALONE, STUDENT), seeds)
+        Family((self.models,)).train((TEACHER, UNTAUGHT, STUDENT), seeds)
 
     def ways(self) -> tuple[Way, ...]:
         """The student without its teacher, and with it."""
         family = Family((self.models,))
-        return fitted_way(family, ALONE), fitted_way(family, STUDENT)
+        return fitted_way(family, UNTAUGHT), fitted_way(family, STUDENT)
 
     def costs(self, session: Session) -> str:
         """Parameters, MACs, bytes and state of the student."""
