@@ -9,13 +9,16 @@ import numpy as np
 import pytest
 import torch
 
-from edgebci.possm_spec import Backbone, PossmSpec
+from edgebci.possm_spec import Backbone as BackboneKind
+from edgebci.possm_spec import PossmSpec
 from edgebci.session import Session, SpikeEvents
 from edgebci.training.possm import decoding
+from edgebci.training.possm.backbone import Backbone, spread_over
 from edgebci.training.possm.decoding import decode_stretch
 from edgebci.training.possm.model import Possm
 from edgebci.training.possm.published import BACKBONES, SIZES, explain
 from edgebci.training.possm.tokens import Tokens, chunk_spikes, finished_chunk
+from edgebci.training.s4d import S4D
 
 MakeModel = Callable[[PossmSpec, list[Session]], Possm]
 FORMS = ("published", "edge")
@@ -46,7 +49,7 @@ def streamed(model: Possm, session: Session, n_chunks: int) -> torch.Tensor:
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("within_chunk", ["published", "strict"])
 def test_steps_give_what_the_batch_gives_at_the_end_of_each_chunk(
-    backbone: Backbone,
+    backbone: BackboneKind,
     form: str,
     within_chunk: str,
     specs: dict[str, PossmSpec],
@@ -71,7 +74,7 @@ def test_steps_give_what_the_batch_gives_at_the_end_of_each_chunk(
 
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_a_strict_output_does_not_change_with_any_later_spike(
-    backbone: Backbone, specs: dict[str, PossmSpec], session: Session, make_model: MakeModel
+    backbone: BackboneKind, specs: dict[str, PossmSpec], session: Session, make_model: MakeModel
 ) -> None:
     model = make_model(specs["published"].model_copy(update={"backbone": backbone}), [session])
     frame, times_s = 403, session.data.times_s
@@ -123,3 +126,11 @@ def test_one_number_of_embeddings_explains_the_published_counts_of_all_three_bac
 def test_parameter_counts_without_embeddings_are_exactly_these() -> None:
     counts = {size: tuple(explain(size, backbone).core for backbone in BACKBONES) for size in SIZES}
     assert counts == {"single session": (340418, 405698, 607066), "o-POSSM": (4249858, 7657218, 8494018)}
+
+
+def test_layers_of_s4d_begin_with_the_memory_that_the_recipe_asks_for(specs: dict[str, PossmSpec]) -> None:
+    layers = Backbone(specs["edge"].model_copy(update={"backbone": "s4d", "d_state": 16}), 0.0)
+    spread_over(layers, (0.1, 4.0), 0.05)
+    s4d = next(layer for layer in layers.modules() if isinstance(layer, S4D))
+    remembered_s = 0.05 / (s4d.A_log.exp()[:, 0] * s4d.dt_log.exp())
+    torch.testing.assert_close(remembered_s[[0, -1]], torch.tensor([0.1, 4.0]))

@@ -14,6 +14,7 @@ from edgebci.errors import InputError
 from edgebci.pipeline.studies import possm_study
 from edgebci.pipeline.studies.cohort import Cohort
 from edgebci.pipeline.studies.possm_study import BACKBONES, questions, recipe_for, run
+from edgebci.pipeline.studies.realm_study import with_labels
 from edgebci.pipeline.studies.reproduce import STUDIES
 from edgebci.pipeline.studies.size import FULL, QUICK
 from edgebci.pipeline.studies.trial import Grid
@@ -22,7 +23,7 @@ from edgebci.possm_spec import load_possm_step
 from edgebci.progress import silent
 from edgebci.session import Session, SpikeEvents
 
-TINY = QUICK.model_copy(update={"student_epochs": 2, "label_minutes": (0.2,)})
+TINY = QUICK.model_copy(update={"label_minutes": (0.2,)})
 FRAMES, UNITS = 1600, 12
 
 
@@ -60,6 +61,8 @@ def test_the_study_runs_and_answers_for_every_backbone_and_manner(
     cohort: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(possm_study, "obtain_cohort", lambda *_: cohort)
+    monkeypatch.setattr(possm_study, "FEWEST_UPDATES", 2)
+    monkeypatch.setattr(possm_study, "UPDATES_PER_EPOCH", 1)
     rows = run(TINY, tmp_path, silent)
     pairs = {(row.candidate, row.reference) for row in rows}
     assert {(f"POSSM {backbone}, scratch", "Wiener") for backbone in BACKBONES} <= pairs
@@ -72,20 +75,27 @@ def test_the_study_runs_and_answers_for_every_backbone_and_manner(
     assert STUDIES[possm_study.NAME] is possm_study.run
 
 
-def test_held_out_sessions_get_the_same_epochs_in_every_manner() -> None:
-    recipe = recipe_for(FULL, 50.0)
+def test_held_out_sessions_get_the_same_updates_in_every_manner_and_with_few_labels() -> None:
+    session = toy_session(1, 1)
+    recipe = recipe_for(session, FULL.student_epochs)
     epochs = {
         recipe.training.optimiser.epochs,
         recipe.unit_identification.optimiser.epochs,
         recipe.identification_before_tuning.optimiser.epochs + recipe.fine_tuning.optimiser.epochs,
     }
-    assert epochs == {FULL.student_epochs}
+    assert epochs == {600 // 2}, "900 frames are 9 windows of 2 s, 2 updates an epoch"
+    few = recipe_for(with_labels(session, 0.2), FULL.student_epochs)
+    assert few.training.optimiser.epochs == 600, "6 windows, 1 update an epoch"
     assert recipe.model.within_chunk == "strict", "a rival that looks at later spikes would win by that"
 
 
 def test_ways_that_differ_in_their_training_have_different_identities(cohort: Cohort, tmp_path: Path) -> None:
-    pretrained = Pretrained(cohort.pretraining, recipe_for(TINY, 50.0), tmp_path, silent)
-    ways = {way.name: way.identity for q in questions(pretrained, TINY) for way in (q.candidate, q.reference)}
+    pretrained = Pretrained(cohort.pretraining, recipe_for(toy_session(1, 1), 2), tmp_path, silent)
+    ways = {
+        way.name: way.identity
+        for q in questions(pretrained, pretrained.recipe, TINY)
+        for way in (q.candidate, q.reference)
+    }
     assert len(set(ways.values())) >= len(BACKBONES) + 2
     assert ways["POSSM gru, scratch"] != ways["POSSM gru, identified"]
 
@@ -104,8 +114,12 @@ def test_the_wiener_filter_sees_every_spike_once_and_scales_by_training_alone(co
         counted(replace(session, spikes=None))
 
 
-def test_the_system_leaves_the_step_of_an_implant_and_says_what_it_costs(cohort: Cohort, tmp_path: Path) -> None:
-    system = PossmSystem(Pretrained(cohort.pretraining, recipe_for(TINY, 50.0), tmp_path / "models", silent))
+def test_the_system_leaves_the_step_of_an_implant_and_says_what_it_costs(
+    cohort: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(possm_study, "FEWEST_UPDATES", 2)
+    recipe = recipe_for(toy_session(1, 1), 0)
+    system = PossmSystem(Pretrained(cohort.pretraining, recipe, tmp_path / "models", silent))
     session, grid = cohort.held_out[0], Grid(tmp_path / "trials", (1,))
     way = system.ways()[-1]
     assert way.name == "POSSM gru, tuned"
@@ -116,6 +130,6 @@ def test_the_system_leaves_the_step_of_an_implant_and_says_what_it_costs(cohort:
         system.deployable(session, 1, folder)
     assert load_possm_step(folder / STEP_NAME).spec.n_units == UNITS
     assert "MACs per output" in system.costs(session)
-    alone = PossmSystem(Pretrained((), recipe_for(TINY, 50.0), tmp_path / "none", silent))
+    alone = PossmSystem(Pretrained((), recipe, tmp_path / "none", silent))
     assert [way.name for way in alone.ways()] == ["Wiener", "POSSM gru, scratch"]
     assert wiener_way(TINY.recipe().ridge).is_random is False

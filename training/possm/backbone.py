@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from edgebci.possm_spec import PossmSpec
 from edgebci.training.cells import make_cell
 from edgebci.training.gru_cell import GruCell
 from edgebci.training.possm.attention import make_norm
+from edgebci.training.s4d import S4D
+from edgebci.training.ssm import spread_time_constants
 
 States = tuple[Any, ...]
 """One state for each layer, a NamedTuple of tensors."""
@@ -72,3 +76,19 @@ class Backbone(nn.Module):
             x, next_state = layer.step(x, state)  # type: ignore[operator]
             after.append(next_state)
         return x, tuple(after)
+
+
+def spread_over(model: nn.Module, time_constants_s: tuple[float, float], chunk_s: float) -> None:
+    """Let the heads of new mamba2 blocks, and the channels of new s4d layers, remember from shortest to longest.
+
+    S4D's own start, made for signals of thousands of samples, remembers from 20 to 2000 steps: with chunks of 50 ms,
+    from 1 to 100 s, and a decoder of movement learns little from that.
+    """
+    spread_time_constants(model, time_constants_s, 1 / chunk_s)
+    shortest, longest = (math.log(length_s / chunk_s) for length_s in time_constants_s)
+    for layer in model.modules():
+        if isinstance(layer, S4D):
+            # A mode forgets with rate exp(A_log) dt per step.
+            chunks_log = torch.linspace(shortest, longest, len(layer.dt_log))
+            with torch.no_grad():
+                layer.dt_log.copy_(-chunks_log - layer.A_log[:, 0])

@@ -23,6 +23,7 @@ from edgebci.metrics import r2
 from edgebci.progress import Progress, part, silent
 from edgebci.session import Session
 from edgebci.training.loop import Fitted, Learner, Plan, fit, reproducible
+from edgebci.training.possm.backbone import spread_over
 from edgebci.training.possm.corpus import Corpus, Rows, require_windows
 from edgebci.training.possm.decoding import decode_stretch
 from edgebci.training.possm.files import PossmFile, identity_of, load_possm, record_of, save_possm
@@ -30,7 +31,6 @@ from edgebci.training.possm.model import Possm
 from edgebci.training.possm.recipe import PossmRecipe, Stage, UnitDropout
 from edgebci.training.possm.vocabulary import Vocabulary, vocabulary_of
 from edgebci.training.record import partial_path
-from edgebci.training.ssm import spread_time_constants
 from edgebci.training.windows import pieces
 
 
@@ -135,7 +135,7 @@ class _Job:
     def new_model(self, frozen: bool = False) -> Possm:
         """Fresh embeddings around a fresh core, or around the source's, which may be frozen."""
         model = Possm(self.recipe.model, self.vocabulary, self.recipe.regularisation)
-        spread_time_constants(model, self.recipe.time_constants_s, 1 / self.recipe.model.chunk_s)
+        spread_over(model, self.recipe.time_constants_s, self.recipe.model.chunk_s)
         if self.source is not None:
             model.core.load_state_dict(load_possm(self.source).model.core.state_dict())
         model.core.requires_grad_(requires_grad=not frozen)

@@ -67,7 +67,7 @@ class PossmRecipe(Document):
     """Of torch; sums are split by it, so the result's last bits depend on it."""
     model: PossmSpec = PossmSpec()
     time_constants_s: tuple[float, float] = (0.1, 4.0)
-    """Shortest and longest memory of the heads of a new mamba2 backbone; the others have their own start."""
+    """Shortest and longest memory of a new backbone of mamba2 or s4d; a GRU has its own start."""
     regularisation: PossmRegularisation = PossmRegularisation()
     unit_dropout: UnitDropout | None = UnitDropout()
     """None: no unit is dropped."""

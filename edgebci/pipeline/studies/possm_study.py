@@ -8,6 +8,7 @@ output looks at a later spike, so that all rivals know the same at each moment.
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from edgebci.pipeline.studies.trial import Grid
 from edgebci.pipeline.systems.possm import Pretrained, possm_way, wiener_way
 from edgebci.possm_spec import Backbone
 from edgebci.progress import Progress, part
+from edgebci.session import Session
 
 if TYPE_CHECKING:
     from edgebci.training.possm.recipe import PossmRecipe, Stage
@@ -28,7 +30,9 @@ NAME = "possm"
 PRETRAINING_SESSIONS = 2
 BACKBONES: tuple[Backbone, ...] = ("gru", "mamba2", "s4d")
 MAIN: Backbone = "gru"
-WINDOW_S = 2.0
+WINDOW_S, BATCH_WINDOWS = 2.0, 8
+UPDATES_PER_EPOCH, FEWEST_UPDATES = 10, 100
+"""Of one session: short sessions and few labels have few windows, so updates are counted and not passes over them."""
 
 
 def run(size: StudySize, root: Path, progress: Progress) -> tuple[Row, ...]:
@@ -37,30 +41,24 @@ def run(size: StudySize, root: Path, progress: Progress) -> tuple[Row, ...]:
     spec = size.model_copy(update={"n_channels": 4}).cohort()
     spec = spec.model_copy(update={"pretraining_sessions": PRETRAINING_SESSIONS})
     cohort = obtain_cohort(spec, root / "sessions", part(progress, 0.0, 0.2))
-    recipe = recipe_for(size, cohort.held_out[0].data.frame_rate_hz)
+    recipe = recipe_for(cohort.pretraining[0], size.teacher_epochs)
     pretrained = Pretrained(cohort.pretraining, recipe, root / "models", part(progress, 0.2, 0.5))
     # First of all, so that no trial's time holds it.
     pretrained.train((MAIN,), size.seeds)
     grid = Grid(root / "trials", size.seeds, part(progress, 0.5, 1.0))
-    whole = [ask(NAME, grid, cohort.held_out, question) for question in questions(pretrained, size)]
+    recipe = recipe_for(cohort.held_out[0], size.student_epochs)
+    whole = [ask(NAME, grid, cohort.held_out, question) for question in questions(pretrained, recipe, size)]
     return (*whole, *few_labels(pretrained, cohort, grid, size))
 
 
-def questions(pretrained: Pretrained, size: StudySize) -> list[Question]:
+def questions(pretrained: Pretrained, recipe: PossmRecipe, size: StudySize) -> list[Question]:
     """With all labels of a held-out session, and what the paper leads to expect."""
     wiener = wiener_way(size.recipe().ridge)
-    scratch = {backbone: possm_way(pretrained, backbone, "scratch") for backbone in BACKBONES}
-    identified, tuned = (possm_way(pretrained, MAIN, manner) for manner in ("identified", "tuned"))
+    scratch = {backbone: possm_way(pretrained, backbone, "scratch", recipe) for backbone in BACKBONES}
+    identified, tuned = (possm_way(pretrained, MAIN, manner, recipe) for manner in ("identified", "tuned"))
     return [
-        *(
-            Question(f"is POSSM with {b} better than a Wiener filter?", scratch[b], wiener, "superior")
-            for b in BACKBONES
-        ),
-        *(
-            Question(f"is the backbone {b} better than {MAIN}?", scratch[b], scratch[MAIN], "either")
-            for b in BACKBONES
-            if b != MAIN
-        ),
+        *(Question(f"is POSSM, {b}, better than a Wiener filter?", scratch[b], wiener, "superior") for b in BACKBONES),
+        *(Question(f"is {b} better than {MAIN}?", scratch[b], scratch[MAIN], "either") for b in BACKBONES[1:]),
         Question("is unit identification better than training from scratch?", identified, scratch[MAIN], "superior"),
         Question("is fine-tuning better than training from scratch?", tuned, scratch[MAIN], "superior"),
         Question("is fine-tuning better than unit identification?", tuned, identified, "superior"),
@@ -70,40 +68,44 @@ def questions(pretrained: Pretrained, size: StudySize) -> list[Question]:
 
 def few_labels(pretrained: Pretrained, cohort: Cohort, grid: Grid, size: StudySize) -> list[Row]:
     """With the first minutes of labels: where pretraining pays."""
-    scratch, identified = (possm_way(pretrained, MAIN, manner) for manner in ("scratch", "identified"))
-    wiener = wiener_way(size.recipe().ridge)
-    asked = [
-        Question("is unit identification better than training from scratch?", identified, scratch, "superior"),
-        Question("is unit identification better than a Wiener filter?", identified, wiener, "superior"),
-    ]
-    rows = []
+    rows, wiener = [], wiener_way(size.recipe().ridge)
     for minutes in size.label_minutes:
         sessions = [with_labels(session, minutes) for session in cohort.held_out]
+        recipe = recipe_for(sessions[0], size.student_epochs)
+        scratch, identified = (possm_way(pretrained, MAIN, manner, recipe) for manner in ("scratch", "identified"))
+        asked = [
+            Question("is unit identification better than training from scratch?", identified, scratch, "superior"),
+            Question("is unit identification better than a Wiener filter?", identified, wiener, "superior"),
+        ]
         rows += [ask(NAME, grid, sessions, question.about(f"{minutes:g} min of labels")) for question in asked]
     return rows
 
 
-def recipe_for(size: StudySize, frame_rate_hz: float) -> PossmRecipe:
-    """The edge sizes, trained for as long as the study's size says; held-out sessions get equal epochs in every way."""
+def recipe_for(session: Session, epochs: int) -> PossmRecipe:
+    """The edge sizes, with updates for a session of this length as the study's epochs say, in every manner alike."""
     from edgebci.training.possm.model import PossmRegularisation
     from edgebci.training.possm.published import EDGE
     from edgebci.training.possm.recipe import PossmRecipe, UnitDropout
 
-    first = max(size.student_epochs // 4, 1)
+    window = round(WINDOW_S * session.data.frame_rate_hz)
+    frames = sum(stop - start for start, stop in session.data.intervals("train"))
+    per_epoch = math.ceil(frames / window / BATCH_WINDOWS)
+    whole = math.ceil(max(FEWEST_UPDATES, UPDATES_PER_EPOCH * epochs) / per_epoch)
+    first = math.ceil(whole / 4)
     return PossmRecipe(
         schema="edgebci.possm/1",
         threads=1,
         model=EDGE,
         regularisation=PossmRegularisation(feed_forward_dropout=0.1, backbone_dropout=0.1),
         unit_dropout=UnitDropout(least=60, mode=100, most=120),
-        training=_stage(size.student_epochs, 4e-3, frame_rate_hz),
-        unit_identification=_stage(size.student_epochs, 1e-2, frame_rate_hz),
-        identification_before_tuning=_stage(first, 1e-2, frame_rate_hz),
-        fine_tuning=_stage(size.student_epochs - first, 2e-3, frame_rate_hz),
+        training=_stage(whole, 4e-3, window),
+        unit_identification=_stage(whole, 1e-2, window),
+        identification_before_tuning=_stage(first, 1e-2, window),
+        fine_tuning=_stage(max(whole - first, 1), 2e-3, window),
     )
 
 
-def _stage(epochs: int, learning_rate: float, frame_rate_hz: float) -> Stage:
+def _stage(epochs: int, learning_rate: float, window_frames: int) -> Stage:
     from edgebci.training.possm.recipe import Stage
     from edgebci.training.recipe import Optimiser
 
@@ -113,8 +115,8 @@ def _stage(epochs: int, learning_rate: float, frame_rate_hz: float) -> Stage:
         warm_up_epochs=1,
         weight_decay=1e-4,
         average_decay=0.95,
-        epochs=max(epochs, 1),
-        batch_windows=8,
-        window_frames=round(WINDOW_S * frame_rate_hz),
+        epochs=epochs,
+        batch_windows=BATCH_WINDOWS,
+        window_frames=window_frames,
     )
     return Stage(optimiser=optimiser)

@@ -59,43 +59,48 @@ class Pretrained:
         """Train those of these backbones and seeds that no other process is at."""
         share((self.root, f"{b}_{seed}", partial(self.path, b, seed)) for seed in seeds for b in backbones)
 
-    def recipe_of(self, backbone: Backbone, seed: int) -> PossmRecipe:
-        """The recipe with this backbone and seed."""
-        model = self.recipe.model.model_copy(update={"backbone": backbone})
-        return self.recipe.model_copy(update={"model": model, "seed": seed})
-
     def _stage(self, backbone: Backbone, seed: int) -> Stage:
         def work(folder: Path) -> None:
             from edgebci.training.possm.learning import train
 
-            train(self.sessions, self.recipe_of(backbone, seed), folder / MODEL_NAME, self.progress)
+            recipe = with_backbone(self.recipe, backbone, seed)
+            train(self.sessions, recipe, folder / MODEL_NAME, self.progress)
 
         inputs = [self.identity, backbone, str(seed)]
         return run_stage(self.root, f"{backbone}_{seed}", inputs, work, training_digest(*_MODULES))
 
 
-def possm_way(pretrained: Pretrained, backbone: Backbone, manner: Manner) -> Way:
+def with_backbone(recipe: PossmRecipe, backbone: Backbone, seed: int) -> PossmRecipe:
+    """The recipe with this backbone and seed."""
+    model = recipe.model.model_copy(update={"backbone": backbone})
+    return recipe.model_copy(update={"model": model, "seed": seed})
+
+
+def possm_way(pretrained: Pretrained, backbone: Backbone, manner: Manner, recipe: PossmRecipe | None = None) -> Way:
     """A decoder of the session's spikes, trained from scratch, by unit identification, or tuned in full.
 
-    What became of the spikes is written beside the model.
+    `recipe` says how the session is learned; None: as the pretrained model was. What became of the spikes is written
+    beside the model.
     """
+    chosen = recipe or pretrained.recipe
 
     def decode(session: Session, seed: int, folder: Path, progress: Progress) -> Floats:
         from edgebci.training.possm.decoding import decode as decoded_by
         from edgebci.training.possm.learning import fine_tune, identify_units, train
 
-        recipe, out = pretrained.recipe_of(backbone, seed), folder / MODEL_NAME
+        seeded, out = with_backbone(chosen, backbone, seed), folder / MODEL_NAME
         if manner == "scratch":
-            file = train([session], recipe, out, progress)
+            file = train([session], seeded, out, progress)
         else:
             adapt = identify_units if manner == "identified" else fine_tune
-            file = adapt([session], pretrained.path(backbone, seed), recipe, out, progress)
+            file = adapt([session], pretrained.path(backbone, seed), seeded, out, progress)
         found = decoded_by(file.model, session)
         _report(found.tokens, folder, progress)
         return found.outputs
 
-    identity = pretrained.recipe.model_dump_json() if manner == "scratch" else pretrained.identity
-    return Way(f"POSSM {backbone}, {manner}", f"{identity}\n{backbone}", decode, _MODULES)
+    source = "" if manner == "scratch" else pretrained.identity
+    identity = f"{chosen.model_dump_json()}\n{backbone}\n{source}"
+    return Way(f"POSSM {backbone}, {manner}", identity, decode, _MODULES)
 
 
 def wiener_way(recipe: RidgeRecipe) -> Way:
