@@ -42,4 +42,26 @@ def _realm(recipe: Path, sessions: Sequence[Session], root: Path, teacher: Path 
     return RealmSystem(Encoders(tuple(sessions), load_toml(recipe, RealmRecipe), root, progress, teacher))
 
 
-_SYSTEMS: dict[str, Make] = {"edgebci.realm/1": _realm}
+def _crossmodal(
+    recipe: Path, sessions: Sequence[Session], root: Path, teacher: Path | None, progress: Progress
+) -> System:
+    from edgebci.pipeline.systems.crossmodal import CrossModalSystem, Models
+    from edgebci.training.crossmodal.recipe import CrossModalRecipe
+
+    return CrossModalSystem(Models(tuple(sessions), load_toml(recipe, CrossModalRecipe), root, progress, teacher))
+
+
+def _possm(recipe: Path, sessions: Sequence[Session], root: Path, teacher: Path | None, progress: Progress) -> System:
+    from edgebci.pipeline.systems.possm import PossmSystem, Pretrained
+    from edgebci.training.possm.recipe import PossmRecipe
+
+    if teacher is not None:
+        raise InputError("POSSM has no teacher; leave --teacher away: edgebci train")
+    return PossmSystem(Pretrained(tuple(sessions), load_toml(recipe, PossmRecipe), root, progress))
+
+
+_SYSTEMS: dict[str, Make] = {
+    "edgebci.realm/1": _realm,
+    "edgebci.crossmodal/1": _crossmodal,
+    "edgebci.possm/1": _possm,
+}
