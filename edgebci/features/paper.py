@@ -15,7 +15,7 @@ Order of operations and constants: published code of REALM, second version (arXi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,17 @@ LEAST_S = 30.0
 """A shorter recording is not filtered: 0.05 Hz has a period of 20 s."""
 
 
+class ArrayOnDisk(Protocol):
+    """What of an HDF5 data set is used."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(T, C)."""
+
+    def __getitem__(self, key: tuple[slice, slice]) -> NDArray[np.generic]:
+        """Some of the samples."""
+
+
 @dataclass(frozen=True)
 class PaperFrames:
     """Frames as the papers make them, on the clock of the behaviour."""
@@ -56,8 +67,8 @@ class PaperFrames:
 
 
 def paper_frames(
-    lfp: NDArray[np.floating],
-    lfp_s: F64,
+    lfp: NDArray[np.generic] | ArrayOnDisk,
+    lfp_s: tuple[float, float],
     velocity: F64,
     velocity_s: F64,
     decimation: tuple[int, ...] = (),
@@ -66,8 +77,8 @@ def paper_frames(
     """Preprocess a whole session at once.
 
     Args:
-        lfp: (T, C) in any unit; missing samples (NaN) are joined by a straight line.
-        lfp_s: time of each sample (T,), evenly spaced.
+        lfp: (T, C) in any unit, read a few channels at a time; missing samples (NaN) are joined by a straight line.
+        lfp_s: times of its first and last sample, all being evenly spaced.
         velocity: (N, D).
         velocity_s: (N,).
         decimation: factors by which the rate is lowered first; `BROADBAND_DECIMATION` for 24.4 kHz.
@@ -77,19 +88,19 @@ def paper_frames(
     Raises:
         InputError: under 30 s, or a rate that can't carry 50 Hz.
     """
-    _check(lfp_s)
-    n_frames = int((lfp_s[-1] - lfp_s[0]) * FRAME_RATE_HZ)
+    seconds = lfp_s[1] - lfp_s[0]
+    _check(lfp.shape[0], seconds)
+    n_frames = int(seconds * FRAME_RATE_HZ)
     resampled: list[F64] = []
     # A few channels at a time: broadband is large. The average is taken last; all before it is linear and the same for
     # every channel, so it comes to the same.
     for first in range(0, lfp.shape[1], BLOCK_CHANNELS):
-        slow = _joined(lfp[:, first : first + BLOCK_CHANNELS].astype(np.float64))
-        for factor in decimation:
-            slow = signal.decimate(slow[: len(slow) // factor * factor], factor, ftype="iir", axis=0, zero_phase=True)
-        filtered = _filtered(slow, len(slow) / (lfp_s[-1] - lfp_s[0]))
+        block = lfp[:, first : first + BLOCK_CHANNELS]
+        slow = np.stack([_decimated(channel.astype(np.float64), decimation) for channel in block.T], axis=1)
+        filtered = _filtered(slow, len(slow) / seconds)
         resampled.append(np.asarray(signal.resample(filtered, n_frames, axis=0)))
     referenced = _referenced(np.concatenate(resampled, axis=1))
-    resampled_s = np.linspace(lfp_s[0], lfp_s[-1], n_frames)
+    resampled_s = np.linspace(*lfp_s, n_frames)
     times_s, resampled_velocity = _velocity(velocity, velocity_s, velocity_by)
     inside = (times_s >= resampled_s[0]) & (times_s <= resampled_s[-1])
     aligned = [np.interp(times_s[inside], resampled_s, channel) for channel in referenced.T]
@@ -103,23 +114,24 @@ def within(frames: PaperFrames, start_s: float, stop_s: float) -> PaperFrames:
     return PaperFrames(frames.times_s[kept], _z(lfp), _z(velocity))
 
 
-def _joined(lfp: F64) -> F64:
-    """The same channels with straight lines where samples are missing."""
-    for channel in lfp.T:
-        missing = np.isnan(channel)
-        if missing.any() and not missing.all():
-            channel[missing] = np.interp(np.flatnonzero(missing), np.flatnonzero(~missing), channel[~missing])
-    return np.nan_to_num(lfp)
+def _decimated(channel: F64, factors: tuple[int, ...]) -> F64:
+    """One channel (T,) without holes and slower by all factors."""
+    missing = np.isnan(channel)
+    if missing.any():
+        known = np.flatnonzero(~missing)
+        channel[missing] = np.interp(np.flatnonzero(missing), known, channel[known]) if len(known) else 0.0
+    for factor in factors:
+        channel = signal.decimate(channel[: len(channel) // factor * factor], factor, ftype="iir", zero_phase=True)
+    return channel
 
 
-def _check(lfp_s: F64) -> None:
-    seconds = lfp_s[-1] - lfp_s[0]
+def _check(n_samples: int, seconds: float) -> None:
     if seconds < LEAST_S:
         raise InputError(
             f"the recording has {seconds:.1f} s, too short for a high-pass at {HIGH_PASS_HZ:g} Hz; give at least "
             f"{LEAST_S:g} s"
         )
-    rate_hz = (len(lfp_s) - 1) / seconds
+    rate_hz = (n_samples - 1) / seconds
     if rate_hz < 2.2 * LOW_PASS_HZ:
         raise InputError(f"the recording has {rate_hz:g} Hz, too slow for a low-pass at {LOW_PASS_HZ:g} Hz")
 

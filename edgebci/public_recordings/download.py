@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import shutil
+import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from edgebci.public_recordings.records import TIMEOUT_S, RemoteFile, unreachable
 BLOCK_BYTES = 1 << 20
 ATTEMPTS = 5
 """In a row that bring nothing new before the download gives up."""
+PAUSE_S = 2.0
+"""After the first of them; then twice, three times as long."""
 SPARE_BYTES = 64 << 20
 """Left free on the disk."""
 _CUT = (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError)
@@ -75,6 +78,7 @@ class _Resuming:
             futile = 0 if _size(self.part) > have else futile + 1
             if futile >= ATTEMPTS:
                 raise InputError(self._given_up(url, fault)) from fault
+            time.sleep(futile * PAUSE_S)
         self.part.replace(output_file)
 
     def _go_on(self, url: str, have: int) -> None:

@@ -17,6 +17,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.io import savemat
 
+from edgebci.public_recordings import download
 from edgebci.public_recordings.records import RemoteFile, record_files
 
 CONTENT = bytes(range(256)) * 4096  # 1 MiB
@@ -234,6 +235,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body[:cut])
         self.close_connection = True
+
+
+@pytest.fixture(autouse=True)
+def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server on this computer needs no time to recover."""
+    monkeypatch.setattr(download, "PAUSE_S", 0.0)
 
 
 @pytest.fixture

@@ -154,7 +154,7 @@ def test_it_says_topic_by_topic_in_what_the_protocol_differs(causal: Reproductio
     for name, said in expected.items():
         assert said in topics[name].sentence
         assert not topics[name].is_same
-    assert "begun from our 1 kHz LFP" in next(t.sentence for t in paper.protocol if t.name == "preprocessing")
+    assert "begins with our 1 kHz LFP" in next(t.sentence for t in paper.protocol if t.name == "preprocessing")
 
 
 def test_a_protocol_without_differences_says_so() -> None:

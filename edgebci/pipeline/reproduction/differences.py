@@ -36,7 +36,7 @@ def topics(
         is_published_size: whether the recipe is the published one.
     """
     return (
-        _preprocessing(preprocessing),
+        _preprocessing(preprocessing, [frames for frames in held_out if not frames.header.from_broadband]),
         _held_out([frames.header.session for frames in held_out]),
         _pretraining(n_others),
         _split(held_out),
@@ -68,17 +68,22 @@ def topics(
     )
 
 
-def _preprocessing(preprocessing: Preprocessing) -> Topic:
+def _preprocessing(preprocessing: Preprocessing, not_from_broadband: Sequence[SessionFrames]) -> Topic:
     causal = (
         f"causal: common average of good channels, {RAW.high_pass_hz:g} to {RAW.corner_hz:g} Hz, statistics of "
         "training segments, then a running normaliser; there zero-phase filters, Fourier resampling and a z-score over "
         "the whole session, which look seconds ahead"
     )
-    paper = (
-        "the published zero-phase chain, but begun from our 1 kHz LFP (decimated causally, 2 ms late) instead of "
-        "24.4 kHz broadband, and for Flint from 1 instead of 2 kHz"
+    if preprocessing == "causal":
+        return Topic(name="preprocessing", is_same=False, sentence=causal)
+    names = ", ".join(frames.header.session for frames in not_from_broadband)
+    sentence = "the published zero-phase chain" + (
+        f"; but for {names} it begins with our 1 kHz LFP (decimated causally, 2 ms late), there with 24.4 kHz (Makin; "
+        "fetch with --keep-raw for that) and 2 kHz (Flint)"
+        if names
+        else ", from broadband"
     )
-    return Topic(name="preprocessing", is_same=False, sentence=causal if preprocessing == "causal" else paper)
+    return Topic(name="preprocessing", is_same=not names, sentence=sentence)
 
 
 def _held_out(here: Sequence[str]) -> Topic:

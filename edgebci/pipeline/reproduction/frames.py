@@ -16,7 +16,7 @@ from edgebci.checkpoint import read_tensors, write_tensors
 from edgebci.decoding_data import Booleans, Floats
 from edgebci.documents import Document
 from edgebci.errors import InputError
-from edgebci.features.paper import FRAME_RATE_HZ, paper_frames, within
+from edgebci.features.paper import BROADBAND_DECIMATION, FRAME_RATE_HZ, PaperFrames, paper_frames, within
 from edgebci.features.specification import Adc, FeatureSpec, LowPass
 from edgebci.features.stream import FeatureStream, join_frames
 from edgebci.files import sha256
@@ -25,7 +25,9 @@ from edgebci.pipeline.configuration import RecordingConfig
 from edgebci.pipeline.reproduction.published import TARGETS
 from edgebci.pipeline.source import FrameClock, frame_clock, portions
 from edgebci.progress import Progress
+from edgebci.public_recordings.fetching import RAW as RAW_FOLDER
 from edgebci.public_recordings.fetching import sessions_of
+from edgebci.public_recordings.makin import open_broadband
 from edgebci.recordings import Behavior, Recording, open_recording
 
 Preprocessing = Literal["causal", "paper"]
@@ -49,6 +51,8 @@ class FramesHeader(Document):
     preprocessing: Preprocessing
     causal: bool
     """False: every frame depends on the future, and no decoder of such frames may be exported."""
+    from_broadband: bool
+    """Zero-phase frames of the 24.4 kHz signal itself, not of our LFP."""
     features: FeatureSpec | None
     """Of causal frames."""
     target_names: tuple[str, ...]
@@ -82,6 +86,12 @@ class PublicRecording:
     session: str
     corpus: str
 
+    @property
+    def broadband(self) -> Path | None:
+        """What `edgebci data fetch --keep-raw` kept of it."""
+        path = self.path.parent / RAW_FOLDER / f"{self.session}.nwb"
+        return path if path.exists() else None
+
 
 def find_recordings(folder: Path) -> tuple[PublicRecording, ...]:
     """The recordings of `folder` that are sessions of the papers, by name.
@@ -107,7 +117,7 @@ def obtain_frames(
     stage = run_stage(
         root / preprocessing,
         recording.session,
-        [sha256(recording.path), preprocessing],
+        [sha256(recording.path), preprocessing, str(_is_from_broadband(recording, preprocessing))],
         lambda folder: _compute(recording, preprocessing, folder / FRAMES_NAME, progress),
         source_digest(*_SOURCES),
     )
@@ -123,6 +133,10 @@ def obtain_frames(
     )
 
 
+def _is_from_broadband(recording: PublicRecording, preprocessing: Preprocessing) -> bool:
+    return preprocessing == "paper" and recording.broadband is not None
+
+
 def _compute(public: PublicRecording, preprocessing: Preprocessing, out: Path, progress: Progress) -> None:
     progress(0.0, f"{preprocessing} frames: {public.session}")
     with open_recording(public.path) as recording:
@@ -136,6 +150,7 @@ def _compute(public: PublicRecording, preprocessing: Preprocessing, out: Path, p
             corpus=public.corpus,
             preprocessing=preprocessing,
             causal=preprocessing == "causal",
+            from_broadband=_is_from_broadband(public, preprocessing),
             features=spec,
             target_names=behavior.axis_names,
             target_unit=behavior.unit,
@@ -198,11 +213,8 @@ def _zero_phase(
     recording: Recording, public: PublicRecording, behavior: Behavior, task_s: tuple[float, float]
 ) -> tuple[dict[str, NDArray[np.generic]], FeatureSpec | None]:
     """The whole session at once, of which the task is kept and standardised."""
-    info = recording.info
-    lfp_uv = recording.lfp_uv(0, info.n_samples)
-    lfp_s = info.start_s + np.arange(len(lfp_uv)) / info.lfp_rate_hz
-    by: Literal["fourier", "lines"] = "fourier" if public.corpus == "makin" else "lines"
-    whole = paper_frames(lfp_uv, lfp_s, behavior.values, behavior.timestamps_s, velocity_by=by)
+    broadband = public.broadband
+    whole = _from_broadband(broadband, behavior) if broadband else _from_recording(recording, public.corpus, behavior)
     frames = within(whole, *task_s)
     count = len(frames.times_s)
     arrays: dict[str, NDArray[np.generic]] = {
@@ -211,6 +223,24 @@ def _zero_phase(
         "valid": np.ones(count, dtype=np.uint8),
         "reset_before": np.zeros(count, dtype=np.uint8),
         "times_s": frames.times_s,
-        "good_channels": np.array(info.good_channels, dtype=np.uint8),
+        "good_channels": np.array(recording.info.good_channels, dtype=np.uint8),
     }
     return arrays, None
+
+
+def _from_broadband(path: Path, behavior: Behavior) -> PaperFrames:
+    """As published, from 24.4 kHz on."""
+    with open_broadband(path) as broadband:
+        ends_s = (float(np.ravel(broadband.timestamps[:1])[0]), float(np.ravel(broadband.timestamps[-1:])[0]))
+        return paper_frames(
+            broadband.data, ends_s, behavior.values, behavior.timestamps_s, decimation=BROADBAND_DECIMATION
+        )
+
+
+def _from_recording(recording: Recording, corpus: str, behavior: Behavior) -> PaperFrames:
+    """The same chain from our LFP on."""
+    info = recording.info
+    lfp_uv = recording.lfp_uv(0, info.n_samples)
+    ends_s = (info.start_s, info.start_s + (len(lfp_uv) - 1) / info.lfp_rate_hz)
+    by: Literal["fourier", "lines"] = "fourier" if corpus == "makin" else "lines"
+    return paper_frames(lfp_uv, ends_s, behavior.values, behavior.timestamps_s, velocity_by=by)
