@@ -92,7 +92,7 @@ def chunk_spikes(spikes: SpikeEvents, start_s: float, n_chunks: int, spec: Possm
     first = np.concatenate([[0], np.cumsum(counts)[:-1]])
     slot = np.arange(len(chunk)) - first[chunk] - too_many[chunk]
     kept = slot >= 0
-    step, time_s = _rounded(since[kept] - chunk[kept] * spec.chunk_s, spec)
+    step, time_s = rounded_times(since[kept] - chunk[kept] * spec.chunk_s, spec)
     place = (chunk[kept], slot[kept])
     tokens = _empty(n_chunks, width)
     tokens.unit[place], tokens.time_s[place], tokens.time_step[place] = unit[kept], time_s, step
@@ -132,7 +132,7 @@ def _empty(n_chunks: int, width: int) -> ChunkedSpikes:
     )
 
 
-def _rounded(in_chunk_s: NDArray[np.float64], spec: PossmSpec) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+def rounded_times(in_chunk_s: NDArray[np.float64], spec: PossmSpec) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Steps of the chunk (S,), and the times (S,) that the model is told: the middles of the steps, or exact times."""
     if spec.time_step_s is None:
         return np.zeros(len(in_chunk_s), dtype=np.int64), in_chunk_s.astype(np.float32)
