@@ -14,6 +14,7 @@ from edgebci.pipeline.proof.sources import Sources
 from edgebci.pipeline.proof.spectrum_claim import measure_spectrum
 from edgebci.pipeline.proof.start_up_claim import measure_start_up
 from edgebci.pipeline.proof.synthetic_claim import measure_synthetic
+from edgebci.pipeline.proof.throughput_claim import measure_throughput
 
 _PROOF = "edgebci.pipeline.proof"
 _C = ("export/kernels/*.[ch]", "export/templates/*.j2", "firmware_sim/native/*")
@@ -94,6 +95,14 @@ CLAIMS = (
         sources=Sources((f"{_PROOF}.device_claims",), (*_STUDENT, *_C), _ASIDE),
         minutes=0.5,
         measure=measure_emulation,
+    ),
+    Claim(
+        name="throughput",
+        title="Training",
+        command="edgebci bench train",
+        sources=Sources((f"{_PROOF}.throughput_claim",), (), _ASIDE),
+        minutes=1.5,
+        measure=measure_throughput,
     ),
     Claim(
         name="start_up",

@@ -1,0 +1,53 @@
+"""How fast the Mamba-2 core trains, beside others of the same interleaved run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edgebci.pipeline.proof.claim import Place
+from edgebci.pipeline.proof.figure import Figure, slug
+from edgebci.progress import Progress
+
+if TYPE_CHECKING:
+    from edgebci.training.throughput import Row, Throughput
+
+ROUNDS = 24
+
+
+def measure_throughput(_place: Place, progress: Progress) -> tuple[Figure, ...]:
+    """Tokens per second of our core at both sizes, and how many times as fast as each other it is."""
+    from edgebci.training.throughput import OURS, SIZES, measure
+
+    result = measure(tuple(SIZES), ROUNDS, progress=progress)
+    return tuple(_ours(row, result) if row.name == OURS else _other(row) for row in result.rows)
+
+
+def _ours(row: Row, result: Throughput) -> Figure:
+    return Figure(
+        name=f"{row.size}_tokens_per_s",
+        label=f"tokens trained per second, {_what(row)}",
+        value=row.tokens_per_s,
+        low=row.slowest_tokens_per_s,
+        high=row.fastest_tokens_per_s,
+        unit="tokens/s",
+        evidence="measured",
+        note=f"float32, {result.threads} threads, length {result.frames}, median of {result.rounds} rounds",
+    )
+
+
+def _other(row: Row) -> Figure:
+    return Figure(
+        name=f"{row.size}_times_{slug(row.name)}",
+        label=f"times as fast as {row.name}, {row.size}",
+        value=row.ours_is_faster,
+        unit="times",
+        evidence="measured",
+        note=f"{row.tokens_per_s:,.0f} tokens/s",
+    )
+
+
+def _what(row: Row) -> str:
+    from edgebci.training.throughput import SIZES
+
+    size = SIZES[row.size]
+    return f"{row.size}: 2 layers, d_model {size.spec.d_model}, d_state {size.spec.d_state}, batch {size.batch}"
