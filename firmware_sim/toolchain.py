@@ -25,6 +25,8 @@ Compiler = Literal["zig", "gcc"]
 Optimization = Literal["0", "1", "2", "3"]
 
 NATIVE = Path(__file__).resolve().parent / "native"
+SPIKES_HOST, SPIKES_TARGET = NATIVE / "harness_host_spikes.c", NATIVE / "harness_target_spikes.c"
+"""Harnesses of decoders of spikes: to the host twin and the emulator, spikes are rows of two counts."""
 _STRICT = (
     *(
         "-std=c99",
@@ -80,8 +82,14 @@ def compile_host(
     return out
 
 
-def compile_target(folder: Path, out: Path, core: str = "cortex-m4f", optimization: Optimization = "3") -> Path:
-    """Compile every .c file of `folder` with the target harness into the ELF `out` for `core`; returns `out`.
+def compile_target(
+    folder: Path,
+    out: Path,
+    core: str = "cortex-m4f",
+    optimization: Optimization = "3",
+    harness: Path = NATIVE / "harness_target.c",
+) -> Path:
+    """Compile every .c file of `folder` with the harness into the ELF `out` for `core`; returns `out`.
 
     Raises:
         InputError: unknown core. MissingToolError: ziglang is absent.
@@ -94,7 +102,7 @@ def compile_target(folder: Path, out: Path, core: str = "cortex-m4f", optimizati
     flags += [f"-Wl,-e,{_TARGET_ROOTS[0]}"]
     flags += [f"-Wl,-u,{root}" for root in _TARGET_ROOTS]
     with replacing(out) as temporary:
-        sources = _sources(folder, NATIVE / "harness_target.c")
+        sources = _sources(folder, harness)
         _run([*_command("zig"), *_STRICT, *flags, "-I", str(folder), *sources, "-o", str(temporary)])
     return out
 
