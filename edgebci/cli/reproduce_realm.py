@@ -50,7 +50,7 @@ def _protocol(preprocessing: str, quick: bool, recipe: Path | None) -> tuple[Pro
     from edgebci.documents import load_toml, nearest
     from edgebci.errors import InputError
     from edgebci.pipeline.reproduction.published import SEEDS
-    from edgebci.pipeline.reproduction.recipes import on_frames, published_recipe, quick_recipe
+    from edgebci.pipeline.reproduction.recipes import is_published, on_frames, published_recipe, quick_recipe
     from edgebci.pipeline.reproduction.run import Protocol
     from edgebci.training.realm.recipe import RealmRecipe
 
@@ -60,7 +60,7 @@ def _protocol(preprocessing: str, quick: bool, recipe: Path | None) -> tuple[Pro
     seeds = SEEDS[:1] if quick else SEEDS
     if recipe is not None:
         loaded = on_frames(load_toml(recipe, RealmRecipe), frames)
-        return Protocol(frames, loaded, seeds, is_published_size=False), f"{frames}_{recipe.stem}"
+        return Protocol(frames, loaded, seeds, is_published(loaded, frames)), f"{frames}_{recipe.stem}"
     if quick:
         return Protocol(frames, quick_recipe(frames), seeds, is_published_size=False), f"{frames}_quick"
     return Protocol(frames, published_recipe(frames), seeds), frames

@@ -10,10 +10,11 @@ import typer
 from typer.testing import CliRunner
 
 from edgebci.cli.reproduce_realm import reproduce_realm
+from edgebci.documents import load_toml
 from edgebci.errors import InputError
 from edgebci.pipeline.reproduction.differences import topics
 from edgebci.pipeline.reproduction.frames import PublicRecording, obtain_frames
-from edgebci.pipeline.reproduction.recipes import published_recipe
+from edgebci.pipeline.reproduction.recipes import is_published, on_frames, published_recipe, quick_recipe
 from edgebci.pipeline.reproduction.result import Reproduction
 from edgebci.pipeline.reproduction.sessions import held_out_session, pretraining_session
 from edgebci.progress import silent
@@ -25,6 +26,7 @@ from edgebci.training.realm.recipe import RealmRecipe
 
 app = typer.Typer()
 app.command()(reproduce_realm)
+ROOT = Path(__file__).resolve().parents[2]
 HELD_OUT, OTHER, FLINT = "indy_20160915_01", "indy_20160916_01", "Flint_e1_1"
 
 TINY = """
@@ -224,6 +226,9 @@ def test_a_session_that_is_alone_decides_itself_when_to_stop(public: Path, tmp_p
 def test_the_published_recipe_is_the_default_of_the_recipe() -> None:
     assert published_recipe("causal") == RealmRecipe()
     assert published_recipe("paper").student.attention_mean == "cumulative"
+    written = load_toml(ROOT / "examples" / "recipes" / "realm_paper.toml", RealmRecipe)
+    assert is_published(on_frames(written, "paper"), "paper")
+    assert not is_published(quick_recipe("paper"), "paper")
 
 
 def test_what_is_missing_is_one_sentence_that_says_what_to_fetch(public: Path, tmp_path: Path) -> None:

@@ -20,6 +20,12 @@ def published_recipe(preprocessing: Preprocessing) -> RealmRecipe:
     return on_frames(RealmRecipe(), preprocessing)
 
 
+def is_published(recipe: RealmRecipe, preprocessing: Preprocessing) -> bool:
+    """Whether a recipe is the published one; seeds are the protocol's, and threads change the last bits only."""
+    published = published_recipe(preprocessing)
+    return recipe.model_copy(update={"seed": published.seed, "threads": published.threads}) == published
+
+
 def quick_recipe(preprocessing: Preprocessing) -> RealmRecipe:
     """The edge sizes, for a few epochs."""
     from edgebci.training.realm import recipe as realm
