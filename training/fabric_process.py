@@ -1,8 +1,12 @@
-"""What the server of new processes loads once for all of them: torch, the loop, and Fabric, told to be quiet."""
+"""What the server of new processes loads once for all of them: torch, the loop, and Fabric, all told to be quiet."""
 
 from __future__ import annotations
 
 import logging
+import os
+
+# torch reads this when it is loaded. It would say in every run that looking for unused parameters takes time.
+os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
 
 import lightning_fabric  # noqa: F401
 

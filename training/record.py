@@ -25,9 +25,6 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), "numpy": np.__version__, "torch": torch.__version__}
 
 
-_versions = versions
-
-
 def partial_path(out: Path) -> Path:
     """Where the unfinished run that will write `out` is kept."""
     return out.with_name(f"{out.stem}.partial.safetensors")
