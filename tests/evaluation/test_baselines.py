@@ -97,7 +97,8 @@ def kalman(data: DecodingData) -> KalmanFilter:
 
 
 def test_the_kalman_filter_steps_as_it_streams(following: DecodingData) -> None:
-    filter_, state = kalman(following), np.zeros(2)
+    filter_ = kalman(following)
+    state = np.zeros(len(filter_.transition))
     decoded = filter_.predict_stream(following.frames[:50])
     for k in range(50):
         output, state = filter_.step(following.frames[k], state)
@@ -115,7 +116,7 @@ def test_the_textbook_kalman_filter_finds_the_gain_that_is_optimal_for_its_own_m
         y.astype(np.float32), x.astype(np.float32), np.ones(len(x), dtype=bool), np.arange(len(x)) / 50.0,
         ((0, 8000),), ((8000, 10_000),), ((10_000, 20_000),), ("x",), "cm",
     )  # fmt: skip
-    filter_ = fit_kalman(data, KalmanRecipe(shrinkages=(0.0,), noise_factors=(1.0,)))
+    filter_ = fit_kalman(data, KalmanRecipe(orders=(1,), shrinkages=(0.0,), noise_factors=(1.0,)))
     p = 1.0
     for _ in range(1000):
         prior = 0.95**2 * p + 0.09

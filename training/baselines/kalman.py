@@ -1,13 +1,16 @@
 """The Kalman filter of motor decoding (Wu, Gao, Bienenstock, Donoghue & Black 2006, Neural Comput 18:80).
 
-    state         x_k = A x_{k-1} + w,  w ~ N(0, W)        the standardised target (D,)
+    state         x_k = A x_{k-1} + w,  w ~ N(0, W)        the standardised target at the last `order` frames (order D,)
     observation   y_k = C x_k + q,      q ~ N(0, Q)        the features without their mean (F,)
 
 A, C, W and Q come from least squares on the training frames. The gain is that of the steady state, reached in practice
 within a second (Malik, Truccolo, Brown & Hochberg 2011, IEEE Trans Neural Syst Rehabil Eng 19:25):
 
     x_k = M x_{k-1} + K y_k,   K = P C'Q^-1,   M = (1 - P S) A,   S = C'Q^-1 C
-    P = ((A P A' + W)^-1 + S)^-1                            by iteration until it rests; all of it D x D
+    P = (1 + R S)^-1 R,  R = A P A' + W                      by iteration until it rests; all of it order D x order D
+
+A state of two frames knows the target's derivative: behaviour is smooth, and noise that a first-order model allows it
+would not be.
 """
 
 from __future__ import annotations
@@ -37,36 +40,37 @@ class KalmanFilter:
     """The filter in its steady state."""
 
     transition: F64
-    """M (D, D)."""
+    """M (N, N), N = order * D; the target itself comes first in the state."""
     gain: F64
-    """K (D, F)."""
+    """K (N, F)."""
     feature_mean: F64
     """(F,)."""
     target_mean: F64
     """(D,)."""
     target_sd: F64
     """(D,)."""
+    order: int
     shrinkage: float
     noise_factor: float
 
     @property
     def costs(self) -> Costs:
-        """Parameters are the numbers that a device needs: M, K, one offset of the input and scale and mean of x."""
-        n_axes, n_features = self.gain.shape
+        """Parameters are the numbers that a device needs: M, K, what K makes of the mean, scale and mean of x."""
+        (n_state, n_features), n_axes = self.gain.shape, len(self.target_sd)
         return Costs(
-            parameters=n_axes * (n_axes + n_features + 3),
-            macs_per_output=n_axes * (n_axes + n_features + 1),
-            state_bytes=FLOAT32_BYTES * n_axes,
+            parameters=n_state * (n_state + n_features + 1) + 2 * n_axes,
+            macs_per_output=n_state * (n_state + n_features) + n_axes,
+            state_bytes=FLOAT32_BYTES * n_state,
         )
 
     def step(self, frame: Floats, state: F64) -> tuple[F64, F64]:
-        """One frame (F,) and the state before it (D,), to the output (D,) and the state after it; zero at first."""
+        """One frame (F,) and the state before it (N,), to the output (D,) and the state after it; zero at first."""
         after = self.transition @ state + self.gain @ (frame - self.feature_mean)
-        return self.target_mean + self.target_sd * after, after
+        return self.target_mean + self.target_sd * after[: len(self.target_sd)], after
 
     def predict(self, data: DecodingData) -> Floats:
         """Decode a whole recording (K, D)."""
-        decoded = np.empty((len(data.frames), len(self.gain)), dtype=np.float32)
+        decoded = np.empty((len(data.frames), len(self.target_sd)), dtype=np.float32)
         for start, stop in data.segments(0, len(data.frames)):
             decoded[start:stop] = self.predict_stream(data.frames[start:stop])
         return decoded
@@ -78,13 +82,15 @@ class KalmanFilter:
         for k in range(len(driven)):
             state = self.transition @ state + driven[k]
             states[k] = state
-        return np.asarray(self.target_mean + self.target_sd * states, dtype=np.float32)
+        targets = states[:, : len(self.target_sd)]
+        return np.asarray(self.target_mean + self.target_sd * targets, dtype=np.float32)
 
 
 @dataclass(frozen=True, eq=False)
 class _Model:
     """What least squares says of the training frames."""
 
+    order: int
     a: F64
     w: F64
     c: F64
@@ -97,7 +103,7 @@ class _Model:
 
 
 def fit_kalman(data: DecodingData, recipe: KalmanRecipe) -> KalmanFilter:
-    """Fit to the training part; shrinkage and noise factor are those with the best R2 on validation.
+    """Fit to the training part; order, shrinkage and noise factor are those with the best R2 on validation.
 
     Raises:
         InputError: the task is not regression, or there are no validation frames to choose by.
@@ -106,26 +112,35 @@ def fit_kalman(data: DecodingData, recipe: KalmanRecipe) -> KalmanFilter:
         raise InputError("a Kalman filter follows a quantity and detects nothing; use logistic regression instead")
     if len(data.rows("validation")) < 2:
         raise InputError("the Kalman filter is chosen on validation, which holds no frames; give it some")
-    model = _fit_model(data)
-    tried = [
-        _steady(model, shrinkage, factor)
-        for shrinkage, factor in itertools.product(recipe.shrinkages, recipe.noise_factors)
-    ]
+    choices = itertools.product(recipe.shrinkages, recipe.noise_factors)
+    models = [_fit_model(data, order) for order in recipe.orders]
+    tried = [_steady(model, *choice) for choice in choices for model in models]
     return max(tried, key=lambda one: _validation_r2(one, data))
 
 
-def _fit_model(data: DecodingData) -> _Model:
-    rows = data.rows("train")
-    before = rows[:-1][(np.diff(rows) == 1) & _same_stream(data, rows)]
-    targets, frames = data.targets[rows].astype(np.float64), data.frames[rows].astype(np.float64)
-    mean, sd = targets.mean(axis=0), targets.std(axis=0)
+def _fit_model(data: DecodingData, order: int) -> _Model:
+    rows = _rows_with_past(data, order)
+    targets, frames = data.targets.astype(np.float64), data.frames[rows].astype(np.float64)
+    seen = data.rows("train")
+    mean, sd = targets[seen].mean(axis=0), targets[seen].std(axis=0)
     if not sd.all():
         raise InputError("a target is constant in the training intervals; choose one that varies")
-    x, y = (targets - mean) / sd, frames - frames.mean(axis=0)
-    earlier, later = ((data.targets[r].astype(np.float64) - mean) / sd for r in (before, before + 1))
-    a, c = _least_squares(earlier, later), _least_squares(x, y)
-    w, q = (_covariance(noise) for noise in (later - earlier @ a.T, y - x @ c.T))
-    return _Model(a, w, c, q, frames.mean(axis=0), mean, sd, np.diag(q) > CONSTANT_VARIANCE)
+    x, feature_mean = (targets - mean) / sd, frames.mean(axis=0)
+    past, n_axes = np.hstack([x[rows - age] for age in range(1, order + 1)]), len(mean)
+    state, y = np.hstack([x[rows], past[:, :-n_axes]]), frames - feature_mean
+    a = np.eye(order * n_axes, k=-n_axes)
+    a[:n_axes], c = _least_squares(past, x[rows]), _least_squares(state, y)
+    w, q = np.zeros_like(a), _covariance(y - state @ c.T)
+    w[:n_axes, :n_axes] = _covariance(x[rows] - past @ a[:n_axes].T)
+    return _Model(order, a, w, c, q, feature_mean, mean, sd, np.diag(q) > CONSTANT_VARIANCE)
+
+
+def _rows_with_past(data: DecodingData, order: int) -> npt.NDArray[np.int64]:
+    """Training frames that are valid, as are the `order` frames before them in the same piece."""
+    ranges = [np.arange(start + order, stop) for start, stop in pieces(data, "train")]
+    rows = np.concatenate([np.empty(0, dtype=np.int64), *ranges]).astype(np.int64)
+    known = np.all([data.valid[rows - age] for age in range(order + 1)], axis=0)
+    return rows[known]
 
 
 def _covariance(noise: F64) -> F64:
@@ -137,23 +152,16 @@ def _least_squares(x: F64, y: F64) -> F64:
     return np.asarray(np.linalg.lstsq(x, y, rcond=None)[0].T, dtype=np.float64)
 
 
-def _same_stream(data: DecodingData, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-    """Whether each row but the last and the one after it lie in the same piece of the training part."""
-    starts = np.array([start for start, _ in pieces(data, "train")])
-    piece = np.searchsorted(starts, rows, side="right")
-    return np.asarray(piece[:-1] == piece[1:])
-
-
 def _steady(model: _Model, shrinkage: float, factor: float) -> KalmanFilter:
     seen = model.seen
     q, c = model.q[np.ix_(seen, seen)], model.c[seen]
     noise = factor * ((1 - shrinkage) * q + shrinkage * np.diag(np.diag(q)))
     weighted = cho_solve(cho_factor(noise, lower=True), c).T
     information, one = np.asarray(weighted @ c, dtype=np.float64), np.eye(len(model.a))
-    p = model.w
+    p = one
     for _ in range(MOST_ITERATIONS):
         prior = model.a @ p @ model.a.T + model.w
-        after: F64 = np.linalg.inv(np.linalg.inv(prior) + information).astype(np.float64)
+        after: F64 = np.linalg.solve(one + prior @ information, prior).astype(np.float64)
         rests = np.abs(after - p).max() < 1e-12 * np.abs(p).max()
         p = after
         if rests:
@@ -166,6 +174,7 @@ def _steady(model: _Model, shrinkage: float, factor: float) -> KalmanFilter:
         feature_mean=model.feature_mean,
         target_mean=model.target_mean,
         target_sd=model.target_sd,
+        order=model.order,
         shrinkage=shrinkage,
         noise_factor=factor,
     )

@@ -10,11 +10,13 @@ from edgebci.documents import Document
 class KalmanRecipe(Document):
     """What the Kalman filter tries; validation decides."""
 
+    orders: tuple[int, ...] = Field(default=(1, 2), min_length=1)
+    """Frames of the target in the state: 1 is the filter of the textbook, 2 knows the target's derivative."""
     shrinkages: tuple[float, ...] = Field(default=(0.01, 0.1, 0.5), min_length=1)
     """Shares of the features' noise covariance that are taken from its diagonal alone."""
-    noise_factors: tuple[float, ...] = Field(default=(1.0, 3.0, 10.0, 30.0, 100.0), min_length=1)
-    """The filter takes noise to be independent from frame to frame; where it is not, it is worth this much more. 1 is
-    the filter of the textbook."""
+    noise_factors: tuple[float, ...] = Field(default=(0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0), min_length=1)
+    """The filter takes all noise to be independent from frame to frame. Where the features' noise is not, it weighs
+    this much more; where the target's is not, less. 1 is the filter of the textbook."""
 
 
 class GruRecipe(Document):

@@ -50,7 +50,8 @@ class Entrant:
         fit: trains on the training part, chooses on validation.
         is_random: whether the seed makes a difference.
         is_causal: whether an implant could run it.
-        teacher: the teacher's stage of a seed, where its time is this decoder's.
+        teacher: the stage that trains what it learns from, before its own time is taken.
+        is_teacher: whether that stage's time is its own.
         is_trained: False where it comes from a file and cost no time here.
         note: what a reader should know.
     """
@@ -60,7 +61,8 @@ class Entrant:
     fit: Fit
     is_random: bool = True
     is_causal: bool = True
-    teacher: Callable[[int], Stage] | None = None
+    teacher: Callable[[int, Progress], Stage] | None = None
+    is_teacher: bool = False
     is_trained: bool = True
     note: str | None = None
 
@@ -68,8 +70,8 @@ class Entrant:
 class Entrants:
     """The decoders of one configuration on one recording."""
 
-    def __init__(self, config: EvaluationConfig, data: DecodingData, root: Path, progress: Progress) -> None:
-        self.config, self.data, self.root, self.progress = config, data, root, progress
+    def __init__(self, config: EvaluationConfig, data: DecodingData, root: Path) -> None:
+        self.config, self.data, self.root = config, data, root
         self.spec = config.student.decoder_spec(data.frames.shape[1], data.target_names, data.target_unit)
         self.budget = sum(math.prod(shape) for shape in self.spec.parameter_shapes().values())
 
@@ -106,14 +108,14 @@ class Entrants:
         note = self._origin(checkpoint)
         return Entrant(path.stem, sha256(path), fit, is_random=False, is_trained=False, note=note)
 
-    def teacher_stage(self, seed: int) -> Stage:
+    def teacher_stage(self, seed: int, progress: Progress) -> Stage:
         """The teacher of a seed, trained now if it is not there."""
         recipe = self._seeded(seed)
 
         def work(folder: Path) -> None:
             from edgebci.training.masked_autoencoding import train_teacher
 
-            train_teacher(self.data, recipe, folder / TEACHER_NAME, lambda f, n: self.progress(f, f"teacher: {n}"))
+            train_teacher(self.data, recipe, folder / TEACHER_NAME, progress)
 
         inputs = [self.data.fingerprint("train", "validation"), recipe.teacher.model_dump_json(), str(recipe.threads)]
         return run_stage(self.root / "teachers", f"seed_{seed}", [*inputs, str(seed)], work, source_digest(*SOURCES))
@@ -170,24 +172,26 @@ class Entrants:
             from edgebci.training.baselines.students import StudentDecoder
             from edgebci.training.distillation import distill
 
-            teacher = self.teacher_stage(seed).folder / TEACHER_NAME if taught else None
+            teacher = self.teacher_stage(seed, progress).folder / TEACHER_NAME if taught else None
             out = folder / STUDENT_NAME
             return StudentDecoder(distill(data, teacher, self.spec, self._seeded(seed), out, progress))
 
         identity = f"{self._student_identity}\n{self.config.training.teacher.model_dump_json() if taught else ''}"
-        return Entrant(name, identity, fit)
+        return Entrant(name, identity, fit, teacher=self.teacher_stage if taught else None)
 
     def _teacher(self) -> Entrant:
         recipe = self.config.training
 
-        def fit(data: DecodingData, seed: int, _folder: Path, _progress: Progress) -> Baseline:
+        def fit(data: DecodingData, seed: int, _folder: Path, progress: Progress) -> Baseline:
             from edgebci.training.baselines.students import fit_hindsight
 
-            return fit_hindsight(data, self.teacher_stage(seed).folder / TEACHER_NAME, recipe.ridge)
+            return fit_hindsight(data, self.teacher_stage(seed, progress).folder / TEACHER_NAME, recipe.ridge)
 
         note = "sees each part whole: it is no implant's decoder"
         identity = f"{recipe.teacher.model_dump_json()}\n{recipe.ridge.model_dump_json()}\n{recipe.threads}"
-        return Entrant("teacher", identity, fit, is_causal=False, teacher=self.teacher_stage, note=note)
+        return Entrant(
+            "teacher", identity, fit, is_causal=False, teacher=self.teacher_stage, is_teacher=True, note=note
+        )
 
     @property
     def _student_identity(self) -> str:

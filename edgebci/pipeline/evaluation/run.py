@@ -37,7 +37,7 @@ def evaluate(config: EvaluationConfig, root: Path, checkpoints: Sequence[Path], 
     """
     data = obtain_session(config.preparation, root / SESSIONS, SESSION, None, part(progress, 0.0, 0.2)).data
     judge = Judge(data, config.alarms, config.comparison.seed)
-    entrants = _entrants(config, data, root, checkpoints, progress)
+    entrants = _entrants(config, data, root, checkpoints)
     tried = {}
     for i, entrant in enumerate(entrants):
         share = part(progress, 0.2 + 0.75 * i / len(entrants), 0.2 + 0.75 * (i + 1) / len(entrants))
@@ -50,10 +50,8 @@ def evaluate(config: EvaluationConfig, root: Path, checkpoints: Sequence[Path], 
     return result
 
 
-def _entrants(
-    config: EvaluationConfig, data: DecodingData, root: Path, checkpoints: Sequence[Path], progress: Progress
-) -> list[Entrant]:
-    possible = Entrants(config, data, root, part(progress, 0.2, 0.95))
+def _entrants(config: EvaluationConfig, data: DecodingData, root: Path, checkpoints: Sequence[Path]) -> list[Entrant]:
+    possible = Entrants(config, data, root)
     found = [*map(possible.named, config.competing), *map(possible.saved, checkpoints)]
     names = [entrant.name for entrant in found]
     twice = next((name for name in names if names.count(name) > 1), None)

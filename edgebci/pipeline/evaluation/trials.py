@@ -12,7 +12,7 @@ from edgebci.decoding_data import DecodingData, Floats
 from edgebci.documents import Document
 from edgebci.pipeline.cache import run_stage, source_digest
 from edgebci.pipeline.evaluation.entrants import SOURCES, Entrant
-from edgebci.progress import Progress
+from edgebci.progress import Progress, part
 from edgebci.training.baselines.baseline import Costs
 
 DECODED_NAME = "decoded.safetensors"
@@ -48,11 +48,15 @@ def trials(
 
 def _trial(entrant: Entrant, data: DecodingData, seed: int, root: Path, progress: Progress) -> Trial:
     where = f"{entrant.name}, seed {seed}" if entrant.is_random else entrant.name
-    teacher = entrant.teacher(seed) if entrant.teacher else None
+
+    def report(fraction: float, note: str) -> None:
+        progress(fraction, f"{where}: {note}")
+
+    teacher = entrant.teacher(seed, part(report, 0.0, 0.5)) if entrant.teacher else None
 
     def work(folder: Path) -> None:
         started = time.perf_counter()
-        fitted = entrant.fit(data, seed, folder, lambda f, note: progress(f, f"{where}: {note}"))
+        fitted = entrant.fit(data, seed, folder, part(report, 0.5, 1.0) if teacher else report)
         seconds = time.perf_counter() - started
         header = TrialHeader(decoder=entrant.name, seed=seed, seconds=seconds, costs=fitted.costs)
         write_tensors(folder / DECODED_NAME, {"decoded": fitted.predict(data)}, header)
@@ -61,5 +65,5 @@ def _trial(entrant: Entrant, data: DecodingData, seed: int, root: Path, progress
     inputs = [data.fingerprint("train", "validation", "test"), entrant.identity, str(seed)]
     stage = run_stage(root / entrant.name, name, inputs, work, source_digest(*SOURCES))
     arrays, header = read_tensors(stage.folder / DECODED_NAME, TrialHeader)
-    seconds = header.seconds + (teacher.seconds if teacher else 0.0)
+    seconds = header.seconds + (teacher.seconds if teacher and entrant.is_teacher else 0.0)
     return Trial(arrays["decoded"], header.costs, seconds if entrant.is_trained else None)
