@@ -10,7 +10,7 @@ firmware/                C99 of the whole device program
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -146,13 +146,18 @@ def open_bundle(folder: Path) -> Bundle:
     if not (folder / MANIFEST).is_file():
         raise InputError(f"{folder} holds no {MANIFEST}, a bundle has one; give the folder that `edgebci export` wrote")
     manifest = load_json(folder / MANIFEST, Manifest)
-    faults = [fault for name, record in manifest.files.items() if (fault := _fault(folder / name, name, record))]
-    if faults:
-        raise InputError(f"the bundle {folder} is damaged: {'; '.join(faults)}; export the decoder again")
+    require_undamaged(folder, manifest.files)
     return Bundle(folder, manifest)
 
 
-def write_manifest(folder: Path, manifest: Manifest) -> None:
+def require_undamaged(folder: Path, files: Mapping[str, FileRecord]) -> None:
+    """Compare every file with its hash; raises InputError that names all damaged ones."""
+    faults = [fault for name, record in files.items() if (fault := _fault(folder / name, name, record))]
+    if faults:
+        raise InputError(f"the bundle {folder} is damaged: {'; '.join(faults)}; export the decoder again")
+
+
+def write_manifest(folder: Path, manifest: Document) -> None:
     """Write manifest.json."""
     write_text(folder / MANIFEST, manifest.model_dump_json(indent=2) + "\n")
 

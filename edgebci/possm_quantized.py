@@ -10,22 +10,33 @@ output = dense(q(x), readout)
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgebci import arithmetic
 from edgebci.arithmetic import F32
+from edgebci.checkpoint import read_tensors, write_tensors
 from edgebci.decoder_float import segments
-from edgebci.operators.cell import Integers, QuantizedCell, Tap, layer_tap
+from edgebci.documents import Document
+from edgebci.operators.cell import Integers, QuantizedCell, Tap, layer_tap, within
 from edgebci.operators.cells import cell_of
-from edgebci.operators.dense import QuantizedDense, dense_tensors, rms_norm, rms_norm_quantize
+from edgebci.operators.dense import QuantizedDense, dense_of, dense_tensors, rms_norm, rms_norm_quantize
 from edgebci.operators.memory_attention import QuantizedMemoryAttention
 from edgebci.operators.token_attention import QuantizedTokenAttention, Tokens
 from edgebci.possm_spec import PossmStepSpec
 from edgebci.quantized_decoder import CHUNK, QuantizedStates, no_tap
+
+
+class QuantizedPossmHeader(Document):
+    """Header of the file of a quantized step."""
+
+    schema_version: Literal["edgebci.quantized_possm/1"] = "edgebci.quantized_possm/1"
+    spec: PossmStepSpec
 
 
 @dataclass(frozen=True)
@@ -132,3 +143,44 @@ class QuantizedPossmStep:
         tensors |= {"memory.norm.weight": self.memory_norm, "memory.age": self.memory.age}
         tensors |= {"memory.scale": self.memory.scale} | dense_tensors("context", self.context)
         return tensors | self.decoder.tensors("decoder") | dense_tensors("readout", self.readout)
+
+    @classmethod
+    def from_tensors(cls, spec: PossmStepSpec, tensors: Mapping[str, NDArray[Any]]) -> QuantizedPossmStep:
+        """Build from what `tensors` gave."""
+        return cls(
+            spec=spec,
+            tokens=QuantizedTokenAttention.of(tensors),
+            encoder=_feed_forward(tensors, "encoder"),
+            input=dense_of(tensors, "input") if "input.weight" in tensors else None,
+            layers=tuple(_layer(spec, tensors, i) for i in range(spec.n_layers)),
+            memory_norm=tensors["memory.norm.weight"],
+            memory=QuantizedMemoryAttention(tensors["memory.age"], tensors["memory.scale"]),
+            context=dense_of(tensors, "context"),
+            decoder=_feed_forward(tensors, "decoder"),
+            readout=dense_of(tensors, "readout"),
+        )
+
+    def save(self, path: Path) -> None:
+        """Write a safetensors file; the same step gives the same bytes."""
+        write_tensors(path, self.tensors(), QuantizedPossmHeader(spec=self.spec))
+
+    @classmethod
+    def load(cls, path: Path) -> QuantizedPossmStep:
+        """Read what `save` wrote.
+
+        Raises:
+            InputError: the file is missing, damaged or of another kind.
+        """
+        tensors, header = read_tensors(path, QuantizedPossmHeader)
+        return cls.from_tensors(header.spec, tensors)
+
+
+def _feed_forward(tensors: Mapping[str, NDArray[Any]], name: str) -> QuantizedFeedForward:
+    return QuantizedFeedForward(
+        tensors[f"{name}.norm.weight"], dense_of(tensors, f"{name}.up"), dense_of(tensors, f"{name}.down")
+    )
+
+
+def _layer(spec: PossmStepSpec, tensors: Mapping[str, NDArray[Any]], i: int) -> QuantizedPossmLayer:
+    cell = cell_of(spec.backbone, spec.block).quantized(within(tensors, f"layers.{i}.mixer"))
+    return QuantizedPossmLayer(tensors.get(f"layers.{i}.norm.weight"), cell)

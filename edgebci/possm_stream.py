@@ -18,6 +18,19 @@ from edgebci.operators.memory_attention import memory_attention
 from edgebci.operators.token_attention import Tokens, token_attention
 from edgebci.possm_spec import PossmStepSpec
 
+
+@dataclass(frozen=True, eq=False)
+class ChunkStream:
+    """Chunks in order of time; fields share their first axis, T."""
+
+    chunks: Tokens
+    """(T, N, 2)."""
+    reset_before: NDArray[np.bool_]
+    """(T,) true where the states start from zero."""
+    truth: F64 | None = None
+    """(T, n_outputs) behaviour in its own unit, where it is known."""
+
+
 GRU_NAMES = {
     "gru.weight_ih_l0": "weight_ih",
     "gru.weight_hh_l0": "weight_hh",

@@ -11,9 +11,11 @@ import onnx
 import pytest
 
 from edgebci.arithmetic import F32
+from edgebci.checkpoint import TrainingRecord
 from edgebci.errors import InputError
 from edgebci.example_decoder import draw_parameters
 from edgebci.export.c_spikes import generate_spike_program
+from edgebci.export.possm_bundle_writer import export_possm_bundle
 from edgebci.export.possm_step import float_possm_graph, quantize_possm, quantized_possm_graph
 from edgebci.export.stream_comparison import FLOAT_TOLERANCE
 from edgebci.export.verification import verify_float_reference, verify_quantized
@@ -21,15 +23,16 @@ from edgebci.firmware_sim.host_twin import HostTwin
 from edgebci.firmware_sim.target_run import run_on_target
 from edgebci.firmware_sim.toolchain import SPIKES_HOST, SPIKES_TARGET, compile_host, compile_target
 from edgebci.operators.token_attention import Tokens
+from edgebci.possm_bundle import open_possm_bundle
 from edgebci.possm_float import FloatPossmStep
 from edgebci.possm_quantized import QuantizedPossmStep
-from edgebci.possm_spec import PossmStepSpec
-from edgebci.possm_stream import FloatPossmStream
+from edgebci.possm_spec import PossmCheckpoint, PossmStepSpec, save_possm_step
+from edgebci.possm_stream import ChunkStream, FloatPossmStream
 
 MOST, UNITS, STEPS = 16, 20, 50
 NOISE_DB = 17.0
-"""Least signal over quantization noise: that of `test_every_form`, 20 dB for a dozen int8 quantizers in a row, less 3 dB
-for twice as many; 21 to 27 dB were seen."""
+"""Least signal over quantization noise: that of `test_every_form`, 20 dB for a dozen int8 quantizers in a row, less
+3 dB for twice as many; 21 to 27 dB were seen."""
 
 
 @dataclass(frozen=True)
@@ -191,3 +194,18 @@ def test_a_graph_of_another_size_is_refused(form: Form, tmp_path: Path) -> None:
     other = form.spec.model_copy(update={"max_tokens": 17})
     with pytest.raises(InputError, match=r"takes frames \(16, 2\) where the decoder of spikes has \(17, 2\)"):
         generate_spike_program(tmp_path / "decoder_int8.onnx", other, tmp_path / "c")
+
+
+def test_a_bundle_holds_every_form_and_opens_only_undamaged(form: Form, tmp_path: Path) -> None:
+    record = TrainingRecord(recipe={}, data_sha256={}, frame_rate_hz=20, epochs_run=0, best_epoch=0, versions={})
+    save_possm_step(tmp_path / "step.safetensors", PossmCheckpoint(form.spec, form.parameters, record))
+    training, test = (ChunkStream(random_chunks(150, seed), np.arange(150) == 0) for seed in (5, 6))
+    bundle = export_possm_bundle(tmp_path / "bundle", tmp_path / "step.safetensors", training, test)
+    assert {"decoder_float.onnx", "decoder_int8.onnx", "quantized.safetensors"} < bundle.manifest.files.keys()
+    assert {"firmware/decoder.c", "firmware/edgebci_attention.h"} < bundle.manifest.files.keys()
+    assert bundle.manifest.quantized_agreement.steps == 150
+    decoder, again = bundle.quantized_decoder(), quantize_possm(form.spec, form.parameters, training.chunks)
+    assert decoder.stream(test.chunks).tobytes() == again.stream(test.chunks).tobytes()
+    (bundle.folder / "firmware" / "decoder.c").write_text("int x;")
+    with pytest.raises(InputError, match=r"damaged: firmware/decoder\.c has 6 bytes"):
+        open_possm_bundle(bundle.folder)

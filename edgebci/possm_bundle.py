@@ -1,0 +1,83 @@
+"""The bundle of a decoder of spikes: as `edgebci.bundle`, with chunks of tokens where that has a front end.
+
+manifest.json            this module's `PossmManifest`
+decoder_float.onnx       one step in float32
+decoder_int8.onnx        one step with int8 weights and activations and int16 states
+quantized.safetensors    the same integers for `edgebci.possm_quantized`
+firmware/                C99 of the whole device program
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import JsonValue
+
+from edgebci.agreement import FloatAgreement, QuantizedAgreement
+from edgebci.bundle import FIRMWARE, FLOAT_ONNX, INT8_ONNX, MANIFEST, QUANTIZED, FileRecord, require_undamaged
+from edgebci.checkpoint import TrainingRecord
+from edgebci.documents import Document, load_json
+from edgebci.errors import InputError
+from edgebci.possm_quantized import QuantizedPossmStep
+from edgebci.possm_spec import PossmStepSpec
+
+
+class PossmManifest(Document):
+    """Everything about the bundle; the same checkpoint and data give the same manifest on the same versions."""
+
+    schema_version: Literal["edgebci.possm_bundle/1"] = "edgebci.possm_bundle/1"
+    versions: dict[str, str]
+    spec: PossmStepSpec
+    weight_bytes: int
+    """int8 weights, tables, scales and every float32 vector."""
+    state_bytes: int
+    """int16 states of one stream."""
+    quantization: dict[str, JsonValue]
+    """The recipe."""
+    training: TrainingRecord
+    checkpoint_sha256: str
+    float_agreement: FloatAgreement
+    quantized_agreement: QuantizedAgreement
+    files: dict[str, FileRecord]
+
+
+@dataclass(frozen=True)
+class PossmBundle:
+    """An opened, undamaged bundle."""
+
+    folder: Path
+    manifest: PossmManifest
+
+    @property
+    def float_onnx(self) -> Path:
+        """The float step."""
+        return self.folder / FLOAT_ONNX
+
+    @property
+    def int8_onnx(self) -> Path:
+        """The quantized step."""
+        return self.folder / INT8_ONNX
+
+    @property
+    def firmware(self) -> Path:
+        """The folder of C."""
+        return self.folder / FIRMWARE
+
+    def quantized_decoder(self) -> QuantizedPossmStep:
+        """The bit-exact reference."""
+        return QuantizedPossmStep.load(self.folder / QUANTIZED)
+
+
+def open_possm_bundle(folder: Path) -> PossmBundle:
+    """Open a bundle after comparing every file with its hash.
+
+    Raises:
+        InputError: no bundle there, another schema, or damaged files (all of them are named).
+    """
+    if not (folder / MANIFEST).is_file():
+        raise InputError(f"{folder} holds no {MANIFEST}, a bundle has one; give the folder that the export wrote")
+    manifest = load_json(folder / MANIFEST, PossmManifest)
+    require_undamaged(folder, manifest.files)
+    return PossmBundle(folder, manifest)
