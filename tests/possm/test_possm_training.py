@@ -11,7 +11,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from edgebci.documents import load_toml
+from edgebci.documents import Document, load_toml
 from edgebci.errors import InputError
 from edgebci.metrics import r2
 from edgebci.possm_spec import PossmStepSpec
@@ -92,6 +92,25 @@ def test_sessions_of_different_tasks_have_their_own_readouts(
         identify_units([make_session("hand", 3, names=("grip",))], tmp_path / "both.safetensors", recipe, tmp_path)
 
 
+def test_sessions_of_different_frame_rates_learn_together(
+    recipe: PossmRecipe, make_session: MakeSession, tmp_path: Path
+) -> None:
+    fast, slow = make_session("fast", 1), make_session("slow", 2)
+    every = slice(1, None, 2)  # 25 Hz
+    data = replace(
+        slow.data,
+        frames=slow.data.frames[every],
+        targets=slow.data.targets[every],
+        valid=slow.data.valid[every],
+        times_s=slow.data.times_s[every],
+        train=((0, 500),),
+        validation=((500, 600),),
+        test=((600, 750),),
+    )
+    file = train([fast, replace(slow, data=data)], recipe, tmp_path / "both.safetensors")
+    assert min(score(file, fast), score(file, replace(slow, data=data))) > 0.2
+
+
 def test_an_interrupted_training_ends_with_the_same_bits(recipe: PossmRecipe, session: Session, tmp_path: Path) -> None:
     def stopping(fraction: float, _note: str) -> None:
         if fraction > 0.3:
@@ -140,7 +159,8 @@ def test_sessions_without_spikes_or_with_one_name_are_refused(
 def test_recipes_name_every_hyper_parameter(name: str) -> None:
     recipe = load_toml(RECIPES / f"{name}.toml", PossmRecipe)
     stages = ("training", "unit_identification", "identification_before_tuning", "fine_tuning")
-    parts = [recipe, recipe.model, recipe.unit_dropout, recipe.regularisation]
+    assert recipe.unit_dropout is not None
+    parts: list[Document] = [recipe, recipe.model, recipe.unit_dropout, recipe.regularisation]
     parts += [getattr(recipe, stage).optimiser for stage in stages]
     absent = {field for part in parts for field in set(type(part).model_fields) - part.model_fields_set}
     assert absent <= {"time_step_s"}  # TOML has no null: exact spike times are a key that is not there
@@ -168,3 +188,19 @@ def _exported(model: object) -> PossmStepSpec:
     assert isinstance(model, Possm)
     record = TrainingRecord(recipe={}, data_sha256={}, frame_rate_hz=50.0, epochs_run=0, best_epoch=0, versions={})
     return to_step(PossmFile(model, record), "wide").spec
+
+
+@pytest.mark.parametrize("backbone", ["gru", "s4d", "mamba2"])
+def test_the_published_recipe_trains_at_its_own_size(backbone: str, session: Session, tmp_path: Path) -> None:
+    published = load_toml(RECIPES / "possm_paper.toml", PossmRecipe)
+    few = published.training.optimiser.model_copy(update={"epochs": 2, "batch_windows": 10})
+    recipe = published.model_copy(
+        update={
+            "threads": 1,
+            "model": published.model.model_copy(update={"backbone": backbone}),
+            "training": published.training.model_copy(update={"optimiser": few}),
+        }
+    )
+    file = train([session], recipe, tmp_path / "published.safetensors")
+    assert file.training.epochs_run == 2
+    assert np.isfinite(decode(file.model, session).outputs).all()

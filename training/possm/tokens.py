@@ -7,7 +7,7 @@ than `max_tokens`, the newest are kept; the oldest are dropped, and counted.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -113,15 +113,16 @@ def finished_chunk(since_s: NDArray[np.float64], chunk_s: float) -> NDArray[np.i
 
 
 def stacked(chunked: list[ChunkedSpikes], device: torch.device) -> Tokens:
-    """Tokens of several windows (b, C, N), padded to the widest."""
-    width = max(window.unit.shape[1] for window in chunked)
+    """Tokens of several windows (b, C, N), padded to the widest, and to the longest with empty chunks at the end."""
+    longest, width = (max(window.unit.shape[axis] for window in chunked) for axis in (0, 1))
 
-    def padded(name: str) -> Tensor:
+    def padded(name: str) -> NDArray[Any]:
         arrays = [getattr(window, name) for window in chunked]
-        wide = [np.pad(array, ((0, 0), (0, width - array.shape[1]))) for array in arrays]
-        return torch.from_numpy(np.stack(wide)).to(device)
+        return np.stack([np.pad(a, ((0, longest - a.shape[0]), (0, width - a.shape[1]))) for a in arrays])
 
-    return Tokens(padded("unit"), padded("time_s"), padded("mask"))
+    mask = padded("mask")
+    mask[..., 0] |= ~mask.any(axis=-1)
+    return Tokens(*(torch.from_numpy(array).to(device) for array in (padded("unit"), padded("time_s"), mask)))
 
 
 def _empty(n_chunks: int, width: int) -> ChunkedSpikes:
