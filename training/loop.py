@@ -192,8 +192,7 @@ class _Run(Generic[Model]):
             self._update(batch)
             self._rest()
         means = {name: float(np.mean([loss[name] for loss in self.losses])) for name in self.losses[0]}
-        score = self.learner.score(self.updater.average) if self.fabric.is_global_zero else None
-        record = EpochRecord(losses=means, score=self.fabric.broadcast(score))
+        record = EpochRecord(losses=means, score=self._score())
         self.history, self.losses = (*self.history, record), []
         if best_epoch(self.history) == len(self.history):
             self.best.load_state_dict(self.updater.average.state_dict())
@@ -211,6 +210,17 @@ class _Run(Generic[Model]):
     def result(self) -> Fitted[Model]:
         """The kept weights."""
         return Fitted(self.best.cpu(), self.history, best_epoch(self.history))
+
+    def _score(self) -> float | None:
+        """As the first device finds it."""
+        found = self.learner.score(self.updater.average) if self.fabric.is_global_zero else None
+        score: float | None = self.fabric.broadcast(found)
+        if score is not None and not math.isfinite(score):
+            raise InputError(
+                f"the {self.learner.score_name} became {score} in epoch {len(self.history) + 1}; "
+                "give validation intervals with valid frames and targets that vary"
+            )
+        return score
 
     def _batches(self) -> list[npt.NDArray[np.int64]]:
         """Draw the windows of an epoch, and set the generators to where its next update begins."""

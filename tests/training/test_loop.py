@@ -251,6 +251,15 @@ def test_a_gradient_that_is_no_number_touches_no_weight_though_the_loss_is_finit
     assert all(torch.equal(value, before[name]) for name, value in learner.model.state_dict().items())
 
 
+def test_a_score_that_is_no_number_is_refused(plan: Plan) -> None:
+    class Degenerate(Regression):
+        def score(self, model: nn.Sequential) -> float:
+            return float("nan")
+
+    with pytest.raises(InputError, match=r"the validation score became nan in epoch 1; give validation intervals"):
+        train(Degenerate(), plan)
+
+
 def test_training_stops_by_validation_alone_and_keeps_the_weights_that_scored_best(plan: Plan) -> None:
     scores, seen = [0.1, 0.5, 0.5, 0.4], []
 
