@@ -139,6 +139,14 @@ def test_a_recipe_of_no_known_system_is_refused(folder: Path, tmp_path: Path) ->
         run_training(config, folder / "out", None, silent)
 
 
+def test_frames_are_causal_whatever_the_recipe_was_made_for(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "run.toml").write_text(RUN)
+    recipe = (folder / "recipe.toml").read_text().replace('preprocessing = "causal"', 'preprocessing = "paper"')
+    (tmp_path / "recipe.toml").write_text(recipe)
+    with pytest.raises(InputError, match="zero-phase"):
+        run_training(load_training_run(tmp_path / "run.toml"), folder / "out", None, silent)
+
+
 def test_the_example_names_every_session_and_its_recipe_exists() -> None:
     config: TrainingRunConfig = load_training_run(EXAMPLES / "realm.toml")
     assert [len(config.with_role(role)) for role in ("pretraining", "held_out")] == [2, 1]

@@ -39,7 +39,13 @@ def _realm(recipe: Path, sessions: Sequence[Session], root: Path, teacher: Path 
     from edgebci.pipeline.systems.realm import Encoders, RealmSystem
     from edgebci.training.realm.recipe import RealmRecipe
 
-    return RealmSystem(Encoders(tuple(sessions), load_toml(recipe, RealmRecipe), root, progress, teacher))
+    loaded = load_toml(recipe, RealmRecipe)
+    if "paper" in (loaded.teacher.preprocessing, loaded.student.preprocessing):
+        raise InputError(
+            f'{recipe}: preprocessing = "paper" is zero-phase, and a training run makes causal frames; say "causal", or '
+            "use edgebci reproduce realm --preprocessing paper"
+        )
+    return RealmSystem(Encoders(tuple(sessions), loaded, root, progress, teacher))
 
 
 def _crossmodal(
