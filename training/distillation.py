@@ -154,6 +154,7 @@ class Distillation(Learner[Student]):
         decoded = teachers.decoded
         self.ridge = None if decoded is None else torch.from_numpy(scale.standardised(decoded))
         self.channels, self.detects = channels_of(data), data.task == "detection"
+        self.score_name = "validation AUROC" if self.detects else "validation R2"
         self.burn_in = round(recipe.burn_in_s * data.frame_rate_hz)
 
     def windows(self, rng: np.random.Generator) -> npt.NDArray[np.int64]:

@@ -7,14 +7,15 @@ penalty is chosen within the calibration part. In detection the change is to the
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
-import torch
+import numpy.typing as npt
 
 from edgebci.checkpoint import Checkpoint
+from edgebci.decoder_float import FloatDecoder
 from edgebci.decoding_data import DecodingData, Floats
 from edgebci.training.baselines.logistic import fit_logistic
-from edgebci.training.causal_decoder import CausalDecoder, from_checkpoint
 from edgebci.training.recipe import RidgeRecipe
 from edgebci.training.ridge import fit_ridge
 
@@ -34,8 +35,7 @@ def refit_readout(checkpoint: Checkpoint, data: DecodingData, recipe: RidgeRecip
     Raises:
         InputError: too few frames for the folds.
     """
-    decoder = from_checkpoint(checkpoint)
-    seen, said = _last_layer(decoder, data)
+    seen, said = _last_layer(checkpoint, data)
     alone = recipe.model_copy(update={"lags": 1})
     if data.task == "detection":
         change = fit_logistic(replace(data, frames=seen, feature_channels=None), alone, said)
@@ -57,14 +57,13 @@ def refit_readout(checkpoint: Checkpoint, data: DecodingData, recipe: RidgeRecip
     return Checkpoint(checkpoint.spec, parameters, record)
 
 
-@torch.no_grad()
-def _last_layer(decoder: CausalDecoder, data: DecodingData) -> tuple[Floats, Floats]:
+def _last_layer(checkpoint: Checkpoint, data: DecodingData) -> tuple[Floats, Floats]:
     """What the readout sees of every frame (K, d_model), and what the old one makes of it (K, D)."""
-    seen, said = [], []
-    for start, stop in data.segments(0, len(data.frames)):
-        states = decoder.initial_states(1)
-        for piece in torch.split(torch.from_numpy(data.frames[None, start:stop]), decoder.stream_frames, dim=1):
-            x, states = decoder.encode(piece, states)
-            seen.append(decoder.norm(x)[0].numpy())
-            said.append(decoder.decode(x)[0].numpy())
-    return np.concatenate(seen), np.concatenate(said)
+    seen: list[Floats] = []
+
+    def look(name: str, values: npt.NDArray[Any]) -> None:
+        if name == "norm":
+            seen.append(values.astype(np.float32))
+
+    said = FloatDecoder.of(checkpoint.spec, checkpoint.parameters).stream(data.frames, data.reset_before, look)
+    return np.concatenate(seen), said.astype(np.float32)

@@ -11,7 +11,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from edgebci.checkpoint import TrainingRecord, load_checkpoint
 from edgebci.cli.evaluate import evaluate as evaluate_command
+from edgebci.decoding_data import DecodingData
 from edgebci.documents import load_json
 from edgebci.errors import InputError
 from edgebci.metrics import r2
@@ -21,7 +23,11 @@ from edgebci.pipeline.evaluation.result import Evaluation
 from edgebci.pipeline.evaluation.run import evaluate
 from edgebci.pipeline.sessions import load_session
 from edgebci.progress import silent
+from edgebci.training.baselines.saved import load_saved
 from edgebci.training.causal_decoder import from_checkpoint, predict
+from edgebci.training.realm.files import DecoderFile, save_decoder
+from edgebci.training.realm.model import RealmDecoder, make_encoder
+from edgebci.training.realm.spec import EncoderSpec
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -79,8 +85,6 @@ def test_only_the_teacher_looks_ahead_and_costs_nothing_per_output(result: Evalu
 
 def test_the_figures_are_those_of_the_kept_decoder(result: Evaluation, root: Path) -> None:
     data = load_session(root / "sessions" / "recording").data
-    from edgebci.checkpoint import load_checkpoint
-
     checkpoint = load_checkpoint(root / "decoders" / "untaught" / "seed_2" / "student.safetensors")
     rows = data.rows("test")
     decoded = predict(from_checkpoint(checkpoint), data)[rows].astype(np.float64)
@@ -217,3 +221,26 @@ def test_events_that_are_not_there_are_refused(detecting_toml: Path, tmp_path: P
     file.write_text(detecting_toml.read_text().replace("beta_bursts", "beta_burst"))
     with pytest.raises(InputError, match="did you mean 'beta_bursts'"):
         evaluate(load_evaluation(file), tmp_path, (), silent)
+
+
+def test_a_realm_decoder_competes_too(tmp_path: Path) -> None:
+    spec = EncoderSpec(
+        n_channels=6, channel_features=2, attention_taps=3, d_model=16, n_layers=2, expand=1, headdim=8, d_state=4
+    )
+    record = TrainingRecord(recipe={}, data_sha256={}, frame_rate_hz=50.0, epochs_run=0, best_epoch=0, versions={})
+    file = DecoderFile(RealmDecoder(make_encoder(spec), 2, raw_skip=True), ("x", "y"), "cm/s", record)
+    save_decoder(tmp_path / "realm.safetensors", file)
+    saved = load_saved(tmp_path / "realm.safetensors")
+    assert (saved.n_inputs, saved.output_names, saved.is_causal) == (6, ("x", "y"), True)
+    parameters = sum(p.numel() for p in file.decoder.parameters())
+    assert saved.decoder.costs.parameters == parameters
+    frames = np.random.default_rng(0).standard_normal((60, 6)).astype(np.float32)
+    data = DecodingData(
+        frames, np.zeros((60, 2), np.float32), np.ones(60, bool), np.arange(60) / 50, ((0, 60),), (), (), ("x", "y"), ""
+    )
+    assert saved.decoder.predict(data).shape == (60, 2)
+
+
+def test_a_file_that_decodes_nothing_is_refused(root: Path, result: Evaluation) -> None:
+    with pytest.raises(InputError, match="which decodes nothing by itself"):
+        load_saved(root / "teachers" / "seed_1" / "teacher.safetensors")

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 
 from edgebci.checkpoint import Checkpoint
+from edgebci.decoder_float import FloatDecoder
 from edgebci.decoding_data import DecodingData, Floats
 from edgebci.training.baselines.baseline import FLOAT32_BYTES, Costs
 from edgebci.training.baselines.logistic import fit_logistic
-from edgebci.training.causal_decoder import from_checkpoint, predict
 from edgebci.training.recipe import RidgeRecipe
 from edgebci.training.ridge import RidgeDecoder, fit_ridge
 from edgebci.training.teacher import Teacher, load_teacher
@@ -37,8 +37,9 @@ class StudentDecoder:
         )
 
     def predict(self, data: DecodingData) -> Floats:
-        """Decode a whole recording (K, D)."""
-        return predict(from_checkpoint(self.checkpoint), data)
+        """Decode a whole recording (K, D) by the definition that exports are held to, whatever layers it has."""
+        decoder = FloatDecoder.of(self.checkpoint.spec, self.checkpoint.parameters)
+        return decoder.stream(data.frames, data.reset_before).astype(np.float32)
 
 
 @dataclass(frozen=True, eq=False)

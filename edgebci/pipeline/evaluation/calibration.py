@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 import edgebci
 from edgebci.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from edgebci.decoder_float import FloatDecoder
 from edgebci.decoding_data import DecodingData, Floats
 from edgebci.detection import AlarmRule
 from edgebci.documents import Document
@@ -193,9 +194,8 @@ def _detects(checkpoint: Checkpoint) -> bool:
 
 
 def _predict(checkpoint: Checkpoint, data: DecodingData) -> Floats:
-    from edgebci.training.causal_decoder import from_checkpoint, predict
-
-    return predict(from_checkpoint(checkpoint), data)
+    decoder = FloatDecoder.of(checkpoint.spec, checkpoint.parameters)
+    return decoder.stream(data.frames, data.reset_before).astype(np.float32)
 
 
 def _names(recordings: Sequence[Path]) -> list[str]:

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgebci.checkpoint import Checkpoint, load_checkpoint
-from edgebci.decoder_spec import DecoderSpec
+from edgebci.checkpoint import TrainingRecord
 from edgebci.decoding_data import DecodingData
 from edgebci.errors import InputError
 from edgebci.files import sha256
@@ -28,10 +27,12 @@ if TYPE_CHECKING:
 SOURCES = (
     "training",
     "block_spec.py",
+    "decoder_float.py",
     "decoder_spec.py",
     "decoding_data.py",
     "detection.py",
     "metrics.py",
+    "operators",
     "workload.py",
 )
 TEACHER_NAME, STUDENT_NAME = "teacher.safetensors", "student.safetensors"
@@ -95,18 +96,23 @@ class Entrants:
         Raises:
             InputError: it is not a decoder's checkpoint, or not for these frames and targets.
         """
-        checkpoint = load_checkpoint(path)
-        _require_fit(path, checkpoint.spec, self.spec)
+        from edgebci.training.baselines.saved import load_saved
+
+        saved = load_saved(path)
+        found, wanted = (saved.n_inputs, saved.output_names), (self.spec.n_inputs, self.spec.output_names)
+        if found != wanted:
+            raise InputError(
+                f"{path} decodes {', '.join(found[1])} from {found[0]} features, this configuration "
+                f"{', '.join(wanted[1])} from {wanted[0]}; give the configuration that it was trained with"
+            )
         if path.stem in DECODERS:
             raise InputError(f"{path} is called as a decoder that is trained here; rename the file")
 
         def fit(_data: DecodingData, _seed: int, _folder: Path, _progress: Progress) -> Baseline:
-            from edgebci.training.baselines.students import StudentDecoder
+            return saved.decoder
 
-            return StudentDecoder(checkpoint)
-
-        note = self._origin(checkpoint)
-        return Entrant(path.stem, sha256(path), fit, is_random=False, is_trained=False, note=note)
+        causal, note = saved.is_causal, self._origin(saved.training)
+        return Entrant(path.stem, sha256(path), fit, is_random=False, is_causal=causal, is_trained=False, note=note)
 
     def teacher_stage(self, seed: int, progress: Progress) -> Stage:
         """The teacher of a seed, trained now if it is not there."""
@@ -202,15 +208,7 @@ class Entrants:
     def _seeded(self, seed: int) -> TrainingRecipe:
         return self.config.training.model_copy(update={"seed": seed})
 
-    def _origin(self, checkpoint: Checkpoint) -> str | None:
-        if checkpoint.training.data_sha256.get("train") == self.data.fingerprint("train"):
+    def _origin(self, training: TrainingRecord) -> str | None:
+        if self.data.fingerprint("train") in training.data_sha256.values():
             return None
         return "was trained on other frames than the others; whether it knows these test frames cannot be told"
-
-
-def _require_fit(path: Path, found: DecoderSpec, wanted: DecoderSpec) -> None:
-    if (found.n_inputs, found.output_names) != (wanted.n_inputs, wanted.output_names):
-        raise InputError(
-            f"{path} decodes {', '.join(found.output_names)} from {found.n_inputs} features, this configuration "
-            f"{', '.join(wanted.output_names)} from {wanted.n_inputs}; give the configuration that it was trained with"
-        )
