@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -34,8 +34,8 @@ class Optimiser(Document):
     """bf16: matrix products in bfloat16 by autocast; weights, and what is scored and saved, stay float32."""
     final_rate_ratio: float = Field(default=0.01, gt=0, le=1)
     weight_decay: float = Field(default=0.01, ge=0)
-    final_weight_decay: float | None = Field(default=None, ge=0)
-    """Reached at the end of the last epoch, along a line from `weight_decay`; None: it stays."""
+    final_weight_decay: Annotated[float, Field(ge=0)] | Literal["constant"] = "constant"
+    """Reached at the end of the last epoch, along a line from `weight_decay`; constant: it stays."""
     warm_up_epochs: int = Field(default=5, ge=0)
     clip_norm: float = Field(default=1.0, gt=0)
     average_decay: float = Field(default=0.99, ge=0, lt=1)

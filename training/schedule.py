@@ -30,7 +30,7 @@ def learning_rate(optimiser: Optimiser, epoch: float) -> float:
 def weight_decay(optimiser: Optimiser, epoch: float) -> float:
     """Of matrices at a fractional epoch: constant, or along a line."""
     first, last = optimiser.weight_decay, optimiser.final_weight_decay
-    return first if last is None else first + (last - first) * epoch / optimiser.epochs
+    return first if last == "constant" else first + (last - first) * epoch / optimiser.epochs
 
 
 def decayed_or_not(model: nn.Module, optimiser: Optimiser) -> list[dict[str, object]]:

@@ -56,7 +56,7 @@ def test_lamb_leaves_parameters_without_a_gradient() -> None:
 def test_weight_decay_goes_along_a_line_or_stays() -> None:
     ramp = Optimiser(learning_rate=0.1, epochs=10, weight_decay=0.1, final_weight_decay=0.4)
     assert [weight_decay(ramp, epoch) for epoch in (0, 5, 10)] == pytest.approx([0.1, 0.25, 0.4])
-    assert weight_decay(ramp.model_copy(update={"final_weight_decay": None}), 7.5) == 0.1
+    assert weight_decay(ramp.model_copy(update={"final_weight_decay": "constant"}), 7.5) == 0.1
 
 
 def test_every_schedule_warms_up_and_falls_as_it_says() -> None:
