@@ -55,7 +55,7 @@ class DecoderSpec(Document):
 
     @model_validator(mode="after")
     def _kernels_can_run_it(self) -> DecoderSpec:
-        if self.d_inner % self.headdim:
+        if self.cell == "mamba2" and self.d_inner % self.headdim:
             raise ValueError(
                 f"headdim {self.headdim} does not divide expand * d_model = {self.d_inner}; choose a divisor"
             )
@@ -76,11 +76,11 @@ class DecoderSpec(Document):
 
     @property
     def block(self) -> BlockSpec:
-        """Sizes of one of its Mamba-2 blocks."""
+        """Sizes of one of its cells; heads are those of mamba2."""
         return BlockSpec(
             d_model=self.d_model,
             d_state=self.d_state,
-            headdim=self.headdim,
+            headdim=self.headdim if self.cell == "mamba2" else self.d_inner,
             expand=self.expand,
             d_conv=self.d_conv,
             norm_epsilon=self.norm_epsilon,

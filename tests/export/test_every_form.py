@@ -13,10 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgebci.arithmetic import F32
+from edgebci.bundle import Provenance
+from edgebci.checkpoint import Checkpoint, TrainingRecord
 from edgebci.decoder_float import FloatDecoder
 from edgebci.decoder_spec import DecoderSpec
 from edgebci.device_reference import run_reference
 from edgebci.example_decoder import random_frames, random_parameters
+from edgebci.export.bundle_writer import export_bundle
 from edgebci.export.c_generator import generate
 from edgebci.export.quantization import quantize
 from edgebci.export.quantized_graph import quantized_step_graph
@@ -27,6 +30,7 @@ from edgebci.features.cases import front_end_case
 from edgebci.firmware_sim.host_twin import HostTwin
 from edgebci.firmware_sim.target_run import run_on_target
 from edgebci.firmware_sim.toolchain import compile_host, compile_target
+from edgebci.frame_stream import FrameStream
 from edgebci.quantized_decoder import QuantizedDecoder
 from edgebci.workload import workload
 
@@ -152,9 +156,17 @@ def test_bytes_are_those_of_the_quantized_tensors(form: Form) -> None:
     assert counts.state_bytes == sum(state.nbytes for state in form.decoder.initial_states().values())
 
 
+@pytest.fixture(scope="module")
+def library(sources: Path) -> Path:
+    """The host twin by gcc, quickly; that of zig, as users get it, is one test's."""
+    return compile_host(sources, sources.parent / "host.so", "gcc", "1")
+
+
 @pytest.mark.parametrize("compiler", ["zig", "gcc"])
-def test_the_host_twin_is_the_reference_bit_for_bit(form: Form, sources: Path, compiler: Any, tmp_path: Path) -> None:
-    twin = HostTwin(compile_host(sources, tmp_path / "host.so", compiler, "3" if compiler == "zig" else "1"))
+def test_the_host_twin_is_the_reference_bit_for_bit(
+    form: Form, sources: Path, library: Path, compiler: str, tmp_path: Path
+) -> None:
+    twin = HostTwin(library if compiler == "gcc" else compile_host(sources, tmp_path / "host.so"))
     run = twin.run(CASE.counts, CASE.missing)
     expected = run_reference(CASE.front_end, form.decoder, CASE.counts, CASE.missing)
     assert len(run.outputs) > 20
@@ -163,11 +175,38 @@ def test_the_host_twin_is_the_reference_bit_for_bit(form: Form, sources: Path, c
         assert twin.state(name).tobytes() == state.tobytes(), name
 
 
-def test_the_core_is_the_host_twin_bit_for_bit(form: Form, sources: Path, tmp_path: Path) -> None:
+def test_the_core_is_the_host_twin_bit_for_bit(form: Form, sources: Path, library: Path, tmp_path: Path) -> None:
     spec, n_channels = CASE.front_end.spec, CASE.front_end.n_channels
     counts = CASE.counts[: 20 * spec.samples_per_frame]
-    host = HostTwin(compile_host(sources, tmp_path / "host.so", "gcc", "1"))
+    host = HostTwin(library)
     twin, elf = host.run(counts), compile_target(sources, tmp_path / "firmware.elf")
     run = run_on_target(elf, counts, None, n_channels, spec.samples_per_frame, form.spec.n_outputs)
     assert run.outputs.tobytes() == twin.outputs.tobytes()
     assert run.state == host.state_bytes()
+
+
+def test_the_rails_and_silence_change_no_bit_between_reference_and_host(form: Form, library: Path) -> None:
+    rng = np.random.default_rng(0)
+    counts = rng.choice(np.array([-32768, 32767], np.int16), CASE.counts.shape)
+    counts[len(counts) // 2 :] = 0
+    twin = HostTwin(library)
+    run, expected = twin.run(counts), run_reference(CASE.front_end, form.decoder, counts)
+    assert run.outputs.tobytes() == expected.outputs.tobytes()
+    assert np.isfinite(run.outputs).all()
+    for name, state in expected.states.items():
+        assert twin.state(name).tobytes() == state.tobytes(), name
+
+
+def test_a_bundle_holds_the_form_with_its_states_and_costs(form: Form, tmp_path: Path) -> None:
+    record = TrainingRecord(recipe={}, data_sha256={}, frame_rate_hz=50, epochs_run=0, best_epoch=0, versions={})
+    frames = form.frames[:100]
+    stream = FrameStream(frames, np.arange(100) == 0, form.decoder.stream(frames).astype(float), np.ones(100, bool))
+    provenance = Provenance(
+        recording="r", recording_sha256="0" * 64, checkpoint_sha256="1" * 64, trials=1, test_intervals_s=((0.0, 2.0),)
+    )
+    checkpoint = Checkpoint(form.spec, form.parameters, record)
+    bundle = export_bundle(tmp_path / "bundle", checkpoint, CASE.front_end, stream, stream, provenance)
+    assert {tensor.name: tensor.quantized_type for tensor in bundle.manifest.inputs[1:]} == form.spec.state_types()
+    assert bundle.manifest.spec == form.spec
+    assert bundle.manifest.workload == workload(form.spec)
+    assert bundle.quantized_decoder().stream(frames).shape == (100, 2)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -29,6 +29,7 @@ from edgebci.possm_quantized import QuantizedPossmStep
 from edgebci.possm_spec import PossmCheckpoint, PossmStepSpec, save_possm_step
 from edgebci.possm_stream import ChunkStream, FloatPossmStream
 
+RECIPE = Path(__file__).resolve().parents[2] / "examples" / "recipes" / "possm_edge.toml"
 MOST, UNITS, STEPS = 16, 20, 50
 NOISE_DB = 17.0
 """Least signal over quantization noise: that of `test_every_form`, 20 dB for a dozen int8 quantizers in a row, less
@@ -146,10 +147,18 @@ def rows_of(chunks: Tokens) -> np.ndarray[tuple[int, ...], np.dtype[np.int16]]:
     return rows.reshape(-1, 2)
 
 
+@pytest.fixture(scope="module")
+def library(sources: Path) -> Path:
+    """The host twin by gcc, quickly; that of zig, as users get it, is one test's."""
+    return compile_host(sources, sources.parent / "host.so", "gcc", "1", SPIKES_HOST)
+
+
 @pytest.mark.parametrize("compiler", ["zig", "gcc"])
-def test_the_host_twin_is_the_reference_bit_for_bit(form: Form, sources: Path, compiler: Any, tmp_path: Path) -> None:
-    optimization: Any = "3" if compiler == "zig" else "1"
-    twin = HostTwin(compile_host(sources, tmp_path / "host.so", compiler, optimization, SPIKES_HOST))
+def test_the_host_twin_is_the_reference_bit_for_bit(
+    form: Form, sources: Path, library: Path, compiler: str, tmp_path: Path
+) -> None:
+    by_zig = compiler == "zig"
+    twin = HostTwin(compile_host(sources, tmp_path / "host.so", harness=SPIKES_HOST) if by_zig else library)
     run = twin.run(rows_of(form.chunks))
     outputs, states = form.decoder.run(form.chunks, form.decoder.initial_states())
     assert run.outputs.tobytes() == outputs.tobytes()
@@ -158,12 +167,10 @@ def test_the_host_twin_is_the_reference_bit_for_bit(form: Form, sources: Path, c
     assert twin.state("dropped")[0] == 0
 
 
-def test_spikes_beyond_the_maximum_displace_the_oldest_and_are_counted(
-    form: Form, sources: Path, tmp_path: Path
-) -> None:
+def test_spikes_beyond_the_maximum_displace_the_oldest_and_are_counted(form: Form, library: Path) -> None:
     rng, most = np.random.default_rng(4), MOST + 5
     crowded = np.stack([rng.integers(1, UNITS + 1, (12, most)), np.sort(rng.integers(0, STEPS, (12, most)))], axis=-1)
-    twin = HostTwin(compile_host(sources, tmp_path / "host.so", "gcc", "1", SPIKES_HOST))
+    twin = HostTwin(library)
     run = twin.run(rows_of(crowded.astype(np.int32)))
     newest = crowded[:, -MOST:].astype(np.int32)
     assert run.outputs.tobytes() == form.decoder.stream(newest).tobytes()
@@ -171,8 +178,8 @@ def test_spikes_beyond_the_maximum_displace_the_oldest_and_are_counted(
     assert twin.state("dropped")[0] == 60
 
 
-def test_spikes_of_no_unit_or_of_another_chunk_are_refused(form: Form, sources: Path, tmp_path: Path) -> None:
-    twin = HostTwin(compile_host(sources, tmp_path / "host.so", "gcc", "1", SPIKES_HOST))
+def test_spikes_of_no_unit_or_of_another_chunk_are_refused(form: Form, library: Path) -> None:
+    twin = HostTwin(library)
     wrong = np.zeros((1, 4, 2), np.int32)
     wrong[0] = [(UNITS + 1, 3), (-7, 3), (3, STEPS), (3, -1)]
     empty = np.full((1, MOST, 2), -1, np.int32)
@@ -180,8 +187,8 @@ def test_spikes_of_no_unit_or_of_another_chunk_are_refused(form: Form, sources: 
     assert twin.run(rows_of(wrong)).outputs.tobytes() == form.decoder.stream(empty).tobytes()
 
 
-def test_the_core_is_the_host_twin_bit_for_bit(form: Form, sources: Path, tmp_path: Path) -> None:
-    host = HostTwin(compile_host(sources, tmp_path / "host.so", "gcc", "1", SPIKES_HOST))
+def test_the_core_is_the_host_twin_bit_for_bit(form: Form, sources: Path, library: Path, tmp_path: Path) -> None:
+    host = HostTwin(library)
     rows = rows_of(form.chunks[:25])
     elf = compile_target(sources, tmp_path / "firmware.elf", harness=SPIKES_TARGET)
     run = run_on_target(elf, rows, None, 2, 2 * MOST, form.spec.n_outputs)
@@ -209,3 +216,34 @@ def test_a_bundle_holds_every_form_and_opens_only_undamaged(form: Form, tmp_path
     (bundle.folder / "firmware" / "decoder.c").write_text("int x;")
     with pytest.raises(InputError, match=r"damaged: firmware/decoder\.c has 6 bytes"):
         open_possm_bundle(bundle.folder)
+
+
+@pytest.mark.parametrize("backbone", ["gru", "mamba2"])
+def test_the_whole_program_of_the_edge_recipe_fits_the_flash(backbone: str, tmp_path: Path) -> None:
+    model = tomllib.loads(RECIPE.read_text())["model"]
+    same = (
+        "max_tokens",
+        "chunk_s",
+        "dim",
+        "hidden",
+        "n_layers",
+        "memory_chunks",
+        "d_state",
+        "headdim",
+        "expand",
+        "d_conv",
+    )
+    sizes = {name: model[name] for name in (*same, "norm_epsilon")}
+    sizes |= {"n_units": 150, "n_time_steps": STEPS, "feed_forward_hidden": model["feed_forward_expand"] * model["dim"]}
+    spec = PossmStepSpec(backbone=backbone, output_names=("vx", "vy"), output_unit="cm/s", **sizes)
+    chunks = random_chunks(60, 3, spec.max_tokens)
+    decoder = quantize_possm(spec, draw_parameters(spec.parameter_shapes(), 1), chunks)
+    onnx.save(quantized_possm_graph(decoder), tmp_path / "decoder_int8.onnx")
+    generate_spike_program(tmp_path / "decoder_int8.onnx", spec, tmp_path / "firmware")
+    elf = compile_target(tmp_path / "firmware", tmp_path / "firmware.elf", harness=SPIKES_TARGET)
+    rows = np.zeros((4, 2 * spec.max_tokens, 2), np.int16)
+    rows[:, : spec.max_tokens] = chunks[:4]
+    run = run_on_target(elf, rows.reshape(-1, 2), None, 2, 2 * spec.max_tokens, spec.n_outputs)
+    assert run.outputs.tobytes() == decoder.stream(chunks[:4]).tobytes()
+    assert run.memory.flash_bytes <= 256 * 1024
+    assert run.memory.flash_bytes > sum(tensor.nbytes for tensor in decoder.tensors().values())

@@ -28,7 +28,7 @@ KERNELS = HERE.parent.parent / "export" / "kernels"
 def kernel_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the sources of the decoder kernels alone."""
     folder = tmp_path_factory.mktemp("kernels")
-    for name in ("math.h", "kernels.h", "kernels.c", "dense.h", "mamba2.h"):
+    for name in ("math.h", "kernels.h", "kernels.c", "dense.h", "mamba2.h", "activations.h"):
         shutil.copy(KERNELS / f"edgebci_{name}", folder)
     return folder
 

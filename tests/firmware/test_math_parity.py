@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from edgebci import arithmetic
+from edgebci.operators import activations
 
 F32 = NDArray[np.float32]
-FUNCTIONS = ("exp", "log", "softplus", "silu", "flush")
+FUNCTIONS = ("exp", "log", "softplus", "silu", "flush", "sigmoid", "tanh", "gelu")
 EXTREMES = np.array(
     [0.0, -0.0, np.nan, np.inf, -np.inf, 1e-45, -1e-45, 1.1754944e-38, 1e-20, -1e-20, 9.9e-21, 3.4028235e38,
      -3.4028235e38, 88.0, 88.00001, 1e4, -46.0, -45.999996, -46.000004, 0.5, 1.5, 2.5, -0.5, -1.5, 1.0, 127.5, -128.5],
@@ -33,7 +34,7 @@ def apply(library: ctypes.CDLL, name: str, x: F32) -> F32:
 
 
 def reference(name: str, x: F32) -> F32:
-    function: Callable[[F32], F32] = getattr(arithmetic, name)
+    function: Callable[[F32], F32] = getattr(arithmetic, name, None) or getattr(activations, name)
     with np.errstate(all="ignore"):
         return function(x)
 

@@ -1,4 +1,5 @@
 /* Array forms of the arithmetic, and flat-argument forms of the kernels, for tests through ctypes. */
+#include "edgebci_activations.h"
 #include "edgebci_kernels.h"
 #include "edgebci_math.h"
 
@@ -14,6 +15,9 @@ PROBE(log)
 PROBE(softplus)
 PROBE(silu)
 PROBE(flush)
+PROBE(sigmoid)
+PROBE(tanh)
+PROBE(gelu)
 PROBE(reciprocal_sqrt)
 
 void probe_quantize_int8(const float *x, float inverse_scale, uint32_t n, int8_t *y);
