@@ -13,6 +13,7 @@ from torch import nn
 
 from edgebci.errors import InputError
 from edgebci.session import Session
+from edgebci.training.crossmodal.alignment import linear_cka
 from edgebci.training.crossmodal.corpus import Corpus, Windows, counts_of, device_of
 from edgebci.training.crossmodal.files import load_student
 from edgebci.training.crossmodal.recipe import CrossModalRecipe, TransformerBody
@@ -21,7 +22,12 @@ from edgebci.training.crossmodal.spike_model import SpikeAutoencoder, hide, pois
 from edgebci.training.crossmodal.spike_teacher import mean_rates, pretrain
 from edgebci.training.crossmodal.student import distill, lfp_of
 from edgebci.training.crossmodal.student_model import Student
-from edgebci.training.crossmodal.teaching import spikes_of, standardised_views, teacher_views
+from edgebci.training.crossmodal.teaching import (
+    principal_views,
+    spikes_of,
+    standardised_views,
+    teacher_views,
+)
 from edgebci.training.crossmodal.transformer import PatchEncoder
 
 STARTS = np.array([100, 1700])
@@ -227,3 +233,16 @@ def test_attention_with_a_locality_looks_at_what_is_near(sessions: list[Session]
     assert changes[18] > 20 * changes[4]
     with pytest.raises(ValueError, match="one for each"):
         TransformerSpec(d_model=16, n_heads=2, locality_frames=(1.0,))
+
+
+def test_principal_components_keep_what_neurons_share(sessions: list[Session]) -> None:
+    corpus = Corpus(sessions, spike_patch=8)
+    rng = np.random.default_rng(0)
+    shared = rng.standard_normal((len(corpus.valid), 2)) @ rng.standard_normal((2, 12))
+    views = torch.from_numpy(shared + 0.1 * rng.standard_normal(shared.shape)).float()
+    kept = principal_views(views, corpus, 2).numpy()
+    explained = linear_cka(kept.astype(np.float64), shared)
+    assert kept.shape == (len(views), 2)
+    assert explained > 0.95
+    with pytest.raises(InputError, match="at most as many"):
+        principal_views(views, corpus, 13)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from edgebci.checkpoint import read_tensors
 from edgebci.decoding_data import Floats
@@ -22,7 +23,7 @@ from edgebci.training.crossmodal.readout import lfp_view, spike_view
 from edgebci.training.crossmodal.recipe import CrossModalRecipe, TransformerBody
 from edgebci.training.crossmodal.spec import EncoderSpec, TokenSpec
 from edgebci.training.crossmodal.spike_teacher import MaskedSpikes, fine_tune, pretrain
-from edgebci.training.crossmodal.student import distill
+from edgebci.training.crossmodal.student import Distillation, distill, new_student
 
 TEST = (1260, 1600)
 
@@ -134,3 +135,17 @@ def _noise_in_test(session: Session) -> Session:
         array[TEST[0] :] = rng.standard_normal(array[TEST[0] :].shape)
     before = spikes.between(-1.0, float(session.data.times_s[TEST[0] - 1]))
     return replace(session, data=replace(session.data, frames=frames, targets=targets), spikes=before)
+
+
+def test_augmentation_spares_what_is_rebuilt_and_scored(
+    sessions: list[Session], changed: Callable[..., CrossModalRecipe]
+) -> None:
+    stage = changed(alignment_weight=0.0, augmentation={"channel_dropout": 0.0, "gain_spread": 0.0, "noise_sd": 3.0})
+    corpus = Corpus(sessions, lfp_patch=1)
+    learner = Distillation(new_student(corpus, stage.student, 0), None, corpus, stage.student)
+    rows, rng = np.array([100, 1700]), np.random.default_rng(0)
+    learner.model.eval()
+    assert learner.score(learner.model) == learner.score(learner.model)
+    clean, noisy = Distillation(learner.model, None, corpus, changed(alignment_weight=0.0).student), learner
+    assert not torch.equal(noisy.losses(rows, rng)["task"], clean.losses(rows, rng)["task"])
+    assert noisy.score(learner.model) == clean.score(learner.model)

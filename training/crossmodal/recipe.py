@@ -8,7 +8,7 @@ from pydantic import Field
 
 from edgebci.documents import Document
 from edgebci.training.crossmodal.spec import EncoderSpec, TokenSpec, TransformerSpec
-from edgebci.training.recipe import Optimiser
+from edgebci.training.recipe import Augmentation, Optimiser
 
 
 class TeacherRecipe(Document):
@@ -55,8 +55,14 @@ class StudentRecipe(Document):
     """Take the mean of each of the teacher's coordinates off, and divide by its spread, over a session's training
     frames. A teacher's vectors can be nearly the same at all times; then the cosine to them is high for a student that
     says nothing. Published: false."""
+    teacher_components: int = Field(default=0, ge=0)
+    """Principal components of what the teacher says that are taught, after that; 0: all of it, as published. Most of a
+    teacher's vector is chance in single spikes, which LFP cannot know; that is spread over all components alike, and
+    what neurons share is not."""
     burn_in_frames: int = Field(default=0, ge=0)
     """Start of each window without loss: a causal student has not seen its past yet."""
+    augmentation: Augmentation = Augmentation(channel_dropout=0.0, gain_spread=0.0, noise_sd=0.0)
+    """Of the LFP that the student sees in training; what it rebuilds stays clean. Published: none."""
     patience_epochs: int = Field(default=50, gt=0)
     optimiser: Optimiser
 

@@ -18,13 +18,14 @@ from torch.nn import functional
 from edgebci.errors import InputError
 from edgebci.progress import Progress, silent
 from edgebci.session import Session
+from edgebci.training.augmentation import augment, channels_of
 from edgebci.training.crossmodal.corpus import Corpus, Modality, Starts, Windows, device_of, indices, require_windows
 from edgebci.training.crossmodal.files import identity_of, load_teacher, record_of, save_student
 from edgebci.training.crossmodal.recipe import CausalBody, CrossModalRecipe, StudentRecipe
 from edgebci.training.crossmodal.spike_model import SpikeAutoencoder
 from edgebci.training.crossmodal.standardised import standardised
 from edgebci.training.crossmodal.student_model import Student, patch_of
-from edgebci.training.crossmodal.teaching import standardised_views, teacher_views
+from edgebci.training.crossmodal.teaching import principal_views, standardised_views, teacher_views
 from edgebci.training.loop import Learner, Plan, fit, reproducible
 from edgebci.training.record import partial_path
 from edgebci.training.ssm import spread_time_constants
@@ -61,8 +62,8 @@ def distill(
         devices=recipe.devices,
     )
     with reproducible(recipe.seed, recipe.threads):
-        student = new_student(corpus, stage, frozen.encoder.width if frozen else 0)
         taught = _taught(frozen, corpus, stage) if frozen else None
+        student = new_student(corpus, stage, 0 if taught is None else taught.shape[1])
         fitted = fit(Distillation(student, taught, corpus, stage), plan, progress)
     save_student(out, fitted.model, record_of(recipe, sessions, fitted, teacher))
     plan.partial.unlink(missing_ok=True)
@@ -82,7 +83,9 @@ def new_student(corpus: Corpus, recipe: StudentRecipe, teacher_width: int) -> St
 def _taught(teacher: SpikeAutoencoder, corpus: Corpus, recipe: StudentRecipe) -> Tensor:
     """What is to be learned from the teacher, frame by frame (K, d)."""
     views = teacher_views(teacher, corpus, recipe.optimiser.window_frames)
-    return standardised_views(views, corpus) if recipe.standardise_teacher else views
+    if recipe.standardise_teacher:
+        views = standardised_views(views, corpus)
+    return principal_views(views, corpus, recipe.teacher_components) if recipe.teacher_components else views
 
 
 class Distillation(Learner[Student]):
@@ -93,15 +96,16 @@ class Distillation(Learner[Student]):
     def __init__(self, model: Student, taught: Tensor | None, corpus: Corpus, recipe: StudentRecipe) -> None:
         self.model, self.taught, self.corpus, self.recipe = model, taught, corpus, recipe
         self.length = recipe.optimiser.window_frames
+        self.channels = _channels(corpus)
         self.wanted = standardised(corpus.sessions) if recipe.task == "behaviour" else None
 
     def windows(self, rng: np.random.Generator) -> Starts:
         """All training windows, in random order (n,)."""
         return window_starts(rng, self.corpus.intervals("train"), self.length)
 
-    def losses(self, rows: Starts, rng: np.random.Generator) -> dict[str, Tensor]:  # noqa: ARG002 (the loop's)
-        """Squared error of the task, and 1 - cosine to the teacher where there is one."""
-        return self._losses(self.model, rows)
+    def losses(self, rows: Starts, rng: np.random.Generator) -> dict[str, Tensor]:
+        """Squared error of the task, and 1 - cosine to the teacher where there is one, on augmented windows."""
+        return self._losses(self.model, rows, rng)
 
     @torch.no_grad()
     def score(self, model: Student) -> float:
@@ -111,12 +115,12 @@ class Distillation(Learner[Student]):
         losses = [sum(float(loss) for loss in self._losses(model, batch).values()) for batch in batches]
         return -float(np.average(losses, weights=[len(batch) for batch in batches]))
 
-    def _losses(self, model: Student, rows: Starts) -> dict[str, Tensor]:
+    def _losses(self, model: Student, rows: Starts, rng: np.random.Generator | None = None) -> dict[str, Tensor]:
         index, session, device = indices(rows, self.length), self.corpus.session_of(rows), device_of(model)
         lfp = lfp_of(self.corpus).windows(index, session).to(device)
         counted = self.corpus.valid[index].to(device)
         counted[:, : self.recipe.burn_in_frames] = False
-        seen = model(lfp)
+        seen = model(lfp if rng is None else self._augmented(lfp, rng))
         losses = {"task": self._task(model.head(seen), lfp, index, counted)}
         if self.taught is not None:
             taught = self.taught[index].to(device)
@@ -124,12 +128,25 @@ class Distillation(Learner[Student]):
             losses["alignment"] = self.recipe.alignment_weight * (1 - cosine.mean())
         return losses
 
+    def _augmented(self, lfp: Windows, rng: np.random.Generator) -> Windows:
+        frames = augment(lfp.values.flatten(2).cpu(), self.channels, self.recipe.augmentation, rng)
+        values = frames.to(lfp.values.device).reshape(lfp.values.shape)
+        return Windows(values * lfp.present[:, None], lfp.present, lfp.sessions)
+
     def _task(self, found: Tensor, lfp: Windows, index: Tensor, counted: Tensor) -> Tensor:
         if self.wanted is not None:
             return functional.mse_loss(found[counted], self.wanted[index].to(found.device)[counted])
         n = found.shape[-1]
         present = lfp.present.flatten(1)[:, None, :n] & counted.unsqueeze(-1)
         return functional.mse_loss(found[present], lfp.values.flatten(2)[..., :n][present])
+
+
+def _channels(corpus: Corpus) -> Tensor:
+    """Channel of each input (P * S,), that of the session with the most; padding has channels of its own."""
+    widest = max(corpus.sessions, key=lambda session: session.data.frames.shape[1])
+    channels = channels_of(widest.data)
+    padding = lfp_of(corpus).values.shape[1] - len(channels)
+    return torch.cat([channels, int(channels.max()) + 1 + torch.arange(padding)])
 
 
 def lfp_of(corpus: Corpus) -> Modality:

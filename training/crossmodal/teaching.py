@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from edgebci.errors import InputError
 from edgebci.training.crossmodal.corpus import Corpus, Modality, device_of
 from edgebci.training.crossmodal.spike_model import SpikeAutoencoder
 from edgebci.training.windows import pieces
@@ -44,6 +46,23 @@ def standardised_views(views: Tensor, corpus: Corpus) -> Tensor:
         trained = views[torch.from_numpy(session.data.rows("train") + int(corpus.first[i]))]
         scaled[whole] = (views[whole] - trained.mean(dim=0)) / trained.std(dim=0).clamp(min=LEAST_SPREAD)
     return scaled
+
+
+def principal_views(views: Tensor, corpus: Corpus, count: int) -> Tensor:
+    """The first principal components (K, count) of views (K, d), over the valid training frames of all sessions.
+
+    Raises:
+        InputError: there are fewer.
+    """
+    if count > views.shape[1]:
+        raise InputError(
+            f"teacher_components is {count} where the teacher has {views.shape[1]}; choose at most as many"
+        )
+    rows = [s.data.rows("train") + int(first) for first, s in zip(corpus.first, corpus.sessions, strict=False)]
+    trained = views[torch.from_numpy(np.concatenate(rows))]
+    mean = trained.mean(dim=0)
+    _, axes = torch.linalg.eigh((trained - mean).T @ (trained - mean))
+    return (views - mean) @ axes[:, -count:].flip(1)
 
 
 def _windows(corpus: Corpus, window_frames: int) -> list[tuple[int, Tensor]]:

@@ -28,6 +28,7 @@ from edgebci.pipeline.systems.crossmodal import (
     ALONE_WITH_LABELS,
     EXCHANGED,
     SHIFTED,
+    SHIFTED_WITH_LABELS,
     TAUGHT,
     TAUGHT_WITH_LABELS,
     Family,
@@ -37,7 +38,7 @@ from edgebci.pipeline.systems.crossmodal import (
     unlabelled_way,
 )
 from edgebci.progress import Progress, part
-from edgebci.training.recipe import Optimiser
+from edgebci.training.recipe import Augmentation, Optimiser
 
 if TYPE_CHECKING:
     from edgebci.training.crossmodal.recipe import CrossModalRecipe
@@ -54,6 +55,7 @@ WORLDS: dict[str, dict[str, object]] = {
 WINDOW_FRAMES, BURN_IN_FRAMES, UNITS_PER_PATCH = 128, 25, 128
 LOCALITY_FRAMES = (2.0, 4.0, 8.0, 16.0)
 """40 to 320 ms: where, on tuning seeds, smoothed counts say most about movement."""
+TEACHER_COMPONENTS = 8
 
 
 def run(size: StudySize, root: Path, progress: Progress) -> tuple[Row, ...]:
@@ -96,6 +98,8 @@ def recipe_for(size: StudySize) -> CrossModalRecipe:
         student=recipe.StudentRecipe(
             body=recipe.CausalBody(),
             standardise_teacher=True,
+            teacher_components=TEACHER_COMPONENTS,
+            augmentation=Augmentation(channel_dropout=0.15, gain_spread=0.15, noise_sd=0.5),
             burn_in_frames=BURN_IN_FRAMES,
             optimiser=trained(size.student_epochs),
         ),
@@ -131,6 +135,12 @@ def controls(family: Family) -> list[Question]:
     taught, alone = fitted_way(family, TAUGHT), fitted_way(family, ALONE)
     return [
         Question("do spikes turned round in time teach less?", taught, fitted_way(family, SHIFTED), "superior"),
+        Question(
+            "do spikes turned round in time teach less, if both learn from labels?",
+            fitted_way(family, TAUGHT_WITH_LABELS),
+            fitted_way(family, SHIFTED_WITH_LABELS),
+            "superior",
+        ),
         Question("do spikes of another session teach less?", taught, fitted_way(family, EXCHANGED), "superior"),
         Question("do spikes turned round in time teach nothing?", fitted_way(family, SHIFTED), alone, "no difference"),
         Question(
@@ -146,7 +156,7 @@ def _in_world(world: str, cohort: Cohort, size: StudySize, root: Path, progress:
     family = families(cohort, size, root / world / "models", part(progress, 0.0, 0.7))
     kinds = (TAUGHT, ALONE, TAUGHT_WITH_LABELS, ALONE_WITH_LABELS)
     # First of all, so that no trial's time holds the training of a model.
-    family.train((*kinds, SHIFTED, EXCHANGED) if world == MAIN else kinds, size.seeds)
+    family.train((*kinds, SHIFTED, SHIFTED_WITH_LABELS, EXCHANGED) if world == MAIN else kinds, size.seeds)
     nothing_left: Expected = "no difference" if world == "rho 0" else "superior"
     asked = claims(family, size, nothing_left, "no difference" if world == "linear" else "superior")
     if world == MAIN:

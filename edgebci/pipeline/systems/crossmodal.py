@@ -54,6 +54,7 @@ ALONE = Kind("LFP only", supervised=False)
 SHIFTED = Kind("shifted spikes", SHIFTED_TEACHER, supervised=False, shifted=True)
 EXCHANGED = Kind("spikes of another session", TEACHER, supervised=False, exchanged=True)
 TAUGHT_WITH_LABELS = Kind("cross-modal, supervised", TEACHER, supervised=True)
+SHIFTED_WITH_LABELS = Kind("shifted spikes, supervised", SHIFTED_TEACHER, supervised=True, shifted=True)
 ALONE_WITH_LABELS = Kind("LFP only, supervised", supervised=True)
 
 
