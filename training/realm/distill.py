@@ -64,6 +64,7 @@ def distill(
         patience_epochs=stage.patience_epochs,
         identity=identity_of("distill", recipe, sessions, parts, teacher),
         partial=partial_path(out),
+        accelerator="auto",
     )
     frozen = None if teacher is None else _fitting(load_encoder(teacher), recipe)
     with reproducible(recipe.seed, recipe.threads):

@@ -48,6 +48,7 @@ def fine_tune(
         patience_epochs=stage.patience_epochs,
         identity=identity_of("fine-tune", recipe, [session], parts, encoder),
         partial=partial_path(out),
+        accelerator="auto",
     )
     mean, sd = target_scale([session])[0]
     with reproducible(recipe.seed, recipe.threads):

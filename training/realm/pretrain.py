@@ -47,6 +47,7 @@ def pretrain(sessions: Sequence[Session], recipe: RealmRecipe, out: Path, progre
         patience_epochs=stage.patience_epochs if scored else None,
         identity=identity_of("pretrain", recipe, sessions, ("train",)),
         partial=partial_path(out),
+        accelerator="auto",
     )
     with reproducible(recipe.seed, recipe.threads):
         model = MaskedAutoencoder(spec, stage)

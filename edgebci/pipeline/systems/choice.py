@@ -42,7 +42,7 @@ def _realm(recipe: Path, sessions: Sequence[Session], root: Path, teacher: Path 
     loaded = load_toml(recipe, RealmRecipe)
     if "paper" in (loaded.teacher.preprocessing, loaded.student.preprocessing):
         raise InputError(
-            f'{recipe}: preprocessing = "paper" is zero-phase, and a training run makes causal frames; say "causal", or '
+            f'{recipe}: preprocessing = "paper" is zero-phase, and a training run makes causal frames; say "causal" or '
             "use edgebci reproduce realm --preprocessing paper"
         )
     return RealmSystem(Encoders(tuple(sessions), loaded, root, progress, teacher))
