@@ -62,7 +62,8 @@ def principal_views(views: Tensor, corpus: Corpus, count: int) -> Tensor:
     trained = views[torch.from_numpy(np.concatenate(rows))]
     mean = trained.mean(dim=0)
     _, axes = torch.linalg.eigh((trained - mean).T @ (trained - mean))
-    return (views - mean) @ axes[:, -count:].flip(1)
+    components: Tensor = (views - mean) @ axes[:, -count:].flip(1)
+    return components
 
 
 def _windows(corpus: Corpus, window_frames: int) -> list[tuple[int, Tensor]]:

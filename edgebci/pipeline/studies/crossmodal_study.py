@@ -81,7 +81,9 @@ def recipe_for(size: StudySize) -> CrossModalRecipe:
     transformer = spec.TransformerSpec(d_model=128, n_layers=2, n_heads=4, mlp_ratio=2, locality_frames=LOCALITY_FRAMES)
 
     def trained(epochs: int) -> Optimiser:
-        return Optimiser(learning_rate=2e-3, warm_up_epochs=2, epochs=epochs, window_frames=WINDOW_FRAMES)
+        return Optimiser(
+            learning_rate=2e-3, warm_up_epochs=2, epochs=epochs, batch_windows=4, window_frames=WINDOW_FRAMES
+        )
 
     return recipe.CrossModalRecipe(
         schema="edgebci.crossmodal/1",
