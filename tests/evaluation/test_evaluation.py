@@ -115,17 +115,18 @@ def test_a_checkpoint_competes_under_its_file_name(result: Evaluation, following
 
 
 def test_a_checkpoint_of_other_frames_is_told_and_one_of_another_size_refused(
-    result: Evaluation, detection: Evaluation, following_toml: Path, root: Path, tmp_path: Path
+    result: Evaluation, following_toml: Path, root: Path, tmp_path: Path
 ) -> None:
     saved = root / "decoders" / "student" / "seed_1" / "student.safetensors"
     (root / "mine.safetensors").write_bytes(saved.read_bytes())
     other = tmp_path / "other.toml"
-    other.write_text(following_toml.read_text().replace("seed = 9400", "seed = 9401"))
+    shorter = following_toml.read_text().replace("duration_s = 120", "duration_s = 80")
+    other.write_text(shorter)
     config = chosen(load_evaluation(other), "ridge", 1, None)
     found = evaluate(config, tmp_path / "other", [root / "mine.safetensors"], silent)
     assert "other frames" in str(found.decoder("mine").note)
     narrow = tmp_path / "narrow.toml"
-    narrow.write_text(following_toml.read_text().replace("n_channels = 8", "n_channels = 9"))
+    narrow.write_text(shorter.replace("n_channels = 8", "n_channels = 9"))
     config = chosen(load_evaluation(narrow), "ridge", 1, None)
     with pytest.raises(InputError, match="give the configuration that it was trained with"):
         evaluate(config, tmp_path / "narrow", [root / "mine.safetensors"], silent)
@@ -178,20 +179,21 @@ def test_the_command_prints_a_table_or_json(
         (("--seeds", "0"), "give at least 1"),
         (("--decoders", "gru", "--seeds", "1"), "the reference 'ridge' is not among the decoders gru"),
         (("--decoders", "ridge", "--checkpoint", "no.safetensors"), "no checkpoint no.safetensors"),
+        (("--decoders", "ridge", "--checkpoint", "TMP/ridge.safetensors"), "two decoders are called 'ridge'"),
     ],
 )
-def test_what_cannot_be_compared_is_refused_in_one_sentence(
+def test_what_cannot_be_compared_is_refused_before_any_work(
     run: Callable[..., tuple[int, str]],
     following_toml: Path,
-    result: Evaluation,
-    root: Path,
     options: tuple[str, ...],
     sentence: str,
     tmp_path: Path,
 ) -> None:
-    (tmp_path / "small").symlink_to(root)
+    (tmp_path / "ridge.safetensors").touch()
+    options = tuple(option.replace("TMP", str(tmp_path)) for option in options)
     with pytest.raises(InputError, match=sentence):
-        run(following_toml, *options, "--out", tmp_path)
+        run(following_toml, *options, "--out", tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
 
 
 def test_a_toml_of_another_kind_is_refused(run: Callable[..., tuple[int, str]], tmp_path: Path) -> None:

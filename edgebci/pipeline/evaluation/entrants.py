@@ -16,7 +16,7 @@ from edgebci.decoding_data import DecodingData
 from edgebci.errors import InputError
 from edgebci.files import sha256
 from edgebci.pipeline.cache import Stage, run_stage, source_digest
-from edgebci.pipeline.evaluation.configuration import DECODERS, EvaluationConfig
+from edgebci.pipeline.evaluation.configuration import EvaluationConfig
 from edgebci.progress import Progress
 from edgebci.training.recipe import TrainingRecipe
 
@@ -105,8 +105,6 @@ class Entrants:
                 f"{path} decodes {', '.join(found[1])} from {found[0]} features, this configuration "
                 f"{', '.join(wanted[1])} from {wanted[0]}; give the configuration that it was trained with"
             )
-        if path.stem in DECODERS:
-            raise InputError(f"{path} is called as a decoder that is trained here; rename the file")
 
         def fit(_data: DecodingData, _seed: int, _folder: Path, _progress: Progress) -> Baseline:
             return saved.decoder

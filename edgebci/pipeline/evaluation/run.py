@@ -35,6 +35,7 @@ def evaluate(config: EvaluationConfig, root: Path, checkpoints: Sequence[Path], 
     Raises:
         InputError: the recording, a checkpoint or the reference does not fit.
     """
+    _require_names(config, checkpoints)
     data = obtain_session(config.preparation, root / SESSIONS, SESSION, None, part(progress, 0.0, 0.2)).data
     judge = Judge(data, config.alarms, config.comparison.seed)
     entrants = _entrants(config, data, root, checkpoints)
@@ -50,16 +51,21 @@ def evaluate(config: EvaluationConfig, root: Path, checkpoints: Sequence[Path], 
     return result
 
 
-def _entrants(config: EvaluationConfig, data: DecodingData, root: Path, checkpoints: Sequence[Path]) -> list[Entrant]:
-    possible = Entrants(config, data, root)
-    found = [*map(possible.named, config.competing), *map(possible.saved, checkpoints)]
-    names = [entrant.name for entrant in found]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice:
-        raise InputError(f"two checkpoints are called {twice!r}; rename one of the files")
+def _require_names(config: EvaluationConfig, checkpoints: Sequence[Path]) -> None:
+    """Refuse at once what would otherwise be found after the work of minutes."""
+    names = [*config.competing, *(path.stem for path in checkpoints)]
+    for path in checkpoints:
+        if not path.is_file():
+            raise InputError(f"no checkpoint {path}; train first, or correct the path")
+        if names.count(path.stem) > 1:
+            raise InputError(f"two decoders are called {path.stem!r}; rename the file {path}")
     if config.reference not in names:
         raise InputError(f"the reference {config.reference!r} is not among the decoders {', '.join(names)}; add it")
-    return found
+
+
+def _entrants(config: EvaluationConfig, data: DecodingData, root: Path, checkpoints: Sequence[Path]) -> list[Entrant]:
+    possible = Entrants(config, data, root)
+    return [*map(possible.named, config.competing), *map(possible.saved, checkpoints)]
 
 
 def _concluded(
