@@ -32,10 +32,11 @@ def edge_recipe(recipe: RealmRecipe, **changes: object) -> RealmRecipe:
     )
 
 
+@pytest.mark.parametrize("tokenizer", ["linear", "attention"])
 def test_the_checkpoint_decodes_what_the_student_decodes(
-    sessions: list[Session], teacher: Path, recipe: RealmRecipe, tmp_path: Path
+    sessions: list[Session], teacher: Path, recipe: RealmRecipe, tmp_path: Path, tokenizer: str
 ) -> None:
-    edge = edge_recipe(recipe)
+    edge = edge_recipe(recipe, tokenizer=tokenizer)
     distill(sessions, teacher, edge, tmp_path / "student.safetensors")
     tuned = fine_tune(sessions[0], tmp_path / "student.safetensors", edge, tmp_path / "tuned.safetensors")
     save_checkpoint(tmp_path / "edge.safetensors", to_checkpoint(tuned))
