@@ -149,3 +149,15 @@ def test_augmentation_spares_what_is_rebuilt_and_scored(
     clean, noisy = Distillation(learner.model, None, corpus, changed(alignment_weight=0.0).student), learner
     assert not torch.equal(noisy.losses(rows, rng)["task"], clean.losses(rows, rng)["task"])
     assert noisy.score(learner.model) == clean.score(learner.model)
+
+
+def test_labels_alone_decide_when_a_supervised_student_stops(
+    sessions: list[Session], changed: Callable[..., CrossModalRecipe]
+) -> None:
+    corpus, rng = Corpus(sessions, lfp_patch=1), np.random.default_rng(0)
+    views = torch.from_numpy(rng.standard_normal((len(corpus.valid), 8)).astype(np.float32))
+    for task, notices in (("behaviour", False), ("frames", True)):
+        recipe = changed(task=task).student
+        student = new_student(corpus, recipe, 8).eval()
+        scores = [Distillation(student, taught, corpus, recipe).score(student) for taught in (views, -views)]
+        assert (scores[0] != scores[1]) is notices

@@ -109,11 +109,17 @@ class Distillation(Learner[Student]):
 
     @torch.no_grad()
     def score(self, model: Student) -> float:
-        """The negative loss on validation windows: the same trade as in training."""
+        """The negative loss on validation windows: with labels that of behaviour alone, which the student is for;
+        without, the same trade as in training."""
         tiles, size = self.corpus.tiles("validation", self.length), self.recipe.optimiser.batch_windows
         batches = [tiles[i : i + size] for i in range(0, len(tiles), size)]
-        losses = [sum(float(loss) for loss in self._losses(model, batch).values()) for batch in batches]
+        losses = [self._validation_loss(model, batch) for batch in batches]
         return -float(np.average(losses, weights=[len(batch) for batch in batches]))
+
+    def _validation_loss(self, model: Student, rows: Starts) -> float:
+        losses = self._losses(model, rows)
+        counted = ["task"] if self.wanted is not None else list(losses)
+        return sum(float(losses[name]) for name in counted)
 
     def _losses(self, model: Student, rows: Starts, rng: np.random.Generator | None = None) -> dict[str, Tensor]:
         index, session, device = indices(rows, self.length), self.corpus.session_of(rows), device_of(model)
