@@ -30,6 +30,8 @@ class CohortSpec(Document):
     pretraining_sessions: int = Field(default=2, ge=0)
     """First sessions of every subject: the teacher sees these and no others."""
     held_out_sessions: int = Field(default=3, gt=0)
+    first_session: int = Field(default=1, gt=0)
+    """Number of the first session of every subject."""
     generator: SyntheticSpec
     """Seed, subject and session are set for each recording."""
     split: SplitConfig = SplitConfig(train=0.55, validation=0.15, test=0.3)
@@ -69,8 +71,8 @@ def preparation(spec: CohortSpec, subject: int, session: int) -> PreparationConf
 
 def obtain_cohort(spec: CohortSpec, root: Path, progress: Progress) -> Cohort:
     """Prepare every session into `root`, or read those that are there."""
-    n_sessions = spec.pretraining_sessions + spec.held_out_sessions
-    numbers = list(product(range(1, spec.subjects + 1), range(1, n_sessions + 1)))
+    first, n_sessions = spec.first_session, spec.pretraining_sessions + spec.held_out_sessions
+    numbers = list(product(range(1, spec.subjects + 1), range(first, first + n_sessions)))
 
     def obtain(subject: int, session: int) -> Session:
         name, done = _name(subject, session), numbers.index((subject, session))
@@ -82,8 +84,8 @@ def obtain_cohort(spec: CohortSpec, root: Path, progress: Progress) -> Cohort:
     share((root, _name(*number), partial(obtain, *number)) for number in numbers)
     sessions = {number: obtain(*number) for number in numbers}
     return Cohort(
-        pretraining=tuple(s for (_, number), s in sessions.items() if number <= spec.pretraining_sessions),
-        held_out=tuple(s for (_, number), s in sessions.items() if number > spec.pretraining_sessions),
+        pretraining=tuple(s for (_, number), s in sessions.items() if number < first + spec.pretraining_sessions),
+        held_out=tuple(s for (_, number), s in sessions.items() if number >= first + spec.pretraining_sessions),
     )
 
 

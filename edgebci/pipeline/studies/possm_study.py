@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from edgebci.pipeline.studies.asking import Question, ask
 from edgebci.pipeline.studies.cohort import Cohort, obtain_cohort
-from edgebci.pipeline.studies.realm_study import with_labels
+from edgebci.pipeline.studies.realm_study import held_by, with_labels
 from edgebci.pipeline.studies.size import StudySize
 from edgebci.pipeline.studies.table import Row
 from edgebci.pipeline.studies.trial import Grid
@@ -69,7 +69,7 @@ def questions(pretrained: Pretrained, recipe: PossmRecipe, size: StudySize) -> l
 def few_labels(pretrained: Pretrained, cohort: Cohort, grid: Grid, size: StudySize) -> list[Row]:
     """With the first minutes of labels: where pretraining pays."""
     rows, wiener = [], wiener_way(size.recipe().ridge)
-    for minutes in size.label_minutes:
+    for minutes in held_by(cohort.held_out[0], size.label_minutes):
         sessions = [with_labels(session, minutes) for session in cohort.held_out]
         recipe = recipe_for(sessions[0], size.student_epochs)
         scratch, identified = (possm_way(pretrained, MAIN, manner, recipe) for manner in ("scratch", "identified"))

@@ -46,7 +46,8 @@ def run(size: StudySize, root: Path, progress: Progress) -> tuple[Row, ...]:
     cohort, encoders = prepare(size, root, part(progress, 0.0, 0.5))
     grid = Grid(root / "trials", size.seeds, part(progress, 0.5, 1.0))
     whole = [ask(NAME, grid, cohort.held_out, question) for question in questions(encoders, size)]
-    return (*whole, *few_labels(NAME, encoders, cohort.held_out, grid, size))
+    labelled = obtain_cohort(size.labelled_cohort(), root / "sessions", part(progress, 0.5, 0.55))
+    return (*whole, *few_labels(NAME, encoders, labelled.held_out, grid, size))
 
 
 def prepare(size: StudySize, root: Path, progress: Progress) -> tuple[Cohort, Encoders]:
@@ -88,7 +89,7 @@ def few_labels(
     tuned, scratch = fine_tuned_way(encoders, STUDENT), fine_tuned_way(encoders, RANDOM)
     free, ridge = label_free_way(encoders, STUDENT), ridge_way(size.recipe())
     rows: list[Row] = []
-    for minutes in size.label_minutes:
+    for minutes in held_by(held_out[0], size.label_minutes):
         sessions, said = [with_labels(session, minutes) for session in held_out], f"{minutes:g} min of labels"
         asked = (
             Question(f"{said}: does fine-tuning pay?", tuned, scratch, "superior"),
@@ -96,6 +97,12 @@ def few_labels(
         )
         rows += [ask(study, grid, sessions, question, fewest_subjects) for question in asked]
     return rows
+
+
+def held_by(session: Session, label_minutes: Sequence[float]) -> list[float]:
+    """Those minutes of labels that the session's training part has, and more."""
+    start, stop = session.data.train[0]
+    return [minutes for minutes in label_minutes if minutes * 60 * session.data.frame_rate_hz <= stop - start]
 
 
 def with_labels(session: Session, minutes: float) -> Session:

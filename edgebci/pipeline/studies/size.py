@@ -9,6 +9,9 @@ from edgebci.pipeline.studies.cohort import CohortSpec
 from edgebci.synthetic.specification import SyntheticSpec
 from edgebci.training.recipe import Optimiser, StudentRecipe, TeacherRecipe, TrainingRecipe
 
+LATER_SESSION = 11
+"""Number of the long session of a subject; no study uses so many others."""
+
 
 class StudySize(Document):
     """Subjects, sessions and seeds, and how long a session and a training are."""
@@ -22,6 +25,9 @@ class StudySize(Document):
     teacher_epochs: int
     student_epochs: int
     label_minutes: tuple[float, ...]
+    """Of training labels, where they are few."""
+    labelled_s: float
+    """Length of the sessions of which so many labels are taken: the training part must hold the most."""
     longest_rest_s: float = 0.0
     """Short sessions need short rests, or nothing moves in a part; 0 leaves the generator's."""
 
@@ -36,6 +42,11 @@ class StudySize(Document):
             held_out_sessions=self.held_out_sessions,
             generator=SyntheticSpec.model_validate({**sizes, **generator}),
         )
+
+    def labelled_cohort(self) -> CohortSpec:
+        """One long session of every subject, later than all others."""
+        spec = self.cohort(duration_s=self.labelled_s)
+        return spec.model_copy(update={"held_out_sessions": 1, "first_session": LATER_SESSION})
 
     def recipe(self, **student: float) -> TrainingRecipe:
         """Training of this length; `student` sets the weights of the student's losses, the others being 0."""
@@ -60,6 +71,7 @@ QUICK = StudySize(
     teacher_epochs=2,
     student_epochs=4,
     label_minutes=(1.0,),
+    labelled_s=150.0,
     longest_rest_s=10.0,
 )
 FULL = StudySize(
@@ -71,5 +83,6 @@ FULL = StudySize(
     n_channels=48,
     teacher_epochs=30,
     student_epochs=60,
-    label_minutes=(1.0, 2.0, 5.0),
+    label_minutes=(1.0, 2.0, 5.0, 10.0),
+    labelled_s=1200.0,
 )
