@@ -9,16 +9,21 @@ import numpy as np
 import pytest
 import torch
 
+from edgebci.decoding_data import Part
 from edgebci.errors import InputError
+from edgebci.export.possm_bundle_writer import export_possm_bundle
+from edgebci.metrics import r2
 from edgebci.possm_float import FloatPossmStep
 from edgebci.possm_spec import Backbone, PossmSpec, load_possm_step, save_possm_step
+from edgebci.possm_stream import FloatPossmStream
 from edgebci.session import Session
 from edgebci.training.possm.decoding import decode
-from edgebci.training.possm.export_form import to_step
+from edgebci.training.possm.export_form import chunk_stream, to_step
 from edgebci.training.possm.files import PossmFile, load_possm
 from edgebci.training.possm.model import Possm
 from edgebci.training.possm.tokens import Tokens, chunk_spikes, finished_chunk
 
+PARTS: tuple[Part, Part] = ("train", "test")
 EXPORTED: tuple[Backbone, ...] = ("gru", "mamba2")
 
 
@@ -100,3 +105,35 @@ def test_tables_and_attention_are_one_function(
     # Times of tokens are float32; chunks with tokens all differ.
     torch.testing.assert_close(one, other, rtol=0, atol=1e-6)
     assert one.std(0).min() > 1e-3
+
+
+def test_a_trained_edge_decoder_becomes_a_verified_bundle(
+    pretrained: Path, make_session: Callable[..., Session], tmp_path: Path
+) -> None:
+    file, session = load_possm(pretrained), make_session("session1", 1)
+    save_possm_step(tmp_path / "step", to_step(file, "session1"))
+    seen, unseen = (chunk_stream(session, part, file.model.spec) for part in PARTS)
+    bundle = export_possm_bundle(tmp_path / "bundle", tmp_path / "step", seen, unseen)
+    spec, weights = to_step(file, "session1").spec, to_step(file, "session1").parameters
+    outputs = FloatPossmStream.of(spec, weights).stream(unseen.chunks, unseen.reset_before)
+    assert unseen.truth is not None
+    assert r2(unseen.truth, outputs).mean() > 0.3, "the chunks are those that it was trained on"
+    assert bundle.manifest.spec.max_tokens == file.model.spec.max_tokens
+
+
+def test_chunks_of_a_part_hold_its_spikes_alone(pretrained: Path, make_session: Callable[..., Session]) -> None:
+    spec, session = load_possm(pretrained).model.spec, make_session("session1", 1)
+    stream, spikes = chunk_stream(session, "test", spec), session.spikes
+    assert spikes is not None
+    times_s = session.data.times_s
+    inside = (spikes.times_s > times_s[1199]) & (spikes.times_s <= times_s[1499])
+    tokens = int((stream.chunks[..., 0] > 0).sum())
+    assert tokens == inside.sum() - _dropped(session, spec)
+    assert stream.reset_before.tolist() == [True, *[False] * 119]
+    assert stream.truth is not None
+    np.testing.assert_allclose(stream.truth[1], session.data.targets[1204], rtol=1e-6)
+
+
+def _dropped(session: Session, spec: PossmSpec) -> int:
+    assert session.spikes is not None
+    return chunk_spikes(session.spikes, float(session.data.times_s[1199]), 120, spec, 1).count.dropped

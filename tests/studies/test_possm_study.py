@@ -18,8 +18,10 @@ from edgebci.pipeline.studies.realm_study import with_labels
 from edgebci.pipeline.studies.reproduce import STUDIES
 from edgebci.pipeline.studies.size import FULL, QUICK
 from edgebci.pipeline.studies.trial import Grid
-from edgebci.pipeline.systems.possm import STEP_NAME, TOKENS_NAME, PossmSystem, Pretrained, counted, wiener_way
+from edgebci.pipeline.systems import possm
+from edgebci.pipeline.systems.possm import TOKENS_NAME, PossmSystem, Pretrained, counted, wiener_way
 from edgebci.possm_spec import load_possm_step
+from edgebci.possm_stream import ChunkStream
 from edgebci.progress import silent
 from edgebci.session import Session, SpikeEvents
 
@@ -114,10 +116,12 @@ def test_the_wiener_filter_sees_every_spike_once_and_scales_by_training_alone(co
         counted(replace(session, spikes=None))
 
 
-def test_the_system_leaves_the_step_of_an_implant_and_says_what_it_costs(
+def test_the_system_hands_the_exporter_its_step_and_the_chunks_of_training_and_test(
     cohort: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    handed: list[tuple[Path, ChunkStream, ChunkStream]] = []
     monkeypatch.setattr(possm_study, "FEWEST_UPDATES", 2)
+    monkeypatch.setattr(possm, "export_possm_bundle", lambda _, *given, **__: handed.append(given[:3]))
     recipe = recipe_for(toy_session(1, 1), 0)
     system = PossmSystem(Pretrained(cohort.pretraining, recipe, tmp_path / "models", silent))
     session, grid = cohort.held_out[0], Grid(tmp_path / "trials", (1,))
@@ -126,9 +130,12 @@ def test_the_system_leaves_the_step_of_an_implant_and_says_what_it_costs(
     system.learn((1,))
     grid.trials(way, session)
     folder = grid.folder(way, session, 1)
-    with pytest.raises(InputError, match="a bundle decodes frames, not spikes"):
+    with pytest.raises(InputError, match="is decoded from spikes"):
         system.deployable(session, 1, folder)
-    assert load_possm_step(folder / STEP_NAME).spec.n_units == UNITS
+    system.export(session, folder, tmp_path / "bundle")
+    step, seen, unseen = handed[0]
+    assert load_possm_step(step).spec.n_units == UNITS
+    assert (len(seen.chunks), len(unseen.chunks)) == (360, 160)  # 900 and 400 frames of 20 ms in chunks of 50 ms
     assert "MACs per output" in system.costs(session)
     alone = PossmSystem(Pretrained((), recipe, tmp_path / "none", silent))
     assert [way.name for way in alone.ways()] == ["Wiener", "POSSM gru, scratch"]

@@ -11,14 +11,21 @@ import math
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from edgebci.decoding_data import Part
 from edgebci.errors import InputError
 from edgebci.possm_spec import PossmCheckpoint, PossmSpec, PossmStepSpec
+from edgebci.possm_stream import ChunkStream
+from edgebci.session import Session
 from edgebci.training.possm.attention import FeedForward
+from edgebci.training.possm.corpus import spikes_of
 from edgebci.training.possm.files import PossmFile
 from edgebci.training.possm.model import Possm
+from edgebci.training.possm.tokens import chunk_spikes, finished_chunk
 from edgebci.training.possm.vocabulary import KnownSession, Task
+from edgebci.training.windows import pieces
 
 
 def to_step(file: PossmFile, session: str) -> PossmCheckpoint:
@@ -111,3 +118,31 @@ def step_spec_of(spec: PossmSpec, known: KnownSession, task: Task) -> PossmStepS
             "output_unit": task.output_unit,
         }
     )
+
+
+def chunk_stream(session: Session, part: Part, spec: PossmSpec) -> ChunkStream:
+    """Whole chunks of a part of a session as the step takes them, with the targets at their ends; states begin anew
+    with each interval. The oldest spikes of overfull chunks are dropped, as everywhere.
+
+    Raises:
+        InputError: the session has no sorted spikes.
+    """
+    streams = [_chunks(session, start, stop, spec) for start, stop in pieces(session.data, part)]
+    chunks, truths = zip(*streams, strict=True)
+    resets = [np.arange(len(of)) == 0 for of in chunks]
+    return ChunkStream(np.concatenate(chunks), np.concatenate(resets), np.concatenate(truths))
+
+
+def _chunks(session: Session, start: int, stop: int, spec: PossmSpec) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    """Tokens (T, max_tokens, 2) of frames [start, stop), a unit of -1 being none, and targets at each end (T, D)."""
+    data = session.data
+    times_s = data.times_s[start:stop]
+    begin_s = float(times_s[0] - 1 / data.frame_rate_hz)
+    n_chunks = int(finished_chunk(times_s[-1:] - begin_s, spec.chunk_s)[0]) + 1
+    found = chunk_spikes(spikes_of(session), begin_s, n_chunks, spec, 1)
+    tokens = np.full((n_chunks, spec.max_tokens, 2), (-1, 0), dtype=np.int32)
+    tokens[:, : found.unit.shape[1], 0] = np.where(found.mask, found.unit, -1)
+    tokens[:, : found.unit.shape[1], 1] = found.time_step
+    ends_s = begin_s + spec.chunk_s * np.arange(1, n_chunks + 1)
+    targets = data.targets[start:stop].astype(np.float64)
+    return tokens, np.stack([np.interp(ends_s, times_s, axis) for axis in targets.T], axis=1)

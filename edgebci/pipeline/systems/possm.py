@@ -11,15 +11,18 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from edgebci.checkpoint import Checkpoint
-from edgebci.decoding_data import DecodingData, Floats
+from edgebci.decoding_data import DecodingData, Floats, Part
 from edgebci.errors import InputError
+from edgebci.export.calibration import QuantizationRecipe
+from edgebci.export.possm_bundle_writer import export_possm_bundle
 from edgebci.files import write_text
 from edgebci.pipeline.cache import Stage, run_stage, share
 from edgebci.pipeline.imports import training_digest
 from edgebci.pipeline.studies.trial import Way
 from edgebci.pipeline.systems.system import System
+from edgebci.possm_bundle import PossmBundle
 from edgebci.possm_spec import Backbone, save_possm_step
-from edgebci.progress import Progress
+from edgebci.progress import Progress, silent
 from edgebci.session import Session
 from edgebci.training.recipe import RidgeRecipe
 
@@ -31,6 +34,7 @@ MODEL_NAME, STEP_NAME, TOKENS_NAME = "possm.safetensors", "possm_step.safetensor
 COUNT_WINDOW_S = 0.1
 """Spikes of the Wiener filter are counted over this time, and looked at so far apart: each is seen once."""
 Manner = Literal["scratch", "identified", "tuned"]
+_PARTS: tuple[Part, Part] = ("train", "test")
 _MODULES = tuple(f"edgebci.training.possm.{name}" for name in ("decoding", "files", "learning", "recipe"))
 
 
@@ -168,10 +172,28 @@ class PossmSystem(System):
         known = vocabulary_of([session])
         return possm_workload(step_spec_of(spec, known.sessions[0], known.tasks[0])).summary()
 
-    def deployable(self, session: Session, seed: int, trial: Path) -> Checkpoint:  # noqa: ARG002 (they are in the file)
-        """None yet: the step is written beside the model, and the exporter's bundles take frames, not spikes."""
-        from edgebci.training.possm.export_form import to_step
+    def deployable(self, session: Session, seed: int, trial: Path) -> Checkpoint:  # noqa: ARG002 (it is in the file)
+        """Never: a checkpoint decodes frames. `export` writes the bundle of a decoder of spikes."""
+        raise InputError(f"{session.name} is decoded from spikes, which a bundle of frames cannot hold; see its step")
+
+    def export(
+        self,
+        session: Session,
+        trial: Path,
+        folder: Path,
+        recipe: QuantizationRecipe | None = None,
+        progress: Progress = silent,
+    ) -> PossmBundle:
+        """Write what the last of `ways` left in the folder `trial` as a verified bundle, scored on the test part.
+
+        Raises:
+            InputError: it may not run on an implant; says why.
+            VerificationError: an exported form does not compute what it should.
+        """
+        from edgebci.training.possm.export_form import chunk_stream, to_step
         from edgebci.training.possm.files import load_possm
 
-        save_possm_step(trial / STEP_NAME, to_step(load_possm(trial / MODEL_NAME), session.name))
-        raise InputError(f"the step for an implant is {STEP_NAME} in {trial}; a bundle decodes frames, not spikes")
+        file, step = load_possm(trial / MODEL_NAME), trial / STEP_NAME
+        save_possm_step(step, to_step(file, session.name))
+        seen, unseen = (chunk_stream(session, name, file.model.spec) for name in _PARTS)
+        return export_possm_bundle(folder, step, seen, unseen, recipe, progress=progress)
