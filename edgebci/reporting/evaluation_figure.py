@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from edgebci.comparison import Interval
 from edgebci.reporting.drawing import INK, PALETTE, STYLE, name_rows, svg_text
@@ -29,7 +30,7 @@ class Contender:
 
 
 def evaluation_svg(rows: Sequence[Contender], metric: str, reference: str, margin: float) -> str:
-    """Draw accuracy with seeds, difference with the margin as a band, and accuracy over multiplications."""
+    """Draw accuracy with seeds, difference with the margin as a band, and multiplications per output."""
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(11, 0.4 * len(rows) + 2.2), layout="constrained")
         accuracy, difference, cost = figure.subplots(1, 3, width_ratios=(1.2, 1, 1))
@@ -41,12 +42,13 @@ def evaluation_svg(rows: Sequence[Contender], metric: str, reference: str, margi
                 _bar(difference, y, row.difference, color)
         difference.axvspan(-margin, margin, color=PALETTE[7], alpha=0.25, lw=0)
         difference.axvline(0.0, color=INK, lw=0.8)
-        for axes, label in ((accuracy, f"{metric}; ticks: seeds"), (difference, f"{metric} - that of {reference}")):
+        _cost(cost, rows)
+        accuracy.set_xlabel(f"{metric}; ticks: seeds")
+        difference.set_xlabel(f"{metric} - that of {reference}")
+        for axes in (accuracy, difference, cost):
             axes.set_ylim(-0.6, len(rows) - 0.4)
             name_rows(axes, [row.name for row in rows])
-            axes.set_xlabel(label)
-        difference.tick_params(labelleft=False)
-        _cost(cost, rows, metric)
+            axes.tick_params(labelleft=axes is accuracy)
         for color, meaning in ((_CAUSAL, "causal"), (_HINDSIGHT, "with hindsight")):
             accuracy.plot([], [], "o", color=color, label=meaning)
         accuracy.legend(ncols=2, loc="lower left", bbox_to_anchor=(0, 1))
@@ -58,13 +60,15 @@ def _bar(axes: Axes, y: float, interval: Interval, color: str) -> None:
     axes.plot(interval.value, y, "o", color=color, ms=6)
 
 
-def _cost(axes: Axes, rows: Sequence[Contender], metric: str) -> None:
-    for row in rows:
+def _cost(axes: Axes, rows: Sequence[Contender]) -> None:
+    for y, row in enumerate(rows):
         if row.macs_per_output:
-            axes.plot(row.macs_per_output, row.accuracy.value, "o", color=_CAUSAL, ms=6)
-            axes.annotate(
-                row.name, (row.macs_per_output, row.accuracy.value), xytext=(4, 4), textcoords="offset points"
-            )
+            axes.plot(row.macs_per_output, y, "s", color=_CAUSAL, ms=6)
+            place = (row.macs_per_output, y)
+            axes.annotate(f"{row.macs_per_output:,}", place, xytext=(0, 6), textcoords="offset points", ha="center")
     axes.set_xscale("log")
+    known = [row.macs_per_output for row in rows if row.macs_per_output]
+    if known:
+        axes.set_xlim(min(known) / 3, max(known) * 3)
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("multiply-accumulates per output")
-    axes.set_ylabel(metric)
