@@ -48,7 +48,7 @@ def _ratio(race: TimeRow) -> str:
     return (
         f"{ratio.value:.1f} times ({ratio.low:.1f} to {ratio.high:.1f}; the paper says {race.claimed_ratio:g}), "
         f"as good in {race.reached} of {race.races} races of {race.n_subjects} subjects; the large model took "
-        f"{race.large_s:.0f} s, all encoders before {race.pretraining_s:.0f} s"
+        f"{race.large_s:.0f} CPU s, all encoders before {race.pretraining_s:.0f} s"
     )
 
 

@@ -72,7 +72,7 @@ def _table(session: SessionResult) -> Table:
 
     title = f"{session.session} of {session.subject}: the whole test part (95 % intervals)"
     table = Table(title=title, title_justify="left")
-    for heading in ("way", *(f"R² {axis}" for axis in session.axes), "R² - ridge", "verdict", "s"):
+    for heading in ("way", *(f"R² {axis}" for axis in session.axes), "R² - ridge", "verdict", "CPU s"):
         table.add_column(heading)
     for way in session.ways:
         found = way.against_ridge

@@ -24,7 +24,7 @@ class Row(Document):
     comparison: SubjectsComparison
     candidate_seconds: float
     reference_seconds: float
-    """Mean wall-clock time of one trial."""
+    """Mean processor time of one trial."""
 
     @property
     def holds(self) -> bool | None:
@@ -50,9 +50,9 @@ class TimeRow(Document):
     races: int
     n_subjects: int
     large_s: float
-    """Median time of the large model."""
+    """Median processor time of the large model."""
     pretraining_s: float
-    """What the students' encoders took before, all seeds together, for all sessions."""
+    """Wall-clock time of the students' encoders before that, all seeds together, for all sessions."""
 
 
 class Table(Document):

@@ -55,11 +55,12 @@ class TrialHeader(Document):
     session: str
     seed: int
     seconds: float
+    """Of processor time over all threads, so that whatever else the machine does is not counted."""
 
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """What one trial decoded of the test frames (T, D), and how long it took."""
+    """What one trial decoded of the test frames (T, D), and the processor time that it took."""
 
     decoded: F64
     seconds: float
@@ -100,7 +101,7 @@ class Grid:
         return float(np.mean(scores))
 
     def mean_seconds(self, sessions: Sequence[Session], way: Way) -> float:
-        """Mean wall-clock time of one trial."""
+        """Mean processor time of one trial."""
         return float(np.mean([trial.seconds for s in sessions for trial in self.trials(way, s)]))
 
     def share(self, ways: Sequence[Way], sessions: Sequence[Session]) -> None:
@@ -120,9 +121,9 @@ class Grid:
         seen = session.data.fingerprint("train", "validation", "test")
 
         def work(folder: Path) -> None:
-            started = time.perf_counter()
+            started = time.process_time()
             decoded = way.decode(session, seed, folder, lambda f, note: self.progress(f, f"{where}: {note}"))
-            header = TrialHeader(way=way.name, session=session.name, seed=seed, seconds=time.perf_counter() - started)
+            header = TrialHeader(way=way.name, session=session.name, seed=seed, seconds=time.process_time() - started)
             write_tensors(folder / DECODED_NAME, {"decoded": decoded[session.data.rows("test")]}, header)
 
         where = f"{way.name}, {session.name}, seed {seed}"

@@ -19,7 +19,7 @@ class WayResult(Document):
     against_ridge: Comparison | None
     """All seeds together; None for ridge itself."""
     seconds: float
-    """Mean time of making the decoder from finished encoders."""
+    """Mean processor time of making the decoder from finished encoders."""
 
 
 class SessionResult(Document):
