@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from edgebci.hierarchical import FEWEST_SUBJECTS
 from edgebci.pipeline.studies.asking import Question, ask
 from edgebci.pipeline.studies.cohort import Cohort, obtain_cohort
-from edgebci.pipeline.studies.size import StudySize
+from edgebci.pipeline.studies.size import THREADS, StudySize
 from edgebci.pipeline.studies.table import Row
 from edgebci.pipeline.studies.trial import Grid
 from edgebci.pipeline.studies.ways import ridge_way
@@ -124,6 +124,7 @@ def recipe_for(size: StudySize, session: Session) -> RealmRecipe:
         return Optimiser(learning_rate=learning_rate, warm_up_epochs=2, epochs=epochs)
 
     return realm.RealmRecipe(
+        threads=THREADS,
         time_constants_s=TIME_CONSTANTS_S,
         teacher=EDGE_BI.model_copy(update=frames),
         student=EDGE.model_copy(update=frames),

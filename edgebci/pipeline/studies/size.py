@@ -9,6 +9,8 @@ from edgebci.pipeline.studies.cohort import CohortSpec
 from edgebci.synthetic.specification import SyntheticSpec
 from edgebci.training.recipe import Optimiser, StudentRecipe, TeacherRecipe, TrainingRecipe
 
+THREADS = 1
+"""Of every training: a second process on the same folder does more than a second thread."""
 LATER_SESSION = 11
 """Number of the long session of a subject; no study uses so many others."""
 
@@ -52,6 +54,7 @@ class StudySize(Document):
         """Training of this length; `student` sets the weights of the student's losses, the others being 0."""
         weights = dict.fromkeys(("alignment_weight", "task_weight", "ridge_weight", "reconstruction_weight"), 0.0)
         return TrainingRecipe(
+            threads=THREADS,
             teacher=TeacherRecipe(optimiser=Optimiser(learning_rate=2e-3, epochs=self.teacher_epochs)),
             student=StudentRecipe(
                 optimiser=Optimiser(learning_rate=2e-3, epochs=self.student_epochs),
