@@ -37,7 +37,7 @@ class TensorRecord(Document):
 
     name: str
     shape: tuple[int, ...]
-    quantized_type: Literal["float32", "int16", "int32"]
+    quantized_type: Literal["float32", "int8", "int16", "int32"]
 
 
 class FileRecord(Document):

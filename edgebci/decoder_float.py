@@ -19,6 +19,7 @@ from edgebci.decoder_spec import DecoderSpec
 from edgebci.operators.cell import F64 as F64
 from edgebci.operators.cell import Tap, layer_tap, within
 from edgebci.operators.cell import silu as silu
+from edgebci.operators.stack import STACK, stacked
 
 F32 = NDArray[np.float32]
 Parameters = Mapping[str, NDArray[np.floating]]
@@ -92,6 +93,10 @@ class FloatDecoder:
             x = x + mixed
         normed = self._rms_norm(x, "norm")
         tap("norm", normed)
+        if self.spec.readout_lags:
+            normed, stack = stacked(states[STACK], normed)
+            tap(f"{STACK}.next", stack)
+            following[STACK] = stack[-1]
         return normed @ weights["readout.weight"].T + weights["readout.bias"], following
 
     @cached_property

@@ -23,9 +23,10 @@ from edgebci.operators.cell import Cell
 from edgebci.operators.cells import CellKind, cell_of
 from edgebci.operators.entry import Entry
 from edgebci.operators.linear_entry import LinearEntry
+from edgebci.operators.stack import STACK
 from edgebci.operators.tokenizer import TokenizerEntry, TokenizerSpec
 
-_LATER = ("cell", "tokenizer")
+_LATER = ("cell", "tokenizer", "readout_lags")
 """Fields that the first files lack: left out where they have their default, so that old decoders keep their bytes."""
 
 
@@ -46,6 +47,8 @@ class DecoderSpec(Document):
     """What the layers are made of; s4d reads d_model and d_state, gru d_model alone."""
     tokenizer: TokenizerSpec | None = None
     """How a frame of one value per channel becomes a token; None is one matrix."""
+    readout_lags: int = Field(default=0, ge=0, le=64)
+    """Past frames of the normalised stream that the readout sees beside the newest."""
 
     @model_serializer(mode="wrap")
     def _without_later_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -115,15 +118,17 @@ class DecoderSpec(Document):
 
     def state_shapes(self) -> dict[str, Shape]:
         """Shape of each state of one stream, in the order in which the step takes them: those of the entry, then
-        `{state}.{i}` for each state of layer i's cell.
+        `{state}.{i}` for each state of layer i's cell, then that of a readout over lags.
         """
         cell = self.layer.state_shapes()
         layers = {f"{name}.{i}": shape for i in range(self.n_layers) for name, shape in cell.items()}
-        return self.entry.state_shapes() | layers
+        stack = {STACK: (self.readout_lags, self.d_model)} if self.readout_lags else {}
+        return self.entry.state_shapes() | layers | stack
 
     def state_types(self) -> dict[str, str]:
-        """Type of each state in the quantized decoder: int16, or int32."""
-        return dict.fromkeys(self.state_shapes(), "int16") | self.entry.state_types()
+        """Type of each state in the quantized decoder: int16; int32 for long means; int8 for past inputs of a layer."""
+        types = dict.fromkeys(self.state_shapes(), "int16") | self.entry.state_types()
+        return types | ({STACK: "int8"} if self.readout_lags else {})
 
     def parameter_shapes(self) -> dict[str, Shape]:
         """Shape of each trained tensor by its name in the checkpoint."""
@@ -132,6 +137,6 @@ class DecoderSpec(Document):
             shapes[f"layers.{i}.norm.weight"] = (self.d_model,)
             shapes |= {f"layers.{i}.mixer.{name}": shape for name, shape in cell.items()}
         shapes["norm.weight"] = (self.d_model,)
-        shapes["readout.weight"] = (self.n_outputs, self.d_model)
+        shapes["readout.weight"] = (self.n_outputs, (self.readout_lags + 1) * self.d_model)
         shapes["readout.bias"] = (self.n_outputs,)
         return shapes

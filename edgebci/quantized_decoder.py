@@ -7,7 +7,7 @@ written here and there; q() is `quantize_int8` with the reciprocal scale, rounde
     x = entry(frame)
     for each layer:
         x = x + cell(q(rms_norm(x)))
-    output = dense(q(rms_norm(x)), readout)
+    output = dense(q(rms_norm(x)), readout), or of that of the last frames, side by side
 
 `run` takes many frames at once: what does not depend on the previous step is computed for all of them together, element
 by element the same, so any chunking of a stream gives the same bits.
@@ -31,6 +31,7 @@ from edgebci.documents import Document
 from edgebci.operators.cell import Integers, QuantizedCell, Tap, layer_tap, within
 from edgebci.operators.dense import QuantizedDense, dense_of, dense_tensors, rms_norm_quantize
 from edgebci.operators.entry import QuantizedEntry
+from edgebci.operators.stack import STACK, stacked
 
 CHUNK = 256
 
@@ -103,6 +104,10 @@ class QuantizedDecoder:
             x = x + mixed
         q = self._norm(x, self.norm_weight, self.readout.act_scale)
         tap("norm_q", q)
+        if self.spec.readout_lags:
+            q, stack = stacked(states[STACK].astype(np.int8), q)
+            tap(f"{STACK}.next", stack)
+            following[STACK] = stack[-1].copy()
         return self.readout(q), following
 
     def _norm(self, x: F32, gamma: F32, scale: F32) -> I8:

@@ -16,7 +16,7 @@ from edgebci.documents import Document
 from edgebci.operators.cell import Costs
 
 _FLOAT32 = 4
-_STATE_BYTES = {"int16": 2, "int32": 4}
+_STATE_BYTES = {"int8": 1, "int16": 2, "int32": 4}
 
 
 class Workload(Document):
@@ -87,7 +87,7 @@ def _macs(costs: Costs) -> int:
 def dense_shapes(spec: DecoderSpec) -> list[tuple[int, int]]:
     """(rows, columns) of each dense layer in the order of computation."""
     layers = spec.n_layers * spec.layer.costs().dense
-    return [*spec.entry.costs().dense, *layers, (spec.n_outputs, spec.d_model)]
+    return [*spec.entry.costs().dense, *layers, (spec.n_outputs, (spec.readout_lags + 1) * spec.d_model)]
 
 
 def _weight_bytes(spec: DecoderSpec) -> int:

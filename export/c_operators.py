@@ -16,6 +16,7 @@ from edgebci.export.operators.gru import C_OPERATORS as GRU
 from edgebci.export.operators.mamba2 import C_OPERATORS as MAMBA2
 from edgebci.export.operators.memory_attention import C_OPERATORS as MEMORY
 from edgebci.export.operators.s4d import C_OPERATORS as S4D
+from edgebci.export.operators.stack import C_OPERATORS as STACK
 from edgebci.export.operators.token_attention import C_OPERATORS as TOKENS
 from edgebci.export.operators.tokenizer import C_OPERATORS as TOKENIZER
 from edgebci.operators.dense import inverse
@@ -113,6 +114,7 @@ OPERATORS: dict[str, Translate] = {
     **TOKENIZER,
     **TOKENS,
     **MEMORY,
+    **STACK,
 }
 
 

@@ -23,7 +23,9 @@ import onnx_ir as ir
 from edgebci.export.graph_builder import layer_states, state_inputs, state_outputs, tensor_value, typed
 from edgebci.export.graph_functions import quantized_dense_function, rms_norm_quantize_function
 from edgebci.export.operators.forms import cell_form, entry_form
+from edgebci.export.operators.stack import stack_function, stack_step
 from edgebci.export.writers import QuantizedWriter
+from edgebci.operators.stack import STACK
 from edgebci.quantized_decoder import QuantizedDecoder
 
 FLOAT = ir.DataType.FLOAT
@@ -42,8 +44,12 @@ def quantized_step_graph(decoder: QuantizedDecoder) -> onnx.ModelProto:
         mixed, after = cell.quantized_step(writer, i, q, layer_states(spec.layer, states, i))
         following |= {f"{name}.{i}": value for name, value in after.items()}
         x = writer.graph.node("Add", [x, mixed], f"layers.{i}.residual")
-    output = writer.dense(writer.rms_norm(x, "norm", "readout.act_scale"), "readout", "output")
+    seen = writer.rms_norm(x, "norm", "readout.act_scale")
+    if spec.readout_lags:
+        seen, following[STACK] = stack_step(writer.graph, seen, states[STACK])
+    output = writer.dense(seen, "readout", "output")
     functions = [quantized_dense_function(), rms_norm_quantize_function()]
     functions += [*entry.quantized_functions(), *cell.quantized_functions()]
+    functions += [stack_function(spec.readout_lags)] if spec.readout_lags else []
     outputs = [typed(output, FLOAT, (spec.n_outputs,)), *state_outputs(spec, following, types)]
     return writer.graph.model("edgebci_quantized_step", [frame, *states.values()], outputs, functions)

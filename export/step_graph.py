@@ -17,7 +17,9 @@ from edgebci.decoder_spec import DecoderSpec
 from edgebci.export.graph_builder import layer_states, state_inputs, state_outputs, tensor_value, typed
 from edgebci.export.graph_functions import dense_function, rms_norm_function
 from edgebci.export.operators.forms import cell_form, entry_form
+from edgebci.export.operators.stack import stack_function, stack_step
 from edgebci.export.writers import FloatWriter
+from edgebci.operators.stack import STACK
 
 FLOAT = ir.DataType.FLOAT
 
@@ -34,7 +36,11 @@ def float_step_graph(spec: DecoderSpec, parameters: Parameters) -> onnx.ModelPro
         mixed, after = cell.float_step(writer, i, normed, layer_states(spec.layer, states, i))
         following |= {f"{name}.{i}": value for name, value in after.items()}
         x = writer.graph.node("Add", [x, mixed], f"layers.{i}.residual")
-    output = writer.dense(writer.rms_norm(x, "norm"), "readout", "output")
+    seen = writer.rms_norm(x, "norm")
+    if spec.readout_lags:
+        seen, following[STACK] = stack_step(writer.graph, seen, states[STACK])
+    output = writer.dense(seen, "readout", "output")
     functions = [dense_function(), rms_norm_function(), *entry.float_functions(), *cell.float_functions()]
+    functions += [stack_function(spec.readout_lags)] if spec.readout_lags else []
     outputs = [typed(output, FLOAT, (spec.n_outputs,)), *state_outputs(spec, following, types)]
     return writer.graph.model("edgebci_step", [frame, *states.values()], outputs, functions)

@@ -21,7 +21,7 @@ Step = Callable[[Mapping[str, NDArray[Any]]], Tensors]
 """One step: inputs by name to outputs by name."""
 
 CPU = ("CPUExecutionProvider",)
-_TYPES = {"tensor(float)": np.float32, "tensor(int16)": np.int16, "tensor(int32)": np.int32}
+_TYPES = {"tensor(float)": np.float32, "tensor(int8)": np.int8, "tensor(int16)": np.int16, "tensor(int32)": np.int32}
 
 
 def session_options() -> onnxruntime.SessionOptions:

@@ -8,17 +8,14 @@ Quantized: m in int16, one scale, kept as the state (k - 1, H), the newest first
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgebci import arithmetic
 from edgebci.arithmetic import F32, I16
 from edgebci.operators.cell import F64, Integers
 from edgebci.operators.dense import inverse
-
-Row = TypeVar("Row", bound=np.generic)
+from edgebci.operators.stack import windows
 
 
 @dataclass(frozen=True)
@@ -51,10 +48,3 @@ def memory_attention(age: F64, m: F64, memory: F64) -> tuple[F64, F64]:
     raised = np.exp(s - s.max(axis=-1, keepdims=True))
     c: F64 = np.einsum("tj,tjh->th", raised / raised.sum(axis=-1, keepdims=True), rows)
     return c, rows[:, :-1]
-
-
-def windows(memory: NDArray[Row], newest: NDArray[Row]) -> NDArray[Row]:
-    """For each of T steps m_0 to m_{k-1} (T, k, H), from the state (k - 1, H) and m (T, H)."""
-    rows = np.concatenate([memory[::-1], newest])
-    k = len(memory) + 1
-    return np.stack([rows[t : t + k][::-1] for t in range(len(newest))])

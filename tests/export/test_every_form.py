@@ -40,7 +40,7 @@ FORMS: dict[str, dict[str, Any]] = {
     "mamba2": {},
     "s4d": {"cell": "s4d"},
     "gru": {"cell": "gru"},
-    "tokenizer": {"tokenizer": TOKENIZER},
+    "tokenizer": {"tokenizer": TOKENIZER, "readout_lags": 3},
     "wide tokenizer": {"cell": "gru", "tokenizer": TOKENIZER | {"channel_features": 3, "activation": "gelu"}},
 }
 NOISE_DB = 20.0
@@ -94,7 +94,7 @@ def test_each_quantizer_of_the_int8_graph_agrees_within_an_lsb(form: Form) -> No
     found = verify_quantized(quantized_step_graph(form.decoder), form.decoder, form.frames)
     assert max(quantizer.largest_lsb for quantizer in found.each_quantizer) <= 1
     assert {f"{name}.next" for name in form.spec.state_shapes()} < {q.name for q in found.each_quantizer}
-    assert found.each_quantizer[-1].name == "norm_q"
+    assert "norm_q" in {q.name for q in found.each_quantizer}
 
 
 def test_quantization_noise_is_what_eight_bits_leave(form: Form) -> None:
