@@ -13,10 +13,11 @@ from edgebci.decoder_float import FloatDecoder
 from edgebci.errors import InputError
 from edgebci.session import Session
 from edgebci.training.realm.distill import distill
-from edgebci.training.realm.export_form import to_checkpoint
+from edgebci.training.realm.export_form import label_free_checkpoint, to_checkpoint
 from edgebci.training.realm.files import DecoderFile
 from edgebci.training.realm.finetune import fine_tune, predict
 from edgebci.training.realm.model import RealmDecoder, make_encoder
+from edgebci.training.realm.readout import fit_label_free
 from edgebci.training.realm.recipe import RealmRecipe
 
 UNTRAINED = TrainingRecord(recipe={}, data_sha256={}, frame_rate_hz=100, epochs_run=0, best_epoch=0, versions={})
@@ -62,6 +63,22 @@ def test_the_tokenizer_with_its_memory_decodes_the_same_too(
         found = decoder(torch.from_numpy(data.frames[None, :400]))[0].numpy()
     # Float32 against float64 through tokenizer and layers.
     np.testing.assert_allclose(found, exact, atol=2e-4 * np.abs(exact).max())
+
+
+@pytest.mark.parametrize("tokenizer", ["linear", "attention"])
+def test_a_label_free_readout_is_exported_with_the_frames_that_it_remembers(
+    sessions: list[Session], recipe: RealmRecipe, tokenizer: str
+) -> None:
+    data = sessions[0].data
+    spec = edge_recipe(recipe, tokenizer=tokenizer, n_channels=data.frames.shape[1]).student
+    fitted = fit_label_free(make_encoder(spec), data, recipe.label_free.model_copy(update={"lags": 4}))
+    checkpoint = label_free_checkpoint(fitted, data, UNTRAINED)
+    assert checkpoint.spec.readout_lags == 4
+    assert {name: tensor.shape for name, tensor in checkpoint.parameters.items()} == checkpoint.spec.parameter_shapes()
+    found = fitted.decode(data, 0, 500)
+    exact = FloatDecoder.of(checkpoint.spec, checkpoint.parameters).stream(data.frames[:500])
+    # Float32 against float64, and weights of a ridge that take differences of frames.
+    np.testing.assert_allclose(found, exact, atol=1e-3 * np.abs(exact).max())
 
 
 def test_a_mean_too_slow_for_the_implant_is_refused_with_what_is_allowed(recipe: RealmRecipe) -> None:

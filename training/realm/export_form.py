@@ -1,20 +1,36 @@
-"""A fine-tuned edge student as the checkpoint that the exporter takes."""
+"""An edge student as the checkpoint that the exporter takes: fine-tuned, or with a label-free readout."""
 
 from __future__ import annotations
 
-from edgebci.checkpoint import Checkpoint
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgebci.checkpoint import Checkpoint, TrainingRecord
 from edgebci.decoder_spec import DecoderSpec
+from edgebci.decoding_data import DecodingData, Floats
 from edgebci.documents import parse
 from edgebci.errors import InputError
 from edgebci.operators.tokenizer import TokenizerSpec
+from edgebci.training.realm.encoding import AnyEncoder
 from edgebci.training.realm.files import DecoderFile
+from edgebci.training.realm.readout import LabelFree
 from edgebci.training.realm.spec import EncoderSpec
 
 _NAMES = {
-    "linear": {"encoder.tokenizer.mix.": "input.", "encoder.": "", "head.": "readout."},
-    "attention": {"encoder.": "", "head.": "readout."},
+    "linear": {"tokenizer.mix.": "input.", "": ""},
+    "attention": {"": ""},
 }
-"""By the kind of tokenizer: start of a name here, and of the same tensor's name in a checkpoint."""
+"""By the kind of tokenizer: start of a name in an encoder, and of the same tensor's name in a checkpoint."""
+
+
+@dataclass(frozen=True)
+class _Outputs:
+    """What a readout gives, from which frames."""
+
+    names: tuple[str, ...]
+    unit: str
+    lags: int = 0
 
 
 def to_checkpoint(file: DecoderFile) -> Checkpoint:
@@ -23,12 +39,36 @@ def to_checkpoint(file: DecoderFile) -> Checkpoint:
     Raises:
         InputError: the decoder may not run on an implant, or has a part that the exporter has no operator for.
     """
-    spec, decoder = file.decoder.encoder.spec, file.decoder
-    if reason := spec.why_not_exportable or _missing_operator(spec, decoder.skip is not None):
+    head, raw_skip = file.decoder.head, file.decoder.skip is not None
+    readout = {f"readout.{name}": tensor.cpu().numpy() for name, tensor in head.state_dict().items()}
+    outputs = _Outputs(file.output_names, file.output_unit)
+    return _checkpoint(file.decoder.encoder, readout, outputs, file.training, raw_skip)
+
+
+def label_free_checkpoint(fitted: LabelFree, data: DecodingData, training: TrainingRecord) -> Checkpoint:
+    """A frozen student with its ridge readout of one session, whose outputs `data` names.
+
+    Raises:
+        InputError: as `to_checkpoint`.
+    """
+    weight = fitted.readout.weight  # (lags + 1, d_model, D), the newest frame first
+    readout = {
+        "readout.weight": np.ascontiguousarray(weight.reshape(-1, weight.shape[-1]).T),
+        "readout.bias": fitted.readout.bias,
+    }
+    outputs = _Outputs(data.target_names, data.target_unit, len(weight) - 1)
+    return _checkpoint(fitted.encoder, readout, outputs, training, raw_skip=False)
+
+
+def _checkpoint(
+    encoder: AnyEncoder, readout: dict[str, Floats], outputs: _Outputs, training: TrainingRecord, raw_skip: bool
+) -> Checkpoint:
+    spec = encoder.spec
+    if reason := spec.why_not_exportable or _missing_operator(spec, raw_skip):
         raise InputError(f"the decoder cannot be exported: {reason}")
     starts = _NAMES[spec.tokenizer]
-    tensors = {_renamed(name, starts): tensor.cpu().numpy() for name, tensor in decoder.state_dict().items()}
-    return Checkpoint(_decoder_spec(file, spec), tensors, file.training)
+    tensors = {_renamed(name, starts): tensor.cpu().numpy() for name, tensor in encoder.state_dict().items()}
+    return Checkpoint(_decoder_spec(spec, outputs), tensors | readout, training)
 
 
 def _missing_operator(spec: EncoderSpec, raw_skip: bool) -> str | None:
@@ -41,11 +81,11 @@ def _missing_operator(spec: EncoderSpec, raw_skip: bool) -> str | None:
     )
 
 
-def _decoder_spec(file: DecoderFile, spec: EncoderSpec) -> DecoderSpec:
+def _decoder_spec(spec: EncoderSpec, outputs: _Outputs) -> DecoderSpec:
     return DecoderSpec(
         n_inputs=spec.n_channels,
-        output_names=file.output_names,
-        output_unit=file.output_unit,
+        output_names=outputs.names,
+        output_unit=outputs.unit,
         d_model=spec.d_model,
         n_layers=spec.n_layers,
         d_state=spec.d_state,
@@ -54,6 +94,7 @@ def _decoder_spec(file: DecoderFile, spec: EncoderSpec) -> DecoderSpec:
         d_conv=spec.d_conv,
         norm_epsilon=spec.norm_epsilon,
         tokenizer=None if spec.tokenizer == "linear" else _tokenizer_spec(spec),
+        readout_lags=outputs.lags,
     )
 
 
