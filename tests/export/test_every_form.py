@@ -34,7 +34,7 @@ from edgebci.frame_stream import FrameStream
 from edgebci.quantized_decoder import QuantizedDecoder
 from edgebci.workload import workload
 
-CASE = front_end_case("clean")
+CASE, GAP = front_end_case("clean"), front_end_case("gap_that_resets")
 TOKENIZER = {"channel_features": 2, "conv_taps": 3, "attention_taps": 5, "activation": "silu", "mean_frames": 100.0}
 FORMS: dict[str, dict[str, Any]] = {
     "mamba2": {},
@@ -173,6 +173,20 @@ def test_the_host_twin_is_the_reference_bit_for_bit(
     assert run.outputs.tobytes() == expected.outputs.tobytes()
     for name, state in expected.states.items():
         assert twin.state(name).tobytes() == state.tobytes(), name
+
+
+def test_a_gap_that_resets_clears_every_state_on_the_device(form: Form, library: Path) -> None:
+    twin = HostTwin(library)
+    run, expected = (
+        twin.run(GAP.counts, GAP.missing),
+        run_reference(CASE.front_end, form.decoder, GAP.counts, GAP.missing),
+    )
+    assert (GAP.front_end.spec, GAP.missing.any()) == (CASE.front_end.spec, True)
+    assert run.outputs.tobytes() == expected.outputs.tobytes()
+    for name, state in expected.states.items():
+        assert twin.state(name).tobytes() == state.tobytes(), name
+    twin.reset()
+    assert all(not twin.state(name).any() for name in form.spec.state_shapes())
 
 
 def test_the_core_is_the_host_twin_bit_for_bit(form: Form, sources: Path, library: Path, tmp_path: Path) -> None:
