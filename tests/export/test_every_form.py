@@ -181,7 +181,8 @@ def test_a_gap_that_resets_clears_every_state_on_the_device(form: Form, library:
         twin.run(GAP.counts, GAP.missing),
         run_reference(CASE.front_end, form.decoder, GAP.counts, GAP.missing),
     )
-    assert (GAP.front_end.spec, GAP.missing.any()) == (CASE.front_end.spec, True)
+    assert GAP.front_end.spec == CASE.front_end.spec
+    assert GAP.missing.any()
     assert run.outputs.tobytes() == expected.outputs.tobytes()
     for name, state in expected.states.items():
         assert twin.state(name).tobytes() == state.tobytes(), name
