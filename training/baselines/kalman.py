@@ -11,18 +11,21 @@ within a second (Malik, Truccolo, Brown & Hochberg 2011, IEEE Trans Neural Syst 
 
 A state of two frames knows the target's derivative: behaviour is smooth, and noise that a first-order model allows it
 would not be.
+
+The filter takes the features' noise to be independent from frame to frame. Where it is not, the filter trusts them too
+much and its output is too large: each axis is scaled to fit the training part by least squares.
 """
 
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 from scipy.linalg import cho_factor, cho_solve
 
-from edgebci.decoding_data import DecodingData, Floats
+from edgebci.decoding_data import DecodingData, Floats, Part
 from edgebci.errors import InputError
 from edgebci.metrics import r2
 from edgebci.training.baselines.baseline import FLOAT32_BYTES, Costs
@@ -114,7 +117,7 @@ def fit_kalman(data: DecodingData, recipe: KalmanRecipe) -> KalmanFilter:
         raise InputError("the Kalman filter is chosen on validation, which holds no frames; give it some")
     choices = itertools.product(recipe.shrinkages, recipe.noise_factors)
     models = [_fit_model(data, order) for order in recipe.orders]
-    tried = [_steady(model, *choice) for choice in choices for model in models]
+    tried = [_scaled(_steady(model, *choice), data) for choice in choices for model in models]
     return max(tried, key=lambda one: _validation_r2(one, data))
 
 
@@ -180,9 +183,22 @@ def _steady(model: _Model, shrinkage: float, factor: float) -> KalmanFilter:
     )
 
 
+def _scaled(fitted: KalmanFilter, data: DecodingData) -> KalmanFilter:
+    """The filter with the scale and the mean of each axis that suit the training part best."""
+    truth, decoded = _decoded(fitted, data, "train")
+    moved = decoded - decoded.mean(axis=0)
+    slope = (moved * truth).sum(axis=0) / (moved**2).sum(axis=0)
+    mean = truth.mean(axis=0) + slope * (fitted.target_mean - decoded.mean(axis=0))
+    return replace(fitted, target_mean=mean, target_sd=slope * fitted.target_sd)
+
+
 def _validation_r2(candidate: KalmanFilter, data: DecodingData) -> float:
-    decoded = np.zeros_like(data.targets)
-    for start, stop in pieces(data, "validation"):
+    return float(r2(*_decoded(candidate, data, "validation")).mean())
+
+
+def _decoded(candidate: KalmanFilter, data: DecodingData, part: Part) -> tuple[F64, F64]:
+    """Truth and what is decoded at the valid frames of a part, (n, D) each."""
+    decoded, rows = np.zeros_like(data.targets), data.rows(part)
+    for start, stop in pieces(data, part):
         decoded[start:stop] = candidate.predict_stream(data.frames[start:stop])
-    rows = data.rows("validation")
-    return float(r2(data.targets[rows].astype(np.float64), decoded[rows].astype(np.float64)).mean())
+    return data.targets[rows].astype(np.float64), decoded[rows].astype(np.float64)
