@@ -39,7 +39,7 @@ class TrainingRecord(Document):
     epochs_run: int
     best_epoch: int
     validation_r2: float | None = None
-    """Mean over axes at the best epoch; None where validation was not looked at."""
+    """Mean over axes at the best epoch, in detection of AUROC; None where validation was not looked at."""
     validation_scores: tuple[float, ...] = ()
     """After each epoch; empty where validation was not looked at."""
     versions: dict[str, str]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 
 from edgebci.checkpoint import TrainingRecord, load_checkpoint
 from edgebci.cli.evaluate import evaluate as evaluate_command
+from edgebci.cli.main import main
 from edgebci.decoding_data import DecodingData
 from edgebci.documents import load_json
 from edgebci.errors import InputError
@@ -210,6 +212,13 @@ def test_a_pipeline_can_be_evaluated_as_it_is() -> None:
     assert "logistic" not in config.competing
 
 
+def test_the_example_detects_bursts_with_every_decoder_of_its_task() -> None:
+    config = load_evaluation(ROOT / "examples" / "burst_detection.toml")
+    assert config.recording.task == "detection"
+    assert chosen(config, None, None, None).competing == config.decoders
+    assert set(config.decoders) == set(DECODERS) - {"kalman"}
+
+
 def test_a_run_does_not_take_events_for_a_quantity(tmp_path: Path) -> None:
     text = (ROOT / "examples" / "quickstart.toml").read_text()
     file = tmp_path / "events.toml"
@@ -246,3 +255,25 @@ def test_a_realm_decoder_competes_too(tmp_path: Path) -> None:
 def test_a_file_that_decodes_nothing_is_refused(root: Path, result: Evaluation) -> None:
     with pytest.raises(InputError, match="which decodes nothing by itself"):
         load_saved(root / "teachers" / "seed_1" / "teacher.safetensors")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("evaluate", "nothing.toml"),
+        ("evaluate", "examples/quickstart.toml", "--decoders", "riddge"),
+        ("calibrate", "nothing.safetensors", "--recording", "a.h5", "--target", "velocity"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_exit_2(
+    arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(sys, "argv", ["edgebci", *arguments])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    printed = capsys.readouterr()
+    assert stop.value.code == 2
+    assert printed.out == ""
+    assert printed.err.startswith("edgebci: ")
+    assert "Traceback" not in printed.err
