@@ -3,7 +3,7 @@
 x = tokens(chunk)                       x = x + down(q(silu(up(q(rms_norm(x))))))            (encoder)
 gru:     x = cell(q(x)) for each layer
 mamba2:  x = dense(q(x), input), then x = x + cell(q(rms_norm(x))) for each layer
-c = memory(rms_norm(x))                 x = dense(q(c), context), whose bias is the query
+c = memory(q(rms_norm(x)))              x = dense(q(c), context), whose bias is the query
 x = x + down(q(silu(up(q(rms_norm(x))))))                                                    (decoder)
 output = dense(q(x), readout)
 """
@@ -27,9 +27,15 @@ from edgebci.operators.cell import Integers, QuantizedCell, Tap, layer_tap, with
 from edgebci.operators.cells import cell_of
 from edgebci.operators.dense import QuantizedDense, dense_of, dense_tensors, rms_norm, rms_norm_quantize
 from edgebci.operators.memory_attention import QuantizedMemoryAttention
+from edgebci.operators.stack import stacked
 from edgebci.operators.token_attention import QuantizedTokenAttention, Tokens
 from edgebci.possm_spec import PossmStepSpec
 from edgebci.quantized_decoder import CHUNK, QuantizedStates, no_tap
+
+
+def state_type(name: str) -> str:
+    """Type of a state: int8 for what the output looks back at, int16 for those of the backbone."""
+    return "int8" if name == "memory" else "int16"
 
 
 class QuantizedPossmHeader(Document):
@@ -90,7 +96,7 @@ class QuantizedPossmStep:
 
     def initial_states(self) -> QuantizedStates:
         """All zero: the state at power-on and after a reset."""
-        return {name: np.zeros(shape, np.int16) for name, shape in self.spec.state_shapes().items()}
+        return {name: np.zeros(shape, state_type(name)) for name, shape in self.spec.state_shapes().items()}
 
     def stream(self, chunks: Tokens, reset_before: NDArray[np.bool_] | None = None, tap: Tap = no_tap) -> F32:
         """Decode (T, N, 2) from zero states, which `reset_before` (T,) restores: returns (T, n_outputs)."""
@@ -104,11 +110,13 @@ class QuantizedPossmStep:
         """Decode chunks (T, N, 2) that follow each other, from `states` on; `tap` sees what each quantizer gave."""
         following = dict(states)
         x = self.encoder.run(self.tokens(chunks), self._epsilon, "encoder", tap)
-        m = rms_norm(self._backbone(x, following, tap), self.memory_norm, self._epsilon)
-        c, memory = self.memory(m, states["memory"])
+        x, inverse_scale = self._backbone(x, following, tap), np.float32(1.0 / self.memory.scale)
+        m = rms_norm_quantize(x, self.memory_norm, self._epsilon, inverse_scale)
+        tap("memory.norm_q", m)
+        rows, memory = stacked(states["memory"].astype(np.int8), m)
         tap("memory.next", memory)
         following["memory"] = memory[-1].copy()
-        x = self._quantized(c, self.context, "context", tap)
+        x = self._quantized(self.memory(rows), self.context, "context", tap)
         x = self.decoder.run(x, self._epsilon, "decoder", tap)
         return self._quantized(x, self.readout, "readout", tap), following
 

@@ -15,6 +15,7 @@ from edgebci.decoder_float import States, no_tap, segments
 from edgebci.operators.cell import F64, Tap, layer_tap, silu, within
 from edgebci.operators.cells import cell_of
 from edgebci.operators.memory_attention import memory_attention
+from edgebci.operators.stack import stacked
 from edgebci.operators.token_attention import Tokens, token_attention
 from edgebci.possm_spec import PossmStepSpec
 
@@ -76,8 +77,10 @@ class FloatPossmStream:
         following = dict(states)
         x = self._feed_forward(token_attention(self.parameters, chunks), "encoder", tap)
         m = self._rms(self._backbone(x, following, tap), "memory.norm")
-        c, memory = memory_attention(self.parameters["age"], m, states["memory"])
+        tap("memory.norm", m)
+        rows, memory = stacked(states["memory"], m)
         tap("memory.next", memory)
+        c = memory_attention(self.parameters["age"], rows)
         following["memory"] = memory[-1]
         tap("context", c)
         q = self.parameters["query"] + c @ self.parameters["context.weight"].T

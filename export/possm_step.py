@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from edgebci.arithmetic import F32
 from edgebci.decoder_float import Parameters
-from edgebci.export.calibration import INT16_MAX, QuantizationRecipe, Ranges, quantize_dense, scale_of
+from edgebci.export.calibration import QuantizationRecipe, Ranges, quantize_dense
 from edgebci.export.graph_builder import DOMAIN, layer_states, tensor_value, typed
 from edgebci.export.graph_functions import (
     dense_function,
@@ -28,13 +28,14 @@ from edgebci.export.operators import memory_attention as memory
 from edgebci.export.operators import token_attention as tokens
 from edgebci.export.operators.form import CellForm
 from edgebci.export.operators.forms import cell_form
-from edgebci.export.writers import INT16, INT32, FloatWriter, QuantizedWriter, Values
+from edgebci.export.operators.stack import stack_function, stack_step
+from edgebci.export.writers import INT32, FloatWriter, QuantizedWriter, Values
 from edgebci.operators.cell import F64, within
 from edgebci.operators.cells import cell_of
 from edgebci.operators.dense import QuantizedDense
 from edgebci.operators.memory_attention import QuantizedMemoryAttention
 from edgebci.operators.token_attention import Tokens
-from edgebci.possm_quantized import QuantizedFeedForward, QuantizedPossmLayer, QuantizedPossmStep
+from edgebci.possm_quantized import QuantizedFeedForward, QuantizedPossmLayer, QuantizedPossmStep, state_type
 from edgebci.possm_spec import PossmStepSpec
 from edgebci.possm_stream import GRU_NAMES, FloatPossmStream, layer_weights
 
@@ -54,7 +55,7 @@ def quantize_possm(
     decoder = FloatPossmStream.of(spec, parameters)
     decoder.stream(chunks, reset_before, ranges)
     weights, scales = decoder.parameters, ranges.scales(recipe)
-    scale = scale_of(ranges.largest["memory"].max() * recipe.state_headroom, INT16_MAX)
+    scale = scales["memory.norm"]
     return QuantizedPossmStep(
         spec=spec,
         tokens=tokens.quantize_token_attention(weights),
@@ -102,17 +103,15 @@ def float_possm_graph(spec: PossmStepSpec, parameters: Parameters) -> onnx.Model
     frame = tensor_value("frame", INT32, (spec.max_tokens, 2))
     x = _float_feed_forward(writer, tokens.float_token_attention(writer, frame), "encoder")
     x, following = _float_backbone(writer, spec, x, states)
-    inputs = [writer.rms_norm(x, "memory.norm"), states["memory"], writer.weight("age")]
-    c, following["memory"] = writer.graph.call("MemoryAttention", inputs, "memory", _MEMORY, domain=DOMAIN)
+    rows, following["memory"] = stack_step(writer.graph, writer.rms_norm(x, "memory.norm"), states["memory"], "memory")
+    inputs = [rows, writer.weight("age"), writer.weight("memory.scale", np.ones(()))]
+    c = writer.graph.node("MemoryAttention", inputs, "memory.read", domain=DOMAIN)
     x = writer.dense(c, "context", weights=("context.weight", "query"))
     output = writer.dense(_float_feed_forward(writer, x, "decoder"), "readout", "output")
     functions = [dense_function(), rms_norm_function(), memory.silu_function(), tokens.float_function()]
-    functions += [memory.float_memory_function(spec.memory_chunks - 1), *_form(spec).float_functions()]
-    outputs = _outputs(spec, output, following, FLOAT)
+    functions += [*_memory_functions(spec), *_form(spec).float_functions()]
+    outputs = _outputs(spec, output, following, dict.fromkeys(states, FLOAT))
     return writer.graph.model("edgebci_possm_step", [frame, *states.values()], outputs, functions)
-
-
-_MEMORY = ["memory.read", "memory.next"]
 
 
 def _graph_names(spec: PossmStepSpec, parameters: Parameters) -> dict[str, NDArray[np.floating]]:
@@ -145,20 +144,21 @@ def _float_backbone(writer: FloatWriter, spec: PossmStepSpec, x: ir.Value, state
 def quantized_possm_graph(decoder: QuantizedPossmStep) -> onnx.ModelProto:
     """Build and fully check the quantized step graph; the same step gives the same bytes."""
     spec, writer = decoder.spec, QuantizedWriter(decoder.tensors(), decoder.spec.norm_epsilon)
-    states = {name: tensor_value(name, INT16, shape) for name, shape in spec.state_shapes().items()}
+    types = {name: ir.DataType[state_type(name).upper()] for name in spec.state_shapes()}
+    states = {name: tensor_value(name, types[name], shape) for name, shape in spec.state_shapes().items()}
     frame = tensor_value("frame", INT32, (spec.max_tokens, 2))
     x = _quantized_feed_forward(writer, tokens.quantized_token_attention(writer, frame), "encoder")
     x, following = _quantized_backbone(writer, spec, x, states)
-    attributes = {"epsilon": spec.norm_epsilon}
-    m = writer.graph.node("RmsNorm", [x, writer.tensor("memory.norm.weight")], "memory.norm", attributes, DOMAIN)
-    inputs = [m, states["memory"], writer.tensor("memory.age"), writer.tensor("memory.scale")]
-    c, following["memory"] = writer.graph.call("MemoryAttention", inputs, "memory", _MEMORY, domain=DOMAIN)
+    m = writer.rms_norm(x, "memory.norm", "memory.scale")
+    rows, following["memory"] = stack_step(writer.graph, m, states["memory"], "memory")
+    inputs = [rows, writer.tensor("memory.age"), writer.tensor("memory.scale")]
+    c = writer.graph.node("MemoryAttention", inputs, "memory.read", domain=DOMAIN)
     x = _quantized_feed_forward(writer, _quantize_dense(writer, c, "context"), "decoder")
     output = _quantize_dense(writer, x, "readout", "output")
-    functions = [quantized_dense_function(), rms_norm_quantize_function(), rms_norm_function()]
+    functions = [quantized_dense_function(), rms_norm_quantize_function()]
     functions += [memory.silu_quantize_function(), tokens.quantized_function()]
-    functions += [memory.quantized_memory_function(spec.memory_chunks - 1), *_form(spec).quantized_functions()]
-    outputs = _outputs(spec, output, following, INT16)
+    functions += [*_memory_functions(spec), *_form(spec).quantized_functions()]
+    outputs = _outputs(spec, output, following, types)
     return writer.graph.model("edgebci_quantized_possm_step", [frame, *states.values()], outputs, functions)
 
 
@@ -189,6 +189,13 @@ def _quantized_backbone(
     return x, following
 
 
-def _outputs(spec: PossmStepSpec, output: ir.Value, following: Values, dtype: ir.DataType) -> list[ir.Value]:
-    states = [typed(following[name], dtype, shape) for name, shape in spec.state_shapes().items()]
+def _memory_functions(spec: PossmStepSpec) -> list[ir.Function]:
+    k = spec.memory_chunks
+    return [stack_function(k - 1), memory.memory_function(k, spec.hidden)]
+
+
+def _outputs(
+    spec: PossmStepSpec, output: ir.Value, following: Values, types: Mapping[str, ir.DataType]
+) -> list[ir.Value]:
+    states = [typed(following[name], types[name], shape) for name, shape in spec.state_shapes().items()]
     return [typed(output, FLOAT, (spec.n_outputs,)), *states]

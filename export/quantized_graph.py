@@ -46,7 +46,7 @@ def quantized_step_graph(decoder: QuantizedDecoder) -> onnx.ModelProto:
         x = writer.graph.node("Add", [x, mixed], f"layers.{i}.residual")
     seen = writer.rms_norm(x, "norm", "readout.act_scale")
     if spec.readout_lags:
-        seen, following[STACK] = stack_step(writer.graph, seen, states[STACK])
+        seen, following[STACK] = stack_step(writer.graph, seen, states[STACK], "readout")
     output = writer.dense(seen, "readout", "output")
     functions = [quantized_dense_function(), rms_norm_quantize_function()]
     functions += [*entry.quantized_functions(), *cell.quantized_functions()]

@@ -38,7 +38,7 @@ def float_step_graph(spec: DecoderSpec, parameters: Parameters) -> onnx.ModelPro
         x = writer.graph.node("Add", [x, mixed], f"layers.{i}.residual")
     seen = writer.rms_norm(x, "norm")
     if spec.readout_lags:
-        seen, following[STACK] = stack_step(writer.graph, seen, states[STACK])
+        seen, following[STACK] = stack_step(writer.graph, seen, states[STACK], "readout")
     output = writer.dense(seen, "readout", "output")
     functions = [dense_function(), rms_norm_function(), *entry.float_functions(), *cell.float_functions()]
     functions += [stack_function(spec.readout_lags)] if spec.readout_lags else []

@@ -29,6 +29,8 @@ CHUNK = 256
 FLOAT_TOLERANCE = 1e-4
 """Single precision gives about 1e-6 of the largest value per step; slow modes add up some hundred such errors."""
 LARGEST_LSB, LARGEST_SHARE = 1, 1e-3
+FEWEST = 3
+"""Elements that may differ in a stream too short to tell a share of 0.1 % from chance."""
 REFERENCE_SUFFIX = ".reference"
 CURE = "nothing is written: try another onnxruntime, and if it persists report it with the checkpoint"
 
@@ -199,7 +201,7 @@ class QuantizerFollower:
         for name, tally in self._tallies.items():
             # Without the cut, one value rounded the other way moves all that is behind it in that step: one such step
             # is no more than a stream of fewer than 1,000 can tell from none.
-            least = tally.step_elements if self._largest_lsb is None else 0
+            least = tally.step_elements if self._largest_lsb is None else FEWEST
             if tally.differing > max(LARGEST_SHARE * tally.elements, least):
                 raise VerificationError(
                     f"ONNX Runtime: {tally.differing} of {tally.elements} elements of {name} differ from the "

@@ -24,8 +24,9 @@ from edgebci.operators.cell import F64, Cell, Costs, Integers, QuantizedCell, Ta
 from edgebci.operators.dense import QuantizedDense, dense_of, dense_tensors, inverse
 
 _FLOAT32 = 4
-HIDDEN_SCALE = np.float32(2.0**-14)
-"""One count of h. At 2^-15 the float32 rounding of a runtime's tanh would move one value in a thousand by a count."""
+HIDDEN_SCALE = np.float32(2.0**-13)
+"""One count of h. At 2^-15 the float32 rounding of a runtime's tanh would move one value in a thousand by a count,
+at 2^-14 one in two thousand."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 /* The attentions of a decoder of spikes: edgebci.TokenAttention, edgebci.MemoryAttention; and edgebci.SiluQuantize.
  *
  * EDGEBCI_DEFINE_TOKEN_ATTENTION(name, most, steps, dim) defines `void name(t, tokens, x)`,
- * EDGEBCI_DEFINE_MEMORY_ATTENTION(name, kept, width) `void name(a, m, memory, y)`,
+ * EDGEBCI_DEFINE_MEMORY_ATTENTION(name, k, width) `void name(a, rows, y)`,
  * EDGEBCI_DEFINE_SILU_QUANTIZE(name, n) `void name(x, inverse_scale, q)`.
  */
 #ifndef EDGEBCI_ATTENTION_H
@@ -27,9 +27,8 @@ typedef struct {
 } edgebci_token_attention_t;
 
 typedef struct {
-    const float *age; /* [kept + 1][width], for one count of m */
-    float scale;
-    float inverse_scale;
+    const float *age; /* [k][width], for one count of a row */
+    float scale;      /* one count of a row */
 } edgebci_memory_attention_t;
 
 static EDGEBCI_INLINE int32_t edgebci_token_score(const edgebci_token_attention_t *t, uint32_t steps,
@@ -69,30 +68,24 @@ static EDGEBCI_INLINE void edgebci_token_attention(const edgebci_token_attention
     }
 }
 
-/* Rounds m to the newest row, attends over it and the rows of `memory` (newest first), and moves it in. */
-static EDGEBCI_INLINE void edgebci_memory_attention(const edgebci_memory_attention_t *a, uint32_t kept, uint32_t width,
-                                                    const float *restrict m, int16_t *restrict newest,
-                                                    float *restrict scores, int16_t *restrict memory, float *restrict y)
+/* y = softmax over rows of age . row, times the rows [k][width], the newest first. */
+static EDGEBCI_INLINE void edgebci_memory_attention(const edgebci_memory_attention_t *a, uint32_t k, uint32_t width,
+                                                    const int8_t *restrict rows, float *restrict scores,
+                                                    float *restrict y)
 {
-    float total = 0.0f;
-    for (uint32_t i = 0; i < width; i++) {
-        newest[i] = edgebci_quantize_int16(m[i], a->inverse_scale);
-    }
-    for (uint32_t j = 0; j <= kept; j++) {
-        const int16_t *row = j == 0 ? newest : memory + (j - 1u) * width;
+    float largest = 0.0f, total = 0.0f;
+    for (uint32_t j = 0; j < k; j++) {
         const float *restrict age = a->age + j * width;
+        const int8_t *restrict row = rows + j * width;
         float lanes[4] = {-0.0f, -0.0f, -0.0f, -0.0f};
         for (uint32_t i = 0; i < width; i++) {
             lanes[i & 3u] += age[i] * (float)row[i];
         }
         scores[j] = (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]);
+        largest = j == 0 || scores[j] > largest ? scores[j] : largest;
     }
-    float largest = scores[0];
-    for (uint32_t j = 1; j <= kept; j++) {
-        largest = scores[j] > largest ? scores[j] : largest;
-    }
-    for (uint32_t j = 0; j <= kept; j++) {
-        const int16_t *row = j == 0 ? newest : memory + (j - 1u) * width;
+    for (uint32_t j = 0; j < k; j++) {
+        const int8_t *restrict row = rows + j * width;
         const float share = edgebci_exp(scores[j] - largest);
         total = j == 0 ? share : total + share;
         for (uint32_t i = 0; i < width; i++) {
@@ -102,12 +95,6 @@ static EDGEBCI_INLINE void edgebci_memory_attention(const edgebci_memory_attenti
     const float scale = a->scale / total;
     for (uint32_t i = 0; i < width; i++) {
         y[i] = y[i] * scale;
-    }
-    for (uint32_t i = kept * width; i > width; i--) {
-        memory[i - 1u] = memory[i - 1u - width];
-    }
-    for (uint32_t i = 0; i < width; i++) {
-        memory[i] = newest[i];
     }
 }
 
@@ -127,13 +114,12 @@ static EDGEBCI_INLINE void edgebci_silu_quantize(const float *restrict x, float 
         edgebci_token_attention(t, most, steps, dim, tokens, sums, x);                                            \
     }
 
-#define EDGEBCI_DEFINE_MEMORY_ATTENTION(name, kept, width)                                                        \
-    static EDGEBCI_KERNEL void name(const edgebci_memory_attention_t *a, const float *restrict m,                 \
-                                    int16_t *restrict memory, float *restrict y)                                  \
+#define EDGEBCI_DEFINE_MEMORY_ATTENTION(name, k, width)                                                           \
+    static EDGEBCI_KERNEL void name(const edgebci_memory_attention_t *a, const int8_t *restrict rows,             \
+                                    float *restrict y)                                                            \
     {                                                                                                             \
-        int16_t newest[width];                                                                                    \
-        float scores[kept + 1u];                                                                                  \
-        edgebci_memory_attention(a, kept, width, m, newest, scores, memory, y);                                   \
+        float scores[k];                                                                                          \
+        edgebci_memory_attention(a, k, width, rows, scores, y);                                                   \
     }
 
 #define EDGEBCI_DEFINE_SILU_QUANTIZE(name, n)                                                                     \

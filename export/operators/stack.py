@@ -15,13 +15,12 @@ from edgebci.export.c_literals import identifier
 from edgebci.export.c_operation import Buffer, Operation, check_columns
 from edgebci.export.graph_builder import DOMAIN, Builder, formal
 from edgebci.export.graph_functions import unsqueeze
-from edgebci.operators.stack import STACK
 
 
-def stack_step(graph: Builder, newest: ir.Value, stack: ir.Value) -> tuple[ir.Value, ir.Value]:
-    """Write the node; returns the rows and the next state."""
-    outputs = ["readout.rows", f"{STACK}.next"]
-    rows, following = graph.call("Stack", [newest, stack], "readout.stack", outputs, domain=DOMAIN)
+def stack_step(graph: Builder, newest: ir.Value, stack: ir.Value, name: str) -> tuple[ir.Value, ir.Value]:
+    """Write the node for the part `name`; returns the rows and the next state."""
+    outputs = [f"{name}.rows", f"{stack.name}.next"]
+    rows, following = graph.call("Stack", [newest, stack], f"{name}.stack", outputs, domain=DOMAIN)
     return rows, following
 
 
