@@ -1,11 +1,13 @@
-"""POSSM's step, bit for bit: what the host twin and the emulated cores must equal. See `edgebci.quantized_decoder`.
+"""POSSM's step, bit for bit: what the host twin and the emulated cores must equal.
 
-x = tokens(chunk)                       x = x + down(q(silu(up(q(rms_norm(x))))))            (encoder)
-gru:     x = cell(q(x)) for each layer
-mamba2:  x = dense(q(x), input), then x = x + cell(q(rms_norm(x))) for each layer
-c = memory(q(rms_norm(x)))              x = dense(q(c), context), whose bias is the query
-x = x + down(q(silu(up(q(rms_norm(x))))))                                                    (decoder)
-output = dense(q(x), readout)
+    x = tokens(chunk)                       x = x + down(q(silu(up(q(rms_norm(x))))))            (encoder)
+    gru:     x = cell(q(x)) for each layer
+    mamba2:  x = dense(q(x), input), then x = x + cell(q(rms_norm(x))) for each layer
+    c = memory(q(rms_norm(x)))              x = dense(q(c), context), whose bias is the query
+    x = x + down(q(silu(up(q(rms_norm(x))))))                                                    (decoder)
+    output = dense(q(x), readout)
+
+Types and rules are those of `edgebci.quantized_decoder`.
 """
 
 from __future__ import annotations
