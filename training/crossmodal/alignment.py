@@ -20,6 +20,9 @@ _RIDGE = 1e-3
 """Of the linear map, of the mean variance: keeps it sane where frames are few."""
 
 
+FEWEST_WINDOWS = 4
+
+
 class AlignmentPoint(Document):
     """One number of channels at one time scale."""
 
@@ -37,10 +40,24 @@ class AlignmentPoint(Document):
 
 
 def linear_cka(x: F64, y: F64) -> float:
-    """Linear centred kernel alignment (Kornblith et al. 2019, arXiv 1905.00414): 0 to 1, and 0 for a constant view."""
+    """Linear centred kernel alignment (Kornblith et al. 2019, arXiv 1905.00414) of at least four rows: up to 1, and 0
+    for a constant view.
+
+    Without bias (Song et al. 2012, JMLR 13:1393; Nguyen et al. 2021, arXiv 2010.15327): with fewer rows than columns,
+    the plain one is near 1 for strangers, and would rise with the time scale that rows are averaged over.
+    """
     x, y = x - x.mean(axis=0), y - y.mean(axis=0)
-    scale = np.linalg.norm(x.T @ x) * np.linalg.norm(y.T @ y)
-    return float(np.linalg.norm(x.T @ y) ** 2 / scale) if scale else 0.0
+    scale = _independence(x, x) * _independence(y, y)
+    return float(_independence(x, y) / np.sqrt(scale)) if scale > 0 else 0.0
+
+
+def _independence(x: F64, y: F64) -> float:
+    """The unbiased Hilbert-Schmidt independence criterion of linear kernels, times n (n - 3), in O(n d e)."""
+    n, own_x, own_y = len(x), (x * x).sum(axis=1), (y * y).sum(axis=1)
+    rows_x, rows_y = x @ x.sum(axis=0) - own_x, y @ y.sum(axis=0) - own_y
+    pairs = np.linalg.norm(x.T @ y) ** 2 - own_x @ own_y
+    found = pairs + rows_x.sum() * rows_y.sum() / ((n - 1) * (n - 2)) - 2 / (n - 2) * (rows_x @ rows_y)
+    return float(found)
 
 
 def mapped(train: tuple[F64, F64], test: F64, kind: Literal["orthogonal", "linear"]) -> F64:
@@ -82,12 +99,14 @@ def measure(
     """Compare (LFP, spikes) views of contiguous training and test frames at one time scale.
 
     Raises:
-        InputError: fewer than two windows in either part.
+        InputError: fewer than four windows in either part.
     """
     x, y = (averaged(view, window_frames) for view in train)
     x_test, y_test = (averaged(view, window_frames) for view in test)
-    if min(len(x), len(x_test)) < 2:
-        raise InputError(f"fewer than two windows of {window_frames} frames in a part; choose a shorter time scale")
+    if min(len(x), len(x_test)) < FEWEST_WINDOWS:
+        raise InputError(
+            f"fewer than {FEWEST_WINDOWS} windows of {window_frames} frames in a part; choose a shorter time scale"
+        )
     centred = y_test - y.mean(axis=0)
     turned, fitted = (mapped((x, y), x_test, kind) for kind in ("orthogonal", "linear"))
     return AlignmentPoint(
