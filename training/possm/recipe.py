@@ -66,7 +66,7 @@ class PossmRecipe(Document):
     threads: int = Field(default=2, gt=0)
     """Of torch; sums are split by it, so the result's last bits depend on it."""
     model: PossmSpec = PossmSpec()
-    time_constants_s: tuple[float, float] = (0.1, 4.0)
+    time_constants_s: tuple[float, float] = (0.05, 1.0)
     """Shortest and longest memory of a new backbone of mamba2 or s4d; a GRU has its own start."""
     regularisation: PossmRegularisation = PossmRegularisation()
     unit_dropout: UnitDropout | None = UnitDropout()

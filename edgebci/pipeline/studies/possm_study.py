@@ -98,7 +98,7 @@ def recipe_for(session: Session, epochs: int) -> PossmRecipe:
         model=EDGE,
         regularisation=PossmRegularisation(feed_forward_dropout=0.1, backbone_dropout=0.1),
         unit_dropout=UnitDropout(least=60, mode=100, most=120),
-        training=_stage(whole, 4e-3, window),
+        training=_stage(whole, 2e-3, window),
         unit_identification=_stage(whole, 1e-2, window),
         identification_before_tuning=_stage(first, 1e-2, window),
         fine_tuning=_stage(max(whole - first, 1), 2e-3, window),
