@@ -11,6 +11,7 @@ import pytest
 from edgebci.comparison import Verdict
 from edgebci.decoding_data import DecodingData
 from edgebci.errors import InputError
+from edgebci.export.quantization import QuantizationRecipe
 from edgebci.pipeline.studies import possm_study
 from edgebci.pipeline.studies.cohort import Cohort
 from edgebci.pipeline.studies.possm_study import BACKBONES, questions, recipe_for, run
@@ -20,6 +21,7 @@ from edgebci.pipeline.studies.size import FULL, QUICK
 from edgebci.pipeline.studies.trial import Grid
 from edgebci.pipeline.systems import possm
 from edgebci.pipeline.systems.possm import TOKENS_NAME, PossmSystem, Pretrained, counted, wiener_way
+from edgebci.pipeline.systems.system import BundleOrder
 from edgebci.possm_spec import load_possm_step
 from edgebci.possm_stream import ChunkStream
 from edgebci.progress import silent
@@ -121,7 +123,7 @@ def test_the_system_hands_the_exporter_its_step_and_the_chunks_of_training_and_t
 ) -> None:
     handed: list[tuple[Path, ChunkStream, ChunkStream]] = []
     monkeypatch.setattr(possm_study, "FEWEST_UPDATES", 2)
-    monkeypatch.setattr(possm, "export_possm_bundle", lambda _, *given, **__: handed.append(given[:3]))
+    monkeypatch.setattr(possm, "export_possm_bundle", lambda _, *given: handed.append(given[:3]))
     recipe = recipe_for(toy_session(1, 1), 0)
     system = PossmSystem(Pretrained(cohort.pretraining, recipe, tmp_path / "models", silent))
     session, grid = cohort.held_out[0], Grid(tmp_path / "trials", (1,))
@@ -130,9 +132,8 @@ def test_the_system_hands_the_exporter_its_step_and_the_chunks_of_training_and_t
     system.learn((1,))
     grid.trials(way, session)
     folder = grid.folder(way, session, 1)
-    with pytest.raises(InputError, match="is decoded from spikes"):
-        system.deployable(session, 1, folder)
-    system.export(session, folder, tmp_path / "bundle")
+    order = BundleOrder(tmp_path / "bundle", tmp_path, QuantizationRecipe(), "cortex-m4f", trials=1)
+    system.export(session, 1, folder, order, silent)
     step, seen, unseen = handed[0]
     assert load_possm_step(step).spec.n_units == UNITS
     assert (len(seen.chunks), len(unseen.chunks)) == (360, 160)  # 900 and 400 frames of 20 ms in chunks of 50 ms

@@ -17,7 +17,7 @@ from edgebci.files import sha256
 from edgebci.pipeline.cache import run_stage, share
 from edgebci.pipeline.imports import training_digest
 from edgebci.pipeline.studies.trial import Way
-from edgebci.pipeline.systems.system import System
+from edgebci.pipeline.systems.frame_system import FrameSystem
 from edgebci.progress import Progress
 from edgebci.session import Session
 
@@ -202,7 +202,7 @@ def _decoded(models: Models, kind: Kind, seed: int, labelled: Sequence[Session],
 
 
 @dataclass(frozen=True)
-class CrossModalSystem(System):
+class CrossModalSystem(FrameSystem):
     """One teacher and one student of all pretraining sessions, and a readout for each held-out one."""
 
     models: Models

@@ -10,19 +10,15 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from edgebci.checkpoint import Checkpoint
 from edgebci.decoding_data import DecodingData, Floats, Part
-from edgebci.errors import InputError
-from edgebci.export.calibration import QuantizationRecipe
 from edgebci.export.possm_bundle_writer import export_possm_bundle
 from edgebci.files import write_text
 from edgebci.pipeline.cache import Stage, run_stage, share
 from edgebci.pipeline.imports import training_digest
 from edgebci.pipeline.studies.trial import Way
-from edgebci.pipeline.systems.system import System
-from edgebci.possm_bundle import PossmBundle
+from edgebci.pipeline.systems.system import BundleOrder, System
 from edgebci.possm_spec import Backbone, save_possm_step
-from edgebci.progress import Progress, silent
+from edgebci.progress import Progress
 from edgebci.session import Session
 from edgebci.training.recipe import RidgeRecipe
 
@@ -172,28 +168,19 @@ class PossmSystem(System):
         known = vocabulary_of([session])
         return possm_workload(step_spec_of(spec, known.sessions[0], known.tasks[0])).summary()
 
-    def deployable(self, session: Session, seed: int, trial: Path) -> Checkpoint:  # noqa: ARG002 (it is in the file)
-        """Never: a checkpoint decodes frames. `export` writes the bundle of a decoder of spikes."""
-        raise InputError(f"{session.name} is decoded from spikes, which a bundle of frames cannot hold; see its step")
-
     def export(
         self,
         session: Session,
+        seed: int,  # noqa: ARG002 (the folder is the seed's)
         trial: Path,
-        folder: Path,
-        recipe: QuantizationRecipe | None = None,
-        progress: Progress = silent,
-    ) -> PossmBundle:
-        """Write what the last of `ways` left in the folder `trial` as a verified bundle, scored on the test part.
-
-        Raises:
-            InputError: it may not run on an implant; says why.
-            VerificationError: an exported form does not compute what it should.
-        """
+        order: BundleOrder,
+        progress: Progress,
+    ) -> None:
+        """Write the step beside the model, and the bundle of spikes, verified over the test part's chunks."""
         from edgebci.training.possm.export_form import chunk_stream, to_step
         from edgebci.training.possm.files import load_possm
 
         file, step = load_possm(trial / MODEL_NAME), trial / STEP_NAME
         save_possm_step(step, to_step(file, session.name))
         seen, unseen = (chunk_stream(session, name, file.model.spec) for name in _PARTS)
-        return export_possm_bundle(folder, step, seen, unseen, recipe, progress=progress)
+        export_possm_bundle(order.folder, step, seen, unseen, order.recipe, order.core, progress)

@@ -14,7 +14,7 @@ from edgebci.files import sha256
 from edgebci.pipeline.cache import Stage, run_stage, share
 from edgebci.pipeline.imports import training_digest
 from edgebci.pipeline.studies.trial import Way
-from edgebci.pipeline.systems.system import System
+from edgebci.pipeline.systems.frame_system import FrameSystem
 from edgebci.progress import Progress
 from edgebci.session import Session
 
@@ -143,7 +143,7 @@ def fine_tuned_way(encoders: Encoders, kind: str) -> Way:
 
 
 @dataclass(frozen=True)
-class RealmSystem(System):
+class RealmSystem(FrameSystem):
     """Label-free and fine-tuned readouts of a distilled student."""
 
     encoders: Encoders

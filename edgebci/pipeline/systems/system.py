@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from pathlib import Path
 
-from edgebci.checkpoint import Checkpoint
+from edgebci.export.quantization import QuantizationRecipe
 from edgebci.pipeline.studies.trial import Way
+from edgebci.progress import Progress
 from edgebci.session import Session
+
+
+@dataclass(frozen=True)
+class BundleOrder:
+    """Where a session's decoder is to go as a bundle, and what it is made with."""
+
+    folder: Path
+    prepared: Path
+    """Folder of the prepared session."""
+    recipe: QuantizationRecipe
+    core: str
+    trials: int
+    """Decoders that were tried before this one was chosen."""
 
 
 class System(ABC):
@@ -26,9 +41,10 @@ class System(ABC):
         """What one output of the student costs, as one line."""
 
     @abstractmethod
-    def deployable(self, session: Session, seed: int, trial: Path) -> Checkpoint:
-        """The decoder that the last of `ways` left in the folder `trial`, as the exporter takes it.
+    def export(self, session: Session, seed: int, trial: Path, order: BundleOrder, progress: Progress) -> None:
+        """Write what the last of `ways` left in the folder `trial` as a verified bundle.
 
         Raises:
             InputError: it may not run on an implant; says why.
+            VerificationError: an exported form does not compute what it should.
         """

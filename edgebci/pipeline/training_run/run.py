@@ -15,7 +15,7 @@ from edgebci.pipeline.studies.trial import Grid, Way, truth
 from edgebci.pipeline.studies.ways import ridge_way
 from edgebci.pipeline.systems.choice import make_system
 from edgebci.pipeline.systems.system import System
-from edgebci.pipeline.training_run.bundles import export_decoder
+from edgebci.pipeline.training_run.bundles import SESSIONS, export_decoder
 from edgebci.pipeline.training_run.configuration import TrainingRunConfig
 from edgebci.pipeline.training_run.result import SessionResult, TrainingResult, WayResult
 from edgebci.progress import Progress, part
@@ -23,7 +23,7 @@ from edgebci.session import Session
 from edgebci.training.recipe import TrainingRecipe
 
 RESULT_NAME, PICTURE_NAME = "training.json", "training.svg"
-SESSIONS, ENCODERS, DECODERS = "sessions", "encoders", "decoders"
+ENCODERS, DECODERS = "encoders", "decoders"
 
 
 def run_training(config: TrainingRunConfig, root: Path, teacher: Path | None, progress: Progress) -> TrainingResult:
