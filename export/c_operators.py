@@ -12,13 +12,7 @@ from edgebci.errors import InputError
 from edgebci.export.c_graph import STATE_SUFFIX, Node, StepGraph, size
 from edgebci.export.c_literals import Constant, literal
 from edgebci.export.c_operation import Buffer, Operation, Translate, c_name, check_columns, check_lanes, floats, per_row
-from edgebci.export.operators.gru import C_OPERATORS as GRU
-from edgebci.export.operators.mamba2 import C_OPERATORS as MAMBA2
-from edgebci.export.operators.memory_attention import C_OPERATORS as MEMORY
-from edgebci.export.operators.s4d import C_OPERATORS as S4D
-from edgebci.export.operators.stack import C_OPERATORS as STACK
-from edgebci.export.operators.token_attention import C_OPERATORS as TOKENS
-from edgebci.export.operators.tokenizer import C_OPERATORS as TOKENIZER
+from edgebci.export.operators.forms import C_OPERATORS
 from edgebci.operators.dense import inverse
 
 
@@ -108,13 +102,7 @@ OPERATORS: dict[str, Translate] = {
     "edgebci.Dense": _dense,
     "edgebci.RmsNormQuantize": _rms_norm_quantize,
     "Add": _add,
-    **MAMBA2,
-    **S4D,
-    **GRU,
-    **TOKENIZER,
-    **TOKENS,
-    **MEMORY,
-    **STACK,
+    **C_OPERATORS,
 }
 
 

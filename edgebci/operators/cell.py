@@ -1,7 +1,7 @@
 """What every recurrent cell of a decoder offers: sizes, a float form, a bit-exact form, and costs.
 
 A layer is x + cell(rms_norm(x)). To add a cell, write one module beside this one, enter it in
-`edgebci.operators.cells`, and give it a module of the same name in `edgebci.export.operators`.
+`edgebci.operators.cells`, and give it a module of the same name in `edgebci.export.operators`, entered in its `forms`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How a frame becomes the first token of the residual stream: one matrix, or a tokenizer with a memory.
 
-To add a tokenizer, write one module beside this one, enter it in `edgebci.operators.entries`, and give it a module of
-the same name in `edgebci.export.operators`.
+To add a tokenizer, write one module beside this one, let `DecoderSpec.entry` choose it, and give it a module of the
+same name in `edgebci.export.operators`, entered in its `forms`.
 """
 
 from __future__ import annotations
