@@ -11,7 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgebci.decoder_float import F64, silu
+from edgebci.decoder_float import F64, no_tap, silu
+from edgebci.operators.cell import within
+from edgebci.operators.cells import cell_of
 from edgebci.possm_spec import PossmStepSpec
 
 States = dict[str, F64]
@@ -79,23 +81,12 @@ class FloatPossmStep:
         return states[f"hidden.{i}"]
 
     def _mixer(self, i: int, normed: F64, states: States) -> F64:
-        """One Mamba-2 mixer; see `edgebci.decoder_float` for the formulas."""
-        block, weights, name = self.spec.block, self.parameters, f"layers.{i}.mixer"
-        projected = weights[f"{name}.in_proj.weight"] @ normed
-        z, xbc, dt = np.split(projected, [block.d_inner, block.d_inner + block.conv_dim])
-        window = np.concatenate([states[f"conv.{i}"], xbc[:, None]], axis=1)
-        states[f"conv.{i}"] = window[:, 1:]
-        convolved = silu((window * weights[f"{name}.conv1d.weight"][:, 0]).sum(1) + weights[f"{name}.conv1d.bias"])
-        x, B, C = np.split(convolved, [block.d_inner, block.d_inner + block.d_state])
-        x = x.reshape(block.n_heads, block.headdim)
-        dt = np.logaddexp(0.0, dt + weights[f"{name}.dt_bias"])
-        decay = np.exp(dt * -np.exp(weights[f"{name}.A_log"]))
-        h = decay[:, None, None] * states[f"ssm.{i}"] + (dt[:, None] * x)[:, :, None] * B
-        states[f"ssm.{i}"] = h
-        y = (h @ C + weights[f"{name}.D"][:, None] * x).ravel()
-        gated = self._rms(y * silu(z), f"{name}.norm")
-        result: F64 = weights[f"{name}.out_proj.weight"] @ gated
-        return result
+        """One step of a cell of states; replaces its entries of `states`."""
+        cell = cell_of(self.spec.backbone, self.spec.block)
+        before = {name: states[f"{name}.{i}"] for name in cell.state_shapes()}
+        y, after = cell.run(within(self.parameters, f"layers.{i}.mixer"), normed[None], before, no_tap)
+        states |= {f"{name}.{i}": values for name, values in after.items()}
+        return y[0]
 
     def _feed_forward(self, x: F64, name: str) -> F64:
         hidden = silu(self._dense(self._rms(x, f"{name}.norm"), f"{name}.up"))

@@ -18,6 +18,7 @@ from edgebci.block_spec import BlockSpec, Shape
 from edgebci.checkpoint import Floats, TrainingRecord, read_tensors, write_tensors
 from edgebci.documents import Document
 from edgebci.errors import InputError
+from edgebci.operators.cells import cell_of
 
 Backbone = Literal["mamba2", "s4d", "gru"]
 
@@ -116,8 +117,6 @@ class PossmSpec(Document):
         for name, value in wanted.items():
             if getattr(self, name) != value:
                 return f"{name} is {getattr(self, name)!r}, which has no operator; train it with {name} = {value!r}"
-        if self.backbone == "s4d":
-            return 'backbone is "s4d", which has no operator; choose "gru" or "mamba2"'
         return None if self.time_step_s else "spike times are exact, which needs no table; set time_step_s"
 
 
@@ -141,7 +140,7 @@ class PossmStepSpec(Document):
     feed_forward_hidden: int = Field(gt=0)
     hidden: int = Field(gt=0)
     n_layers: int = Field(gt=0)
-    backbone: Literal["mamba2", "gru"]
+    backbone: Backbone
     memory_chunks: int = Field(gt=0)
     d_state: int = Field(gt=0)
     headdim: int = Field(gt=0)
@@ -158,7 +157,7 @@ class PossmStepSpec(Document):
 
     @property
     def block(self) -> BlockSpec:
-        """Sizes of one Mamba-2 block of the backbone."""
+        """Sizes of one cell of the backbone."""
         return BlockSpec(
             d_model=self.hidden,
             d_state=self.d_state,
@@ -170,14 +169,8 @@ class PossmStepSpec(Document):
 
     def state_shapes(self) -> dict[str, Shape]:
         """Shape of each state of one stream; all are zero at power-on. `memory` holds m, the newest first."""
-        shapes: dict[str, Shape] = {}
-        block = self.block
-        for i in range(self.n_layers):
-            if self.backbone == "gru":
-                shapes[f"hidden.{i}"] = (self.hidden,)
-            else:
-                shapes[f"conv.{i}"] = (block.conv_dim, block.d_conv - 1)
-                shapes[f"ssm.{i}"] = (block.n_heads, block.headdim, block.d_state)
+        of_layer = cell_of(self.backbone, self.block).state_shapes()
+        shapes = {f"{name}.{i}": shape for i in range(self.n_layers) for name, shape in of_layer.items()}
         return shapes | {"memory": (self.memory_chunks - 1, self.hidden)}
 
     def parameter_shapes(self) -> dict[str, Shape]:
@@ -211,9 +204,10 @@ class PossmStepSpec(Document):
         if self.backbone == "gru":
             return {name: shape for i in range(self.n_layers) for name, shape in self._gru_shapes(i).items()}
         shapes: dict[str, Shape] = {"input.weight": (self.hidden, self.dim), "input.bias": (self.hidden,)}
+        of_layer = cell_of(self.backbone, self.block).parameter_shapes()
         for i in range(self.n_layers):
             shapes[f"layers.{i}.norm.weight"] = (self.hidden,)
-            shapes |= {f"layers.{i}.mixer.{name}": shape for name, shape in self.block.parameter_shapes().items()}
+            shapes |= {f"layers.{i}.mixer.{name}": shape for name, shape in of_layer.items()}
         return shapes
 
     def _gru_shapes(self, layer: int) -> dict[str, Shape]:

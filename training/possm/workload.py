@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 
 from edgebci.documents import Document
+from edgebci.operators.cells import cell_of
 from edgebci.possm_spec import PossmStepSpec
 
 EDGE_MACS = 100_000
@@ -25,7 +26,7 @@ class PossmWorkload(Document):
     beyond_macs: int
     """Feed-forward parts, backbone, attention over states, readout."""
     table_bytes: int
-    """Scores and values of the units, in float32."""
+    """Scores and values of the units, in float32; the exporter keeps them in 2 bytes and 1."""
     weight_bytes: int
     """int8 matrices with a scale and a bias per row in float32, and every vector in float32."""
     state_values: int
@@ -54,23 +55,19 @@ def possm_workload(spec: PossmStepSpec) -> PossmWorkload:
     """Count one step."""
     shapes = spec.parameter_shapes()
     tables = [math.prod(shapes.pop(name)) for name in ("score", "value")]
-    matrices = [shape for name, shape in shapes.items() if len(shape) == 2 and name != "age"]
-    vectors = sum(math.prod(shape) for name, shape in shapes.items() if len(shape) == 1 or name == "age")
-    taps = [shape for shape in shapes.values() if len(shape) == 3]  # (channels, 1, taps), int8 with a scale each
+    outside = {name: shape for name, shape in shapes.items() if ".mixer." not in name}
+    matrices = [shape for name, shape in outside.items() if len(shape) == 2 and name != "age"]
+    vectors = sum(math.prod(shape) for name, shape in outside.items() if len(shape) == 1 or name == "age")
+    # The GRU's tensors are matrices and vectors of the step itself; cells of states count their own.
+    cell = None if spec.backbone == "gru" else cell_of(spec.backbone, spec.block).costs()
+    if cell is not None:
+        matrices += spec.n_layers * list(cell.dense)
+    within = 0 if cell is None else spec.n_layers * (cell.conv_macs + cell.state_macs)
+    constants = 0 if cell is None else spec.n_layers * cell.vector_bytes
     return PossmWorkload(
         token_macs=spec.max_tokens * spec.dim,
-        beyond_macs=sum(r * c for r, c in matrices) + 2 * spec.memory_chunks * spec.hidden + _state_macs(spec),
+        beyond_macs=sum(r * c for r, c in matrices) + 2 * spec.memory_chunks * spec.hidden + within,
         table_bytes=_FLOAT32 * sum(tables),
-        weight_bytes=sum(r * c + _FLOAT32 * r for r, c in matrices)
-        + sum(math.prod(shape) + _FLOAT32 * shape[0] for shape in taps)
-        + _FLOAT32 * vectors,
+        weight_bytes=sum(r * c + _FLOAT32 * r for r, c in matrices) + _FLOAT32 * vectors + constants,
         state_values=sum(math.prod(shape) for shape in spec.state_shapes().values()),
     )
-
-
-def _state_macs(spec: PossmStepSpec) -> int:
-    """Of all layers, beyond their matrices."""
-    if spec.backbone == "gru":
-        return 0
-    block = spec.block
-    return spec.n_layers * (3 * block.d_inner * block.d_state + block.conv_dim * block.d_conv)
