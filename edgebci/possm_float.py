@@ -86,7 +86,8 @@ class FloatPossmStep:
         before = {name: states[f"{name}.{i}"] for name in cell.state_shapes()}
         y, after = cell.run(within(self.parameters, f"layers.{i}.mixer"), normed[None], before, no_tap)
         states |= {f"{name}.{i}": values for name, values in after.items()}
-        return y[0]
+        result: F64 = y[0]
+        return result
 
     def _feed_forward(self, x: F64, name: str) -> F64:
         hidden = silu(self._dense(self._rms(x, f"{name}.norm"), f"{name}.up"))
