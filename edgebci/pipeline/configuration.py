@@ -14,6 +14,7 @@ from edgebci.errors import InputError
 from edgebci.export.quantization import QuantizationRecipe
 from edgebci.features.specification import FeatureSpec
 from edgebci.hardware import ComputePart, Implant, Radio, load_profile
+from edgebci.operators.cells import CellKind
 from edgebci.synthetic.specification import SyntheticSpec
 from edgebci.training.recipe import TrainingRecipe
 
@@ -60,6 +61,8 @@ class SplitConfig(Document):
 class StudentConfig(Document):
     """Size of the causal student and the seeds with which it is trained."""
 
+    cell: CellKind = "mamba2"
+    """What mixes frames over time."""
     d_model: int = 64
     n_layers: int = 2
     d_state: int = 16

@@ -13,8 +13,9 @@ import pytest
 
 from edgebci.bundle import open_bundle
 from edgebci.checkpoint import load_checkpoint
+from edgebci.operators.cells import CellKind
 from edgebci.pipeline import learning, run
-from edgebci.pipeline.configuration import PipelineConfig
+from edgebci.pipeline.configuration import PipelineConfig, StudentConfig
 from edgebci.pipeline.run import run_pipeline
 from edgebci.progress import silent
 from edgebci.recordings import open_recording
@@ -126,3 +127,10 @@ def test_the_streaming_example_gives_the_device_s_frames(finished: tuple[Path, R
     assert len(shown) == 2 * 25
     assert "not valid" in shown[0]
     assert "cm/s" in shown[-1]
+
+
+@pytest.mark.parametrize("cell", ["mamba2", "s4d", "gru"])
+def test_a_pipeline_chooses_the_cell_of_its_student(cell: CellKind) -> None:
+    spec = StudentConfig(cell=cell).decoder_spec(16, ("x",), "cm/s")
+    assert spec.cell == cell
+    assert any(name.startswith("layers.0.") for name in spec.parameter_shapes())
