@@ -3,6 +3,7 @@
 For each subject a spike teacher and students learn from the first sessions, without labels; on held-out sessions every
 student is frozen and read out by ridge. All students have the same network, data, updates and labels. Controls: spikes
 turned round in time, spikes of another session, and `rho`, what latents of spikes and of LFP share beyond behaviour.
+Ridge beside them sees the decoded session alone; supervised students have had labels of the first sessions too.
 
 Where rho is 0, spikes and LFP still share behaviour. So a teacher can stand in for labels that a student lacks, and the
 gain without labels need not vanish; with labels there is nothing left to teach, and it must.
@@ -55,7 +56,6 @@ WORLDS: dict[str, dict[str, object]] = {
 WINDOW_FRAMES, BURN_IN_FRAMES, UNITS_PER_PATCH = 128, 25, 128
 LOCALITY_FRAMES = (2.0, 4.0, 8.0, 16.0)
 """40 to 320 ms: where, on tuning seeds, smoothed counts say most about movement."""
-TEACHER_COMPONENTS = 8
 
 
 def run(size: StudySize, root: Path, progress: Progress) -> tuple[Row, ...]:
@@ -100,7 +100,6 @@ def recipe_for(size: StudySize) -> CrossModalRecipe:
         student=recipe.StudentRecipe(
             body=recipe.CausalBody(),
             standardise_teacher=True,
-            teacher_components=TEACHER_COMPONENTS,
             augmentation=Augmentation(channel_dropout=0.15, gain_spread=0.15, noise_sd=0.5),
             burn_in_frames=BURN_IN_FRAMES,
             optimiser=trained(size.student_epochs),
@@ -180,4 +179,6 @@ def _rat(size: StudySize, root: Path, progress: Progress) -> Sequence[Row]:
         *claims(family, size, "superior", "superior"),
         Question("do spikes turned round in time teach less?", taught, shifted, "superior"),
     ]
-    return [ask(NAME, grid, [session], question.about(R1838.name), THIS_RECORDING) for question in asked]
+    # A size that supports no verdict over subjects shows that this runs too, by the first question.
+    chosen = asked if size.subjects >= FEWEST_SUBJECTS else asked[:1]
+    return [ask(NAME, grid, [session], question.about(R1838.name), THIS_RECORDING) for question in chosen]
