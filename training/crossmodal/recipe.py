@@ -56,8 +56,8 @@ class StudentRecipe(Document):
     frames. A teacher's vectors can be nearly the same at all times; then the cosine to them is high for a student that
     says nothing. Published: false."""
     teacher_components: int = Field(default=0, ge=0)
-    """Principal components of what the teacher says that are taught, after that; 0: all of it, as published. The rest is
-    chance in single spikes, for the most part; on synthetic subjects, 8 of 128 taught as much as all."""
+    """Principal components of what the teacher says that are taught, after that; 0: all of it, as published. The rest
+    is chance in single spikes, for the most part; on synthetic subjects, 8 of 128 taught as much as all."""
     burn_in_frames: int = Field(default=0, ge=0)
     """Start of each window without loss: a causal student has not seen its past yet."""
     augmentation: Augmentation = Augmentation(channel_dropout=0.0, gain_spread=0.0, noise_sd=0.0)
