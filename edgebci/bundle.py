@@ -10,10 +10,10 @@ firmware/                C99 of the whole device program
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Literal, TypeVar
 
 from pydantic import Field, JsonValue, field_validator
 
@@ -71,7 +71,21 @@ class Provenance(Document):
     """The test interval, opened once, after the choice."""
 
 
-class Manifest(Document):
+class BundleFiles(Document):
+    """The part of every manifest that says which files belong to the bundle."""
+
+    files: dict[str, FileRecord]
+
+    @field_validator("files")
+    @classmethod
+    def _stay_inside(cls, files: dict[str, FileRecord]) -> dict[str, FileRecord]:
+        for name in files:
+            if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+                raise ValueError(f"the file {name!r} lies outside the bundle; export the decoder again")
+        return files
+
+
+class Manifest(BundleFiles):
     """Everything about a bundle; the same checkpoint and data give the same manifest on the same versions."""
 
     schema_version: Literal["edgebci.bundle/1"] = "edgebci.bundle/1"
@@ -89,23 +103,16 @@ class Manifest(Document):
     float_agreement: FloatAgreement
     quantized_agreement: QuantizedAgreement
     accuracy: tuple[Accuracy, ...] = ()
-    files: dict[str, FileRecord]
 
-    @field_validator("files")
-    @classmethod
-    def _stay_inside(cls, files: dict[str, FileRecord]) -> dict[str, FileRecord]:
-        for name in files:
-            if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
-                raise ValueError(f"the file {name!r} lies outside the bundle; export the decoder again")
-        return files
+
+AnyManifest = TypeVar("AnyManifest", bound=BundleFiles)
 
 
 @dataclass(frozen=True)
-class Bundle:
-    """An opened, undamaged bundle."""
+class BundleFolder:
+    """Where the files lie that every bundle has."""
 
     folder: Path
-    manifest: Manifest
 
     @property
     def float_onnx(self) -> Path:
@@ -121,6 +128,13 @@ class Bundle:
     def firmware(self) -> Path:
         """The folder of C."""
         return self.folder / FIRMWARE
+
+
+@dataclass(frozen=True)
+class Bundle(BundleFolder):
+    """An opened, undamaged bundle."""
+
+    manifest: Manifest
 
     def front_end(self) -> FrontEnd:
         """What turns ADC counts into frames."""
@@ -143,18 +157,18 @@ def open_bundle(folder: Path) -> Bundle:
     Raises:
         InputError: no bundle there, another schema, or damaged files (all of them are named).
     """
+    return Bundle(folder, read_manifest(folder, Manifest))
+
+
+def read_manifest(folder: Path, model: type[AnyManifest]) -> AnyManifest:
+    """Read a manifest and compare every file with its hash; raises InputError as `open_bundle` does."""
     if not (folder / MANIFEST).is_file():
-        raise InputError(f"{folder} holds no {MANIFEST}, a bundle has one; give the folder that `edgebci export` wrote")
-    manifest = load_json(folder / MANIFEST, Manifest)
-    require_undamaged(folder, manifest.files)
-    return Bundle(folder, manifest)
-
-
-def require_undamaged(folder: Path, files: Mapping[str, FileRecord]) -> None:
-    """Compare every file with its hash; raises InputError that names all damaged ones."""
-    faults = [fault for name, record in files.items() if (fault := _fault(folder / name, name, record))]
+        raise InputError(f"{folder} holds no {MANIFEST}, a bundle has one; give the folder that the export wrote")
+    manifest = load_json(folder / MANIFEST, model)
+    faults = [fault for name, record in manifest.files.items() if (fault := _fault(folder / name, name, record))]
     if faults:
         raise InputError(f"the bundle {folder} is damaged: {'; '.join(faults)}; export the decoder again")
+    return manifest
 
 
 def write_manifest(folder: Path, manifest: Document) -> None:

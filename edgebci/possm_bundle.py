@@ -16,15 +16,13 @@ from typing import Literal
 from pydantic import JsonValue
 
 from edgebci.agreement import FloatAgreement, QuantizedAgreement
-from edgebci.bundle import FIRMWARE, FLOAT_ONNX, INT8_ONNX, MANIFEST, QUANTIZED, FileRecord, require_undamaged
+from edgebci.bundle import QUANTIZED, BundleFiles, BundleFolder, read_manifest
 from edgebci.checkpoint import TrainingRecord
-from edgebci.documents import Document, load_json
-from edgebci.errors import InputError
 from edgebci.possm_quantized import QuantizedPossmStep
 from edgebci.possm_spec import PossmStepSpec
 
 
-class PossmManifest(Document):
+class PossmManifest(BundleFiles):
     """Everything about the bundle; the same checkpoint and data give the same manifest on the same versions."""
 
     schema_version: Literal["edgebci.possm_bundle/1"] = "edgebci.possm_bundle/1"
@@ -40,30 +38,13 @@ class PossmManifest(Document):
     checkpoint_sha256: str
     float_agreement: FloatAgreement
     quantized_agreement: QuantizedAgreement
-    files: dict[str, FileRecord]
 
 
 @dataclass(frozen=True)
-class PossmBundle:
+class PossmBundle(BundleFolder):
     """An opened, undamaged bundle."""
 
-    folder: Path
     manifest: PossmManifest
-
-    @property
-    def float_onnx(self) -> Path:
-        """The float step."""
-        return self.folder / FLOAT_ONNX
-
-    @property
-    def int8_onnx(self) -> Path:
-        """The quantized step."""
-        return self.folder / INT8_ONNX
-
-    @property
-    def firmware(self) -> Path:
-        """The folder of C."""
-        return self.folder / FIRMWARE
 
     def quantized_decoder(self) -> QuantizedPossmStep:
         """The bit-exact reference."""
@@ -76,8 +57,4 @@ def open_possm_bundle(folder: Path) -> PossmBundle:
     Raises:
         InputError: no bundle there, another schema, or damaged files (all of them are named).
     """
-    if not (folder / MANIFEST).is_file():
-        raise InputError(f"{folder} holds no {MANIFEST}, a bundle has one; give the folder that the export wrote")
-    manifest = load_json(folder / MANIFEST, PossmManifest)
-    require_undamaged(folder, manifest.files)
-    return PossmBundle(folder, manifest)
+    return PossmBundle(folder, read_manifest(folder, PossmManifest))

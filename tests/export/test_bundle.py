@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgebci.bundle import Accuracy, Bundle, Provenance, open_bundle
+from edgebci.bundle import Accuracy, Bundle, BundleFiles, Provenance, open_bundle
 from edgebci.checkpoint import Checkpoint, TrainingRecord
 from edgebci.decoding_data import DecodingData
+from edgebci.documents import parse
 from edgebci.errors import InputError, VerificationError
 from edgebci.export import bundle_writer
 from edgebci.export.step_graph import float_step_graph
@@ -201,3 +202,10 @@ def test_a_part_of_a_recording_starts_anew_at_each_interval() -> None:
     assert np.flatnonzero(~stream.scored).tolist() == [6]
     assert (stream.truth == 2 * stream.frames).all()
     assert len(stream) == 11
+
+
+@pytest.mark.parametrize("name", ["../weights.c", "/etc/passwd", "firmware/../../weights.c"])
+def test_no_manifest_names_a_file_outside_its_bundle(name: str) -> None:
+    files = {name: {"sha256": "0" * 64, "size_bytes": 1}}
+    with pytest.raises(InputError, match="lies outside the bundle"):
+        parse({"files": files}, BundleFiles, "manifest.json")
