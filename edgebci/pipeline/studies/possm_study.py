@@ -31,7 +31,7 @@ PRETRAINING_SESSIONS = 2
 BACKBONES: tuple[Backbone, ...] = ("gru", "mamba2", "s4d")
 MAIN: Backbone = "gru"
 WINDOW_S, BATCH_WINDOWS = 2.0, 8
-UPDATES_PER_EPOCH, FEWEST_UPDATES = 10, 50
+UPDATES_PER_EPOCH, FEWEST_UPDATES = 10, 80
 """Of one session: short sessions and few labels have few windows, so updates are counted and not passes over them."""
 
 
