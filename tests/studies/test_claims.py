@@ -107,6 +107,8 @@ def test_a_full_study_has_the_subjects_sessions_and_seeds_that_a_verdict_needs()
         ("no difference", found(0.001, 0.005, 0.01, Verdict.SUPERIOR), True),  # within the margin
         ("no difference", found(0.03, 0.05, 0.07, Verdict.SUPERIOR), False),
         ("no difference", found(-0.07, -0.05, -0.03, Verdict.INFERIOR), False),
+        ("no gain", found(-0.07, -0.05, -0.03, Verdict.INFERIOR), True),
+        ("no gain", found(0.03, 0.05, 0.07, Verdict.SUPERIOR), False),
         ("either", found(0.03, 0.05, 0.07, Verdict.SUPERIOR), None),
     ],
 )

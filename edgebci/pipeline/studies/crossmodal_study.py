@@ -143,7 +143,7 @@ def controls(family: Family) -> list[Question]:
             "superior",
         ),
         Question("do spikes of another session teach less?", taught, fitted_way(family, EXCHANGED), "superior"),
-        Question("do spikes turned round in time teach nothing?", fitted_way(family, SHIFTED), alone, "no difference"),
+        Question("do spikes turned round in time teach nothing?", fitted_way(family, SHIFTED), alone, "no gain"),
         Question(
             "is it better than LFP only, with no label of the session?",
             unlabelled_way(family, TAUGHT),

@@ -8,7 +8,7 @@ from edgebci.comparison import Interval
 from edgebci.documents import Document
 from edgebci.hierarchical import SubjectsComparison
 
-Expected = Literal["superior", "no difference", "either"]
+Expected = Literal["superior", "no difference", "no gain", "either"]
 """What the claim, or the control, predicts of candidate minus reference."""
 
 
@@ -20,7 +20,7 @@ class Row(Document):
     candidate: str
     reference: str
     expected: Expected
-    """`no difference` marks a control: a gain there is the generator's or the code's, not the method's."""
+    """`no difference` and `no gain` mark controls: a gain there is the generator's or the code's, not the method's."""
     comparison: SubjectsComparison
     candidate_seconds: float
     reference_seconds: float
@@ -34,7 +34,10 @@ class Row(Document):
             return None
         if self.expected == "superior":
             return self.comparison.verdict == "superior"
-        return difference.low <= 0.0 <= difference.high or abs(difference.value) < self.comparison.margin
+        small = abs(difference.value) < self.comparison.margin
+        if self.expected == "no gain":
+            return small or difference.low <= 0.0
+        return small or difference.low <= 0.0 <= difference.high
 
 
 class TimeRow(Document):
