@@ -82,6 +82,8 @@ def train(learner: Smooth, devices: int, partial: Path, progress: Progress = sil
 
 def main(out: Path) -> None:
     """Train on two devices, whole and interrupted, and write what came out."""
+    # A shell that starts the tests in the background lets them ignore Ctrl-C, and what they start inherits that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     notes: list[str] = []
     broken, spoilt = out / "broken.partial.safetensors", ""
     runs = {"whole": train(Smooth(), 2, out / "whole.partial.safetensors", lambda _, note: notes.append(note))}
