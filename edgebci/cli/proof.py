@@ -19,7 +19,10 @@ def proof(
     ] = None,
     show_list: Annotated[bool, typer.Option("--list", help="List the claims; measure nothing.")] = False,
     write_readme: Annotated[
-        bool, typer.Option("--write-readme", help="Put the figures that there are into the README; measure nothing.")
+        bool,
+        typer.Option(
+            "--write-readme", help="Put what was measured into the README, the old marked as old; measure nothing."
+        ),
     ] = False,
     runs: Annotated[Path, typer.Option(help="Folder of all runs; the proof gets a folder in it.")] = Path("runs"),
     json: JsonFlag = False,
@@ -37,7 +40,7 @@ def proof(
     checkout, chosen = find_checkout(), select(CLAIMS, only or [])
     ledger = load_ledger(checkout / PROOF_NAME)
     if write_readme:
-        refresh(checkout, ledger)
+        ledger = refresh(checkout, ledger, CLAIMS)
     elif not show_list:
         with progress_bar("proof") as progress:
             ledger = prove(checkout, runs / "proof", CLAIMS, chosen, progress)

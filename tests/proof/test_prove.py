@@ -11,7 +11,7 @@ from edgebci.errors import InputError
 from edgebci.pipeline.proof.claim import CannotMeasureError, Claim, Place, timed
 from edgebci.pipeline.proof.figure import Figure
 from edgebci.pipeline.proof.ledger import Ledger, load_ledger
-from edgebci.pipeline.proof.prove import is_current, prove, select
+from edgebci.pipeline.proof.prove import is_current, prove, select, write_readme
 from edgebci.pipeline.proof.readme import BEGIN, END
 from edgebci.pipeline.proof.sources import PROOF_NAME, Sources
 from edgebci.progress import Progress, silent
@@ -107,6 +107,20 @@ def test_a_claim_without_its_recording_keeps_earlier_figures_and_says_so(
     recording.write_bytes(b"2")
     assert run(checkout, needing).claims["count"].not_measured_again == ""
     assert counter.calls == 2
+
+
+def test_figures_of_earlier_sources_stand_marked_until_they_are_measured_or_the_sources_return(checkout: Path) -> None:
+    counter = Counter()
+    ledger = run(checkout, claim(counter))
+    (checkout / "code.py").write_text("x = 2\n")
+    old = write_readme(checkout, ledger, (claim(counter),))
+    date = ledger.claims["count"].measured_utc[:10]
+    assert old == load_ledger(checkout / PROOF_NAME)
+    assert f"older than its sources: measured on {date}" in (checkout / "README.md").read_text()
+    assert write_readme(checkout, old, (claim(counter),)) == old
+    (checkout / "code.py").write_text("x = 1\n")
+    assert write_readme(checkout, old, (claim(counter),)) == ledger
+    assert "older" not in (checkout / "README.md").read_text()
 
 
 def test_a_claim_that_this_machine_cannot_measure_stops_no_other(checkout: Path) -> None:

@@ -25,7 +25,7 @@ class ClaimRecord(Document):
     python: str
     figures: tuple[Figure, ...]
     not_measured_again: str = ""
-    """Why the last proof kept these figures although the sources had changed; empty if it did not have to."""
+    """Why these figures stand although the sources have changed; empty if they have not."""
 
 
 class Ledger(Document):

@@ -65,14 +65,28 @@ def prove(
             ledger = ledger.with_claim(claim.name, record, order)
             save_ledger(path, ledger)
         done += claim.minutes
-    write_readme(checkout, ledger)
+    return write_readme(checkout, ledger, claims)
+
+
+def write_readme(checkout: Path, ledger: Ledger, claims: tuple[Claim, ...]) -> Ledger:
+    """Mark what has become old, and put the ledger's figures into README.md."""
+    ledger = marked(ledger, claims, checkout)
+    save_ledger(checkout / PROOF_NAME, ledger)
+    readme = checkout / README_NAME
+    write_text(readme, refreshed(readme.read_text(encoding="utf-8"), ledger))
     return ledger
 
 
-def write_readme(checkout: Path, ledger: Ledger) -> None:
-    """Put the ledger's figures into README.md."""
-    readme = checkout / README_NAME
-    write_text(readme, refreshed(readme.read_text(encoding="utf-8"), ledger))
+def marked(ledger: Ledger, claims: tuple[Claim, ...], checkout: Path) -> Ledger:
+    """The ledger in which every claim whose sources changed since it was measured says so, and no other does."""
+    for claim in claims:
+        record = ledger.claims.get(claim.name)
+        if record is None:
+            continue
+        reason = record.not_measured_again or f"measured on {record.measured_utc[:10]}, before they last changed"
+        update = {"not_measured_again": "" if is_current(claim, ledger, checkout) else reason}
+        ledger = ledger.with_claim(claim.name, record.model_copy(update=update), tuple(ledger.claims))
+    return ledger
 
 
 def is_current(claim: Claim, ledger: Ledger, checkout: Path) -> bool:
