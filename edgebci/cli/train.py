@@ -62,7 +62,7 @@ def _print(result: TrainingResult, folder: Path) -> None:
         said = f"bundle: {folder / session.bundle}" if session.bundle else f"not exported: {session.not_exported}"
         console.print(escape(said), highlight=False)
     console.print(escape(f"the student: {result.costs}"), highlight=False)
-    console.print(f"all figures: {folder / 'training.json'}, picture: {folder / 'training.svg'}", highlight=False)
+    console.print(f"all figures: {folder / 'training.json'}, to look at: {folder / 'training.html'}", highlight=False)
 
 
 def _table(session: SessionResult) -> Table:

@@ -1,4 +1,4 @@
-"""`report.html`: one file, no network, light and dark, drawn from the report and the traces."""
+"""Pages of one file, no network, light and dark; `report.html` is drawn from the report and the traces."""
 
 from __future__ import annotations
 
@@ -11,7 +11,13 @@ from edgebci.reporting.sentences import decision, interval_text, span_text
 
 
 def render(report: Report, traces: Traces, path: Path) -> None:
-    """Write the page."""
+    """Write the page of a run."""
+    values = {"report": report, "decision": decision(report), "figures": _figures(report, traces)}
+    write_text(path, page_text("report.html.j2", **values))
+
+
+def page_text(template: str, **values: object) -> str:
+    """Fill in one of the templates beside this file."""
     import jinja2
 
     environment = jinja2.Environment(
@@ -22,22 +28,24 @@ def render(report: Report, traces: Traces, path: Path) -> None:
         lstrip_blocks=True,
     )
     environment.filters |= {"interval": interval_text, "span": span_text, "thousands": _thousands, "milli": _milli}
-    page = environment.get_template("report.html.j2").render(
-        report=report, decision=decision(report), figures=_figures(report, traces)
-    )
-    write_text(path, page)
+    return environment.get_template(template).render(**values)
+
+
+def drawing(svg: str) -> object:
+    """A picture as a template takes it: not escaped."""
+    import markupsafe
+
+    return markupsafe.Markup(svg)
 
 
 def _figures(report: Report, traces: Traces) -> dict[str, object]:
-    import markupsafe
-
     drawn = {
         "traces": traces_svg(traces, report.data.axes, report.data.target_unit),
         "accuracy": accuracy_svg(report.forms, report.baseline.score.r2_mean),
         "cycles": cycles_svg(report.firmware),
         "power": power_svg(report.implants),
     }
-    return {name: markupsafe.Markup(svg) for name, svg in drawn.items()}
+    return {name: drawing(svg) for name, svg in drawn.items()}
 
 
 def _thousands(value: float) -> str:

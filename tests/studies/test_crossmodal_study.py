@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,10 @@ import pytest
 from edgebci.comparison import Verdict
 from edgebci.decoding_data import DecodingData
 from edgebci.pipeline.studies import crossmodal_study, rats
-from edgebci.pipeline.studies.alignment_table import PICTURE_NAME, TABLE_NAME, AlignmentTable, shown, subsets
 from edgebci.pipeline.studies.cohort import Cohort
 from edgebci.pipeline.studies.crossmodal_study import MAIN, WORLDS, claims, families, recipe_for, run
 from edgebci.pipeline.studies.size import FULL, QUICK
+from edgebci.pipeline.systems.alignment import PICTURE_NAME, TABLE_NAME, AlignmentTable, shown, subsets
 from edgebci.pipeline.systems.crossmodal import (
     ALONE,
     ALONE_WITH_LABELS,
@@ -144,3 +145,8 @@ def test_the_system_hands_the_exporter_what_it_decoded_itself(cohort: Cohort, tm
     # Targets of unit variance in float32; the stream is cut differently.
     np.testing.assert_allclose(predict(from_checkpoint(checkpoint), session.data), decoded, atol=1e-4)
     assert "MACs per output" in system.costs(session)
+    without = replace(session, spikes=None)
+    (plot,) = system.plots([without, session], 1, tmp_path)
+    assert "retrieval" in plot.svg
+    assert plot.note.startswith("1 held-out sessions")
+    assert system.plots([without], 1, tmp_path) == (), "no spikes, nothing to align with"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,9 @@ from edgebci.cli.main import app
 from edgebci.errors import InputError
 from edgebci.pipeline.training_run.configuration import TrainingRunConfig, load_training_run
 from edgebci.pipeline.training_run.result import TrainingResult
-from edgebci.pipeline.training_run.run import PICTURE_NAME, RESULT_NAME, run_training
+from edgebci.pipeline.training_run.run import PAGE_NAME, PICTURE_NAME, RESULT_NAME, run_training
 from edgebci.progress import silent
+from edgebci.reporting.sentences import interval_text
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SESSION = """
@@ -80,6 +82,15 @@ def test_every_held_out_session_is_decoded_in_every_way_beside_ridge(folder: Pat
     assert all(way.against_ridge is not None for way in ways[1:])
     assert TrainingResult.model_validate_json((folder / "out" / RESULT_NAME).read_text()) == result
     assert "second: student, fine-tuned - ridge" in (folder / "out" / PICTURE_NAME).read_text()
+
+
+def test_the_page_says_first_how_the_student_stands_against_ridge(folder: Path, result: TrainingResult) -> None:
+    page = (folder / "out" / PAGE_NAME).read_text()
+    found = result.sessions[0].ways[-1].against_ridge
+    assert found is not None
+    verdict = f"second: student, fine-tuned, R² {interval_text(result.sessions[0].ways[-1].score.r2_mean)}; against"
+    assert page.index(verdict) < page.index("<svg") < page.index("What the student costs")
+    assert not re.search(r'\b(?:src|href)="(?!#)', page), "one file, which loads nothing"
 
 
 def test_the_fine_tuned_student_becomes_a_bundle(folder: Path, result: TrainingResult) -> None:

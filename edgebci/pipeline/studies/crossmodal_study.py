@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgebci.hierarchical import FEWEST_SUBJECTS, THIS_RECORDING
-from edgebci.pipeline.studies.alignment_table import write_alignment
 from edgebci.pipeline.studies.asking import Question, ask
 from edgebci.pipeline.studies.cohort import Cohort, obtain_cohort
 from edgebci.pipeline.studies.rats import R1838, obtain_rat
@@ -24,6 +23,7 @@ from edgebci.pipeline.studies.size import StudySize
 from edgebci.pipeline.studies.table import Expected, Row
 from edgebci.pipeline.studies.trial import Grid
 from edgebci.pipeline.studies.ways import ridge_way
+from edgebci.pipeline.systems.alignment import write_alignment
 from edgebci.pipeline.systems.crossmodal import (
     ALONE,
     ALONE_WITH_LABELS,
@@ -156,14 +156,15 @@ def controls(family: Family) -> list[Question]:
 def _in_world(world: str, cohort: Cohort, size: StudySize, root: Path, progress: Progress) -> list[Row]:
     family = families(cohort, size, root / world / "models", part(progress, 0.0, 0.7))
     kinds = (TAUGHT, ALONE, TAUGHT_WITH_LABELS, ALONE_WITH_LABELS)
+    seeds = size.seeds if world == MAIN else size.control_seeds
     # First of all, so that no trial's time holds the training of a model.
-    family.train((*kinds, SHIFTED, SHIFTED_WITH_LABELS, EXCHANGED) if world == MAIN else kinds, size.seeds)
+    family.train((*kinds, SHIFTED, SHIFTED_WITH_LABELS, EXCHANGED) if world == MAIN else kinds, seeds)
     nothing_left: Expected = "no difference" if world == "rho 0" else "superior"
     asked = claims(family, size, nothing_left, "no difference" if world == "linear" else "superior")
     if world == MAIN:
         asked += controls(family)
-        write_alignment(family, cohort.held_out, size.seeds[0], root)
-    grid = Grid(root / world / "trials", size.seeds, part(progress, 0.7, 1.0))
+        write_alignment(family, (TAUGHT, ALONE), cohort.held_out, size.seeds[0], root)
+    grid = Grid(root / world / "trials", seeds, part(progress, 0.7, 1.0))
     return [ask(NAME, grid, cohort.held_out, question.about(world)) for question in asked]
 
 

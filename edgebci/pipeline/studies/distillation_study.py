@@ -18,8 +18,9 @@ from edgebci.pipeline.studies.ways import ridge_way, student_way
 from edgebci.progress import Progress, part
 
 NAME = "distillation"
+MAIN = "kernel"
 WORLDS: dict[str, dict[str, object]] = {
-    "kernel": {},
+    MAIN: {},
     "oscillators": {"family": "oscillators"},
     "linear": {"linear": True},
 }
@@ -31,7 +32,7 @@ def run(size: StudySize, root: Path, progress: Progress) -> tuple[Row, ...]:
     for i, (world, constants) in enumerate(WORLDS.items()):
         share = part(progress, i / len(WORLDS), (i + 1) / len(WORLDS))
         cohort = obtain_cohort(size.cohort(**constants), root / world / "sessions", part(share, 0.0, 0.2))
-        grid = Grid(root / world, size.seeds, part(share, 0.2, 1.0))
+        grid = Grid(root / world, size.seeds if world == MAIN else size.control_seeds, part(share, 0.2, 1.0))
         rows += [ask(NAME, grid, cohort.held_out, _in_world(world, question)) for question in questions(size)]
     return tuple(rows)
 

@@ -22,6 +22,8 @@ class StudySize(Document):
     subjects: int = Field(gt=0)
     held_out_sessions: int = Field(gt=0)
     seeds: tuple[int, ...]
+    control_seeds: tuple[int, ...]
+    """Of the worlds beside the one that a claim is about."""
     duration_s: float
     n_channels: int
     teacher_epochs: int
@@ -69,6 +71,7 @@ QUICK = StudySize(
     subjects=2,
     held_out_sessions=1,
     seeds=(1,),
+    control_seeds=(1,),
     duration_s=150.0,
     n_channels=8,
     teacher_epochs=2,
@@ -82,6 +85,7 @@ FULL = StudySize(
     subjects=6,
     held_out_sessions=3,
     seeds=(1, 2, 3, 4, 5),
+    control_seeds=(1, 2),
     duration_s=600.0,
     n_channels=48,
     teacher_epochs=30,

@@ -28,12 +28,13 @@ REPLICATES = 2000
 def run(size: StudySize, realm_root: Path, progress: Progress) -> TimeRow:
     """Take encoders and trials from the folder of the REALM study, or make them there."""
     cohort, encoders = realm_study.prepare(size, realm_root, part(progress, 0.0, 0.5))
-    seeds = size.seeds[:1]  # the large model takes minutes for each session and seed
+    seeds = size.seeds[:1]  # the large model takes minutes for each session and seed: one of each subject, once
     encoders.train((LARGE,), seeds)
     grid = Grid(realm_root / "trials", seeds, part(progress, 0.5, 1.0))
     large, distilled = (fine_tuned_way(encoders, kind) for kind in (LARGE, STUDENT))
-    grid.share((large, distilled), cohort.held_out)
-    races = [_race(grid, session, seed, large, distilled) for session in cohort.held_out for seed in seeds]
+    raced = cohort.held_out[:: size.held_out_sessions]
+    grid.share((large, distilled), raced)
+    races = [_race(grid, session, seed, large, distilled) for session in raced for seed in seeds]
     return time_row(races, [encoders.seconds(kind, seed) for kind in (TEACHER, STUDENT) for seed in seeds])
 
 

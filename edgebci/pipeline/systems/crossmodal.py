@@ -18,6 +18,7 @@ from edgebci.pipeline.cache import run_stage, share
 from edgebci.pipeline.imports import training_digest
 from edgebci.pipeline.studies.trial import Way
 from edgebci.pipeline.systems.frame_system import FrameSystem
+from edgebci.pipeline.systems.system import Plot
 from edgebci.progress import Progress
 from edgebci.session import Session
 
@@ -221,6 +222,20 @@ class CrossModalSystem(FrameSystem):
         from edgebci.training.crossmodal.costs import student_costs
 
         return student_costs(self.models.recipe.student, session)
+
+    def plots(self, sessions: Sequence[Session], seed: int, folder: Path) -> tuple[Plot, ...]:
+        """How alike the views of spikes and of LFP are, on sessions that have spikes."""
+        from edgebci.pipeline.systems.alignment import picture, write_alignment
+
+        seen = [session for session in sessions if session.spikes is not None]
+        if not seen:
+            return ()
+        table = write_alignment(Family((self.models,)), (STUDENT, UNTAUGHT), seen, seed, folder)
+        note = (
+            f"{table.n_sessions} held-out sessions, seed {seed}; maps are fitted to each session's training part and "
+            "measured on its test part. Channels that a student is not shown are zero."
+        )
+        return (Plot("Alignment of the views of spikes and of LFP", picture(table), note),)
 
     def deployable(self, session: Session, seed: int, trial: Path) -> Checkpoint:  # noqa: ARG002 (nothing lies there)
         """The student with its readout of the session."""

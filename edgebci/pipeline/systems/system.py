@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,16 @@ class BundleOrder:
     """Decoders that were tried before this one was chosen."""
 
 
+@dataclass(frozen=True)
+class Plot:
+    """A picture that belongs into the run's report."""
+
+    title: str
+    svg: str
+    note: str
+    """What is drawn, and how it was measured."""
+
+
 class System(ABC):
     """What one recipe makes of some sessions."""
 
@@ -39,6 +50,10 @@ class System(ABC):
     @abstractmethod
     def costs(self, session: Session) -> str:
         """What one output of the student costs, as one line."""
+
+    def plots(self, sessions: Sequence[Session], seed: int, folder: Path) -> tuple[Plot, ...]:  # noqa: ARG002
+        """What the system itself has to show of these held-out sessions; numbers go to `folder`."""
+        return ()
 
     @abstractmethod
     def export(self, session: Session, seed: int, trial: Path, order: BundleOrder, progress: Progress) -> None:

@@ -17,12 +17,13 @@ from edgebci.pipeline.systems.choice import make_system
 from edgebci.pipeline.systems.system import System
 from edgebci.pipeline.training_run.bundles import SESSIONS, export_decoder
 from edgebci.pipeline.training_run.configuration import TrainingRunConfig
+from edgebci.pipeline.training_run.page import training_page
 from edgebci.pipeline.training_run.result import SessionResult, TrainingResult, WayResult
 from edgebci.progress import Progress, part
 from edgebci.session import Session
 from edgebci.training.recipe import TrainingRecipe
 
-RESULT_NAME, PICTURE_NAME = "training.json", "training.svg"
+RESULT_NAME, PICTURE_NAME, PAGE_NAME = "training.json", "training.svg", "training.html"
 ENCODERS, DECODERS = "encoders", "decoders"
 
 
@@ -55,7 +56,9 @@ def run_training(config: TrainingRunConfig, root: Path, teacher: Path | None, pr
         sessions=tuple(_decode(config, system, s, root, share) for s, share in zip(held_out, shares, strict=True)),
     )
     write_text(root / RESULT_NAME, result.model_dump_json(indent=1) + "\n")
-    write_text(root / PICTURE_NAME, _picture(result, config))
+    picture = _picture(result, config)
+    write_text(root / PICTURE_NAME, picture)
+    write_text(root / PAGE_NAME, training_page(result, picture, system.plots(held_out, config.seeds[0], root)))
     return result
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from edgebci.decoding_data import Floats
 from edgebci.documents import Document
 from edgebci.files import write_text
-from edgebci.pipeline.systems.crossmodal import ALONE, TAUGHT, TEACHER, Family, Kind
+from edgebci.pipeline.systems.crossmodal import TEACHER, Family, Kind
 from edgebci.session import Session
 
 if TYPE_CHECKING:
@@ -50,12 +50,14 @@ class AlignmentTable(Document):
     rows: tuple[AlignmentRow, ...]
 
 
-def write_alignment(family: Family, sessions: Sequence[Session], seed: int, folder: Path) -> AlignmentTable:
-    """Measure the student with and without its teacher on sessions that neither has met, and draw it into `folder`.
+def write_alignment(
+    family: Family, students: Sequence[Kind], sessions: Sequence[Session], seed: int, folder: Path
+) -> AlignmentTable:
+    """Measure students on sessions that neither they nor the teacher have met, and draw it into `folder`.
 
     Maps are fitted to each session's training part and measured on its test part.
     """
-    rows = [row for kind in (TAUGHT, ALONE) for row in _rows(family, kind, sessions, seed)]
+    rows = [row for kind in students for row in _rows(family, kind, sessions, seed)]
     table = AlignmentTable(n_sessions=len(sessions), seed=seed, rows=tuple(rows))
     write_text(folder / TABLE_NAME, table.model_dump_json(indent=1) + "\n")
     write_text(folder / PICTURE_NAME, picture(table))
