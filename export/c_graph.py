@@ -66,14 +66,19 @@ class StepGraph:
 def read_graph(path: Path) -> StepGraph:
     """Read an ONNX file; raises InputError if it is missing, damaged or has a shape that is not fixed."""
     try:
-        graph = onnx.load(str(path)).graph
+        return graph_of(onnx.load(str(path)), str(path))
     except FileNotFoundError as error:
         raise InputError(f"no file {path}; export the decoder first") from error
     except DecodeError as error:
         raise InputError(f"{path} is not an ONNX file or is cut short; export the decoder again") from error
+
+
+def graph_of(model: onnx.ModelProto, origin: str) -> StepGraph:
+    """The step graph of a model that came from `origin`; raises InputError if it has a shape that is not fixed."""
+    graph = model.graph
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
-    inputs = {value.name: _shape(value, path) for value in graph.input if value.name not in constants}
-    outputs = {value.name: _shape(value, path) for value in graph.output}
+    inputs = {value.name: _shape(value, origin) for value in graph.input if value.name not in constants}
+    outputs = {value.name: _shape(value, origin) for value in graph.output}
     types = {value.name: _type(value) for value in graph.input}
     return StepGraph(tuple(_node(node, i) for i, node in enumerate(graph.node)), constants, inputs, outputs, types)
 
@@ -93,10 +98,10 @@ def _type(value: onnx.ValueInfoProto) -> str:
     return str(onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type))
 
 
-def _shape(value: onnx.ValueInfoProto, path: Path) -> Shape:
+def _shape(value: onnx.ValueInfoProto, origin: str) -> Shape:
     dimensions = value.type.tensor_type.shape.dim
     if any(not dimension.HasField("dim_value") for dimension in dimensions):
-        raise InputError(f"{path}: the shape of {value.name!r} is not fixed; export the step for one stream")
+        raise InputError(f"{origin}: the shape of {value.name!r} is not fixed; export the step for one stream")
     return tuple(dimension.dim_value for dimension in dimensions)
 
 

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnx.inliner
 from numpy.typing import NDArray
 
 from edgebci.agreement import FloatAgreement, QuantizedAgreement
@@ -38,6 +37,7 @@ from edgebci.export.stream_comparison import (
     cut_at_quantizers,
     exposed,
 )
+from edgebci.export.traceability import inline
 from edgebci.metrics import r2
 from edgebci.progress import Progress, part, silent
 
@@ -47,9 +47,9 @@ LARGEST_R2_DIFFERENCE = 1e-3
 
 
 def inlined(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model without its local functions, fully checked."""
+    """The model without its local functions, fully checked; its nodes say where they came from (`traceability`)."""
     onnx.checker.check_model(model, full_check=True)
-    flat: onnx.ModelProto = onnx.inliner.inline_local_functions(model)
+    flat = inline(model)
     onnx.checker.check_model(flat, full_check=True)
     return flat
 
