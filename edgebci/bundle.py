@@ -6,15 +6,22 @@ decoder_int8.onnx        one step with int8 weights and activations and int16 st
 quantized.safetensors    the same integers for `edgebci.quantized_decoder`
 front_end.json, front_end.safetensors      from ADC counts to frames
 firmware/                C99 of the whole device program
+parameters.bin           what `edgebci calibrate` may rewrite: normalisation and readout (`edgebci.parameter_block`)
+sbom.json                what of others' work went into it, and what it was made with
+
+Which of them a bundle has, its target and its precision say. Where parameters.bin was rewritten, `Bundle.front_end` and
+`Bundle.quantized_decoder` give what it says; the other files stay as they were exported and verified.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Literal, TypeVar
 
+import numpy as np
 from pydantic import Field, JsonValue, field_validator
 
 from edgebci.agreement import FloatAgreement, QuantizedAgreement
@@ -24,12 +31,18 @@ from edgebci.documents import Document, load_json
 from edgebci.errors import InputError
 from edgebci.features.front_end import FrontEnd
 from edgebci.features.specification import FeatureSpec
-from edgebci.files import sha256, write_text
+from edgebci.files import replacing, sha256, write_text
+from edgebci.frame_stream import FrameStream
+from edgebci.operators.dense import dense_of
+from edgebci.parameter_block import ParameterBlock, ParameterLayout, read_block
+from edgebci.parameters import READOUT, Tensors, with_normalization
 from edgebci.quantized_decoder import QuantizedDecoder
+from edgebci.targets import Precision
 from edgebci.workload import Workload
 
 MANIFEST, FLOAT_ONNX, INT8_ONNX = "manifest.json", "decoder_float.onnx", "decoder_int8.onnx"
 QUANTIZED, FIRMWARE = "quantized.safetensors", "firmware"
+PARAMETERS, SBOM = "parameters.bin", "sbom.json"
 
 
 class TensorRecord(Document):
@@ -63,18 +76,57 @@ class Provenance(Document):
 
     recording: str
     """Name of the file, without its folder."""
-    recording_sha256: str
+    recording_sha256: str | None
+    """None where only its frames were at hand."""
     checkpoint_sha256: str
-    trials: int = Field(ge=1)
-    """Decoders that were tried on training and validation data before this one was chosen."""
+    trials: int | None = Field(ge=1)
+    """Decoders that were tried on training and validation data before this one was chosen; None: nobody knows."""
     test_intervals_s: tuple[tuple[float, float], ...]
     """The test interval, opened once, after the choice."""
+
+
+class CalibrationRecord(Document):
+    """The frames from which the quantizer took its scales, or a block its normalisation and readout."""
+
+    n_frames: int = Field(gt=0)
+    frames_sha256: str
+    """Of the frames (T, n_inputs) float32 and of where states start anew."""
+    same_as_training: bool
+    """Whether the checkpoint says that it was trained on these very frames."""
+
+    @classmethod
+    def of(cls, stream: FrameStream, same_as_training: bool) -> CalibrationRecord:
+        """Describe the frames of one part."""
+        digest = hashlib.sha256(np.ascontiguousarray(stream.frames).tobytes())
+        digest.update(np.ascontiguousarray(stream.reset_before).tobytes())
+        return cls(n_frames=len(stream), frames_sha256=digest.hexdigest(), same_as_training=same_as_training)
+
+
+class Recalibration(Document):
+    """The last time that parameters.bin was rewritten."""
+
+    recording: str
+    recording_sha256: str
+    n_frames: int = Field(gt=0)
+    """Of the new session, from which normalisation and readout come."""
+    penalty: float
+    """Of the readout's change, chosen inside those frames."""
 
 
 class BundleFiles(Document):
     """The part of every manifest that says which files belong to the bundle."""
 
     files: dict[str, FileRecord]
+
+    @property
+    def bundle_id(self) -> str:
+        """SHA-256 of the hashes of all files but the C, which may hold this id, and the parameters, which change."""
+        texts = [
+            f"{name} {record.sha256}\n"
+            for name, record in sorted(self.files.items())
+            if name != PARAMETERS and not name.startswith(f"{FIRMWARE}/")
+        ]
+        return hashlib.sha256("".join(texts).encode()).hexdigest()
 
     @field_validator("files")
     @classmethod
@@ -88,21 +140,30 @@ class BundleFiles(Document):
 class Manifest(BundleFiles):
     """Everything about a bundle; the same checkpoint and data give the same manifest on the same versions."""
 
-    schema_version: Literal["edgebci.bundle/1"] = "edgebci.bundle/1"
+    schema_version: Literal["edgebci.bundle/1", "edgebci.bundle/2"] = "edgebci.bundle/2"
+    """1 has no target and precision (it is for the Cortex-M4F in int8), no parameters and no bill of materials."""
     versions: dict[str, str]
+    target: str = "cortex-m4f"
+    precision: Precision = "int8"
     spec: DecoderSpec
     features: FeatureSpec
     n_channels: int
     inputs: tuple[TensorRecord, ...]
     outputs: tuple[TensorRecord, ...]
     workload: Workload
-    quantization: dict[str, JsonValue]
-    """The recipe."""
+    quantization: dict[str, JsonValue] | None
+    """The recipe; None where nothing is quantized."""
+    calibration: CalibrationRecord | None = None
     training: TrainingRecord
     provenance: Provenance
     float_agreement: FloatAgreement
-    quantized_agreement: QuantizedAgreement
+    quantized_agreement: QuantizedAgreement | None
     accuracy: tuple[Accuracy, ...] = ()
+    parameters: ParameterLayout | None = None
+    """What parameters.bin holds."""
+    recalibration: Recalibration | None = None
+    target_record: dict[str, JsonValue] | None = None
+    """What the target's own part of the export says of itself."""
 
 
 AnyManifest = TypeVar("AnyManifest", bound=BundleFiles)
@@ -137,12 +198,30 @@ class Bundle(BundleFolder):
     manifest: Manifest
 
     def front_end(self) -> FrontEnd:
-        """What turns ADC counts into frames."""
-        return FrontEnd.load(self.folder)
+        """What turns ADC counts into frames, with the normalisation of the parameter block."""
+        front_end, block = FrontEnd.load(self.folder), self.parameters()
+        return with_normalization(front_end, block) if block else front_end
 
     def quantized_decoder(self) -> QuantizedDecoder:
-        """The bit-exact reference."""
-        return QuantizedDecoder.load(self.folder / QUANTIZED)
+        """The bit-exact reference, with the readout of the parameter block.
+
+        Raises:
+            InputError: the bundle has no quantized form.
+        """
+        if self.manifest.quantized_agreement is None:
+            raise InputError(
+                f"{self.folder} was exported in {self.manifest.precision} and holds no quantized decoder; "
+                "export with --precision int8"
+            )
+        decoder, block = QuantizedDecoder.load(self.folder / QUANTIZED), self.parameters()
+        return replace(decoder, readout=dense_of(block.tensors, READOUT)) if block else decoder
+
+    def parameters(self) -> ParameterBlock | None:
+        """The parameter block; None in a bundle of schema 1. Raises InputError where it is another bundle's."""
+        if self.manifest.parameters is None:
+            return None
+        path, id_of_all = self.folder / PARAMETERS, self.manifest.bundle_id
+        return read_block(path.read_bytes(), self.manifest.parameters, id_of_all, str(path))
 
     def with_accuracy(self, accuracy: Sequence[Accuracy]) -> Bundle:
         """Write how each form scored into the manifest, in place of what stood there."""
@@ -162,13 +241,40 @@ def open_bundle(folder: Path) -> Bundle:
 
 def read_manifest(folder: Path, model: type[AnyManifest]) -> AnyManifest:
     """Read a manifest and compare every file with its hash; raises InputError as `open_bundle` does."""
-    if not (folder / MANIFEST).is_file():
-        raise InputError(f"{folder} holds no {MANIFEST}, a bundle has one; give the folder that the export wrote")
+    require_manifest(folder)
     manifest = load_json(folder / MANIFEST, model)
-    faults = [fault for name, record in manifest.files.items() if (fault := _fault(folder / name, name, record))]
+    faults = bundle_faults(folder, manifest)
     if faults:
         raise InputError(f"the bundle {folder} is damaged: {'; '.join(faults)}; export the decoder again")
     return manifest
+
+
+def require_manifest(folder: Path) -> None:
+    """Raise InputError where `folder` is no bundle."""
+    if not (folder / MANIFEST).is_file():
+        raise InputError(f"{folder} holds no {MANIFEST}, a bundle has one; give the folder that the export wrote")
+
+
+def bundle_faults(folder: Path, manifest: BundleFiles) -> list[str]:
+    """What is wrong with the files that the manifest names, each in a few words; empty where nothing is."""
+    return [fault for name, record in manifest.files.items() if (fault := _fault(folder / name, name, record))]
+
+
+def write_parameters(
+    folder: Path, manifest: Manifest, tensors: Tensors, change: Recalibration | None = None
+) -> Manifest:
+    """Write parameters.bin, and the manifest with its hash and layout; returns that manifest.
+
+    The manifest goes last: if the work ends between the two, the bundle is refused and not used with half of each.
+    """
+    block = ParameterBlock(manifest.bundle_id, tensors)
+    with replacing(folder / PARAMETERS) as temporary:
+        temporary.write_bytes(block.to_bytes())
+    record = FileRecord(sha256=sha256(folder / PARAMETERS), size_bytes=(folder / PARAMETERS).stat().st_size)
+    files = dict(sorted({**manifest.files, PARAMETERS: record}.items()))
+    written = manifest.model_copy(update={"files": files, "parameters": block.layout, "recalibration": change})
+    write_manifest(folder, written)
+    return written
 
 
 def write_manifest(folder: Path, manifest: Document) -> None:

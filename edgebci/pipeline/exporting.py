@@ -72,24 +72,26 @@ def load_outputs(folder: Path) -> dict[str, F64]:
     return {FLOAT_FORM: arrays["float"].astype(np.float64), INT8_FORM: arrays["int8"].astype(np.float64)}
 
 
-def graph_checks(floating: FloatAgreement, quantized: QuantizedAgreement) -> tuple[GraphCheck, ...]:
-    """What verification found, in a sentence for each graph."""
-    worst = max(quantized.each_quantizer, key=lambda q: q.share)
+def graph_checks(floating: FloatAgreement, quantized: QuantizedAgreement | None) -> tuple[GraphCheck, ...]:
+    """What verification found, in a sentence for each graph that there is."""
     errors = ", ".join(f"{form} {error:.1e}" for form, error in floating.largest_error.items())
-    return (
-        GraphCheck(
-            name="float graph against NumPy in float64",
-            n_steps=floating.steps,
-            detail=f"largest error relative to the tensor's largest value: {errors} (the reference evaluator, which is "
-            f"slow, over {floating.evaluator_steps} steps)",
-        ),
-        GraphCheck(
-            name="int8 graph in ONNX Runtime against the bit-exact reference",
-            n_steps=quantized.steps,
-            detail=f"at most {max(q.largest_lsb for q in quantized.each_quantizer)} LSB, on {worst.share:.1e} of the "
-            f"elements of the worst quantizer ({worst.name}); R² free-running differs by "
-            f"{max(map(abs, quantized.free_running_r2_difference)):.1e}",
-        ),
+    of_float = GraphCheck(
+        name="float graph against NumPy in float64",
+        n_steps=floating.steps,
+        detail=f"largest error relative to the tensor's largest value: {errors} (the reference evaluator, which is "
+        f"slow, over {floating.evaluator_steps} steps)",
+    )
+    return (of_float,) if quantized is None else (of_float, _quantized_check(quantized))
+
+
+def _quantized_check(quantized: QuantizedAgreement) -> GraphCheck:
+    worst = max(quantized.each_quantizer, key=lambda q: q.share)
+    return GraphCheck(
+        name="int8 graph in ONNX Runtime against the bit-exact reference",
+        n_steps=quantized.steps,
+        detail=f"at most {max(q.largest_lsb for q in quantized.each_quantizer)} LSB, on {worst.share:.1e} of the "
+        f"elements of the worst quantizer ({worst.name}); R² free-running differs by "
+        f"{max(map(abs, quantized.free_running_r2_difference)):.1e}",
     )
 
 

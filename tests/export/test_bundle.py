@@ -38,6 +38,8 @@ FILES = {
     "quantized.safetensors",
     "front_end.json",
     "front_end.safetensors",
+    "parameters.bin",
+    "sbom.json",
 }
 
 
@@ -120,7 +122,7 @@ def test_a_folder_without_manifest_is_no_bundle(tmp_path: Path) -> None:
 
 def test_a_manifest_of_another_schema_is_refused(bundle: Path) -> None:
     content = json.loads((bundle / "manifest.json").read_text())
-    (bundle / "manifest.json").write_text(json.dumps(content | {"schema_version": "edgebci.bundle/2"}))
+    (bundle / "manifest.json").write_text(json.dumps(content | {"schema_version": "edgebci.bundle/9"}))
     with pytest.raises(InputError, match="schema_version"):
         open_bundle(bundle)
 
