@@ -1,4 +1,4 @@
-"""Every decoder is one step: frame and states in, output and states out, in shapes and operators that any runtime has."""
+"""Every decoder is one step: frame and states in, output and states out, in operators that any runtime has."""
 
 from __future__ import annotations
 
