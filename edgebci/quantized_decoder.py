@@ -1,8 +1,9 @@
 """The quantized decoder, bit for bit: what the host twin and the emulated cores must equal.
 
 int8 weights (one scale per output row) and activations (one scale per tensor), int32 sums, int16 states, float32 for
-what stands between two quantizers. Every operation is one of `edgebci.arithmetic` or `edgebci.operators`, in the order
-written here and there; q() is `quantize_int8` with the reciprocal scale, rounded to float32:
+what stands between two quantizers; weights in int4 or int16 and states in int8 where a recipe asks for them. Every
+operation is one of `edgebci.arithmetic` or `edgebci.operators`, in the order written here and there; q() is
+`quantize_int8` with the reciprocal scale, rounded to float32:
 
     x = entry(frame)
     for each layer:
@@ -22,6 +23,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import SerializerFunctionWrapHandler, model_serializer
 
 from edgebci.arithmetic import F32, I8
 from edgebci.checkpoint import read_tensors, write_tensors
@@ -43,6 +45,13 @@ class QuantizedHeader(Document):
 
     schema_version: Literal["edgebci.quantized_decoder/1"] = "edgebci.quantized_decoder/1"
     spec: DecoderSpec
+    int8_states: tuple[str, ...] = ()
+    """Left out of files where it is empty."""
+
+    @model_serializer(mode="wrap")
+    def _without_int8_states(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        written: dict[str, Any] = handler(self)
+        return {name: value for name, value in written.items() if name != "int8_states" or value}
 
 
 def no_tap(name: str, values: NDArray[Any]) -> None:
@@ -66,10 +75,16 @@ class QuantizedDecoder:
     layers: tuple[QuantizedLayer, ...]
     norm_weight: F32
     readout: QuantizedDense
+    int8_states: tuple[str, ...] = ()
+    """States of layers that are stored in int8, not int16: `ssm.0`, `modes.1`, `hidden.0`."""
+
+    def state_types(self) -> dict[str, str]:
+        """Type of each state: those of the spec, or narrower."""
+        return self.spec.state_types() | dict.fromkeys(self.int8_states, "int8")
 
     def initial_states(self) -> QuantizedStates:
         """All zero: the state at power-on and after a reset."""
-        types = self.spec.state_types()
+        types = self.state_types()
         return {name: np.zeros(shape, types[name]) for name, shape in self.spec.state_shapes().items()}
 
     def step(self, frame: F32, states: QuantizedStates) -> tuple[F32, QuantizedStates]:
@@ -122,18 +137,21 @@ class QuantizedDecoder:
         return tensors | {"norm.weight": self.norm_weight} | dense_tensors("readout", self.readout)
 
     @classmethod
-    def from_tensors(cls, spec: DecoderSpec, tensors: Mapping[str, NDArray[Any]]) -> QuantizedDecoder:
+    def from_tensors(
+        cls, spec: DecoderSpec, tensors: Mapping[str, NDArray[Any]], int8_states: tuple[str, ...] = ()
+    ) -> QuantizedDecoder:
         """Build from what `tensors` gave."""
         cell = spec.layer
         layers = tuple(
             QuantizedLayer(tensors[f"layers.{i}.norm.weight"], cell.quantized(within(tensors, f"layers.{i}.mixer")))
             for i in range(spec.n_layers)
         )
-        return cls(spec, spec.entry.quantized(tensors), layers, tensors["norm.weight"], dense_of(tensors, "readout"))
+        entry, readout = spec.entry.quantized(tensors), dense_of(tensors, "readout")
+        return cls(spec, entry, layers, tensors["norm.weight"], readout, int8_states)
 
     def save(self, path: Path) -> None:
         """Write a safetensors file; the same decoder gives the same bytes."""
-        write_tensors(path, self.tensors(), QuantizedHeader(spec=self.spec))
+        write_tensors(path, self.tensors(), QuantizedHeader(spec=self.spec, int8_states=self.int8_states))
 
     @classmethod
     def load(cls, path: Path) -> QuantizedDecoder:
@@ -143,4 +161,4 @@ class QuantizedDecoder:
             InputError: the file is missing, damaged or of another kind.
         """
         tensors, header = read_tensors(path, QuantizedHeader)
-        return cls.from_tensors(header.spec, tensors)
+        return cls.from_tensors(header.spec, tensors, header.int8_states)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,17 +13,22 @@ from numpy.typing import NDArray
 from edgebci import arithmetic
 from edgebci.arithmetic import F32, I8, I32
 
-_PARTS = ("weight", "act_scale", "weight_scale", "bias")
+_PARTS = ("act_scale", "weight_scale", "bias")
+WeightBits = Literal[4, 8, 16]
 
 
 @dataclass(frozen=True)
 class QuantizedDense:
-    """y = float32(W q) * (act_scale * weight_scale) + bias."""
+    """y = float32(W q) * (act_scale * weight_scale) + bias.
 
-    weight: I8  # (out, in), in [-127, 127]
+    Weights of 8 bits lie in [-127, 127], of 4 in [-7, 7]; of 16 so that the sum over all columns fits an int32.
+    """
+
+    weight: NDArray[np.signedinteger]  # (out, in), int8, or int16 where `bits` says so
     act_scale: F32  # (), one count of the input
     weight_scale: F32  # (out,)
     bias: F32  # (out,)
+    bits: WeightBits = 8
 
     @cached_property
     def inverse_act_scale(self) -> np.float32:
@@ -48,14 +53,28 @@ class QuantizedDense:
         return (q.astype(np.float64) @ self._columns).astype(np.int32)
 
 
+def weight_name(name: str, bits: WeightBits) -> str:
+    """What the weights of the dense layer `name` are called: `{name}.weight`, or `{name}.weight_int4`, `_int16`."""
+    return f"{name}.weight" if bits == 8 else f"{name}.weight_int{bits}"
+
+
+def weight_bits(tensors: Mapping[str, NDArray[Any]], name: str) -> WeightBits:
+    """The width of the weights of the dense layer `name`, as the names of its tensors tell it."""
+    widths: tuple[WeightBits, ...] = (4, 16)
+    return next((bits for bits in widths if weight_name(name, bits) in tensors), 8)
+
+
 def dense_tensors(name: str, dense: QuantizedDense) -> dict[str, NDArray[Any]]:
     """The four arrays of a dense layer by their names."""
-    return {f"{name}.{part}": getattr(dense, part) for part in _PARTS}
+    own = {f"{name}.{part}": getattr(dense, part) for part in _PARTS}
+    return {weight_name(name, dense.bits): dense.weight} | own
 
 
 def dense_of(tensors: Mapping[str, NDArray[Any]], name: str) -> QuantizedDense:
     """Build from what `dense_tensors` gave."""
-    return QuantizedDense(*(tensors[f"{name}.{part}"] for part in _PARTS))
+    bits = weight_bits(tensors, name)
+    act_scale, weight_scale, bias = (tensors[f"{name}.{part}"] for part in _PARTS)
+    return QuantizedDense(tensors[weight_name(name, bits)], act_scale, weight_scale, bias, bits)
 
 
 def inverse(scale: F32) -> F32:

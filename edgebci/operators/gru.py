@@ -4,7 +4,8 @@
     r = sigmoid(p_r + s_r)   z = sigmoid(p_z + s_z)   n = tanh(p_n + r s_n)        h = n + z (h - n)
 
 Quantized: int8 weights and inputs of both dense layers, h in int16. h lies in [-1, 1] whatever the input is, so its
-scale is fixed; the dense layer sees it rounded further, to int8.
+scale is fixed; the dense layer sees it rounded further, to int8. h may be int8 where the decay report shows that it
+holds. What it keeps of itself, z, is float32.
 """
 
 from __future__ import annotations
@@ -17,16 +18,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgebci import arithmetic
-from edgebci.arithmetic import F32, I8, I16
+from edgebci.arithmetic import F32, I8
 from edgebci.block_spec import Shape
 from edgebci.operators import activations
 from edgebci.operators.cell import F64, Cell, Costs, Integers, QuantizedCell, Tap, sigmoid
 from edgebci.operators.dense import QuantizedDense, dense_of, dense_tensors, inverse
+from edgebci.operators.state_width import quantize_state
 
 _FLOAT32 = 4
 HIDDEN_SCALE = np.float32(2.0**-13)
 """One count of h. At 2^-15 the float32 rounding of a runtime's tanh would move one value in a thousand by a count,
 at 2^-14 one in two thousand."""
+HIDDEN_SCALE_INT8 = np.float32(2.0**-7)
+"""One count of h in int8; +1 itself saturates at 127 counts."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,7 @@ class QuantizedGru(QuantizedCell):
     def run(self, q: I8, states: Mapping[str, Integers], tap: Tap) -> tuple[F32, dict[str, Integers]]:
         """See `QuantizedCell.run`; `tap` sees `hidden_q` (before the step) and `hidden.next`."""
         p, h = self.ih(q), states["hidden"]
-        before, after = np.empty((len(q), len(h)), np.int8), np.empty((len(q), len(h)), np.int16)
+        before, after = np.empty((len(q), len(h)), np.int8), np.empty((len(q), len(h)), h.dtype)
         for t in range(len(q)):
             before[t] = state_quantize(h, self.hidden_scale, self.hh.act_scale)
             after[t] = h = gru_step(p[t], self.hh(before[t][None])[0], h, self.hidden_scale)
@@ -64,14 +68,14 @@ def state_quantize(h: Integers, scale: F32, act_scale: F32) -> I8:
     return arithmetic.quantize_int8(h.astype(np.float32), ratio)
 
 
-def gru_step(p: F32, s: F32, h: Integers, scale: F32) -> I16:
-    """q16(n + z (h - n)) for p and s (3 H,) and h (H,)."""
+def gru_step(p: F32, s: F32, h: Integers, scale: F32) -> Integers:
+    """q(n + z (h - n)) for p and s (3 H,) and h (H,)."""
     p_reset, p_update, p_new = np.split(p, 3)
     s_reset, s_update, s_new = np.split(s, 3)
     new = activations.tanh(p_new + activations.sigmoid(p_reset + s_reset) * s_new)
     update = activations.sigmoid(p_update + s_update)
     before = h.astype(np.float32) * scale
-    return arithmetic.quantize_int16(new + update * (before - new), inverse(scale))
+    return quantize_state(new + update * (before - new), inverse(scale), h.dtype)
 
 
 class GruCell(Cell):

@@ -4,7 +4,9 @@
     dt = softplus(dt + dt_bias)          h = exp(dt A) h + (dt x) B^T         y = C h + D x
     out = W_out rms_norm(y silu(z))
 
-Quantized: int8 projections, int16 states with one scale per convolution channel and per head, float32 between.
+Quantized: int8 projections, int16 states with one scale per convolution channel and per head, float32 between. h may be
+int8 where the decay report shows that it holds. dt is float32 in the log domain of its bias (softplus of a float32 sum)
+and decay = exp(dt A) is float32, computed anew at each step: neither is ever rounded to integers.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from edgebci.arithmetic import F32, I8, I16
 from edgebci.block_spec import Shape
 from edgebci.operators.cell import F64, Cell, Costs, Integers, QuantizedCell, Tap, silu
 from edgebci.operators.dense import QuantizedDense, dense_of, dense_tensors, inverse, rms_norm_quantize
+from edgebci.operators.state_width import quantize_state
 
 _INT8, _FLOAT32 = 1, 4
 
@@ -138,7 +141,7 @@ class Mamba2Cell(Cell):
         )
 
 
-def mamba2_steps(cell: QuantizedMamba2, p: F32, conv: Integers, ssm: Integers) -> tuple[F32, I16, I16]:
+def mamba2_steps(cell: QuantizedMamba2, p: F32, conv: Integers, ssm: Integers) -> tuple[F32, I16, Integers]:
     """Steps of the SSM for p (T, d_in_proj), one after another.
 
     Returns g (T, d_inner), the state of the convolution after each step (T, conv_dim, d_conv - 1) and that of the SSM
@@ -169,13 +172,13 @@ def _convolution(cell: QuantizedMamba2, xbc: F32, conv: Integers) -> tuple[F32, 
     return arithmetic.silu(sums.astype(np.float32) * scale + cell.conv_bias), windows[..., 1:]
 
 
-def _scan(decay: F32, dxs: F32, B: F32, ssm: Integers) -> I16:
-    """h = q16(float32(h) * decay + dxs * B), step after step; counts of ssm_scale."""
+def _scan(decay: F32, dxs: F32, B: F32, ssm: Integers) -> Integers:
+    """h = q(float32(h) * decay + dxs * B), step after step; counts of ssm_scale, in the type of `ssm`."""
     unit = np.float32(1.0)
     injected = dxs[..., None] * B[:, None, None, :]
-    states = np.empty(injected.shape, np.int16)
+    states = np.empty(injected.shape, ssm.dtype)
     for t in range(len(states)):
-        ssm = arithmetic.quantize_int16(ssm.astype(np.float32) * decay[t, :, None, None] + injected[t], unit)
+        ssm = quantize_state(ssm.astype(np.float32) * decay[t, :, None, None] + injected[t], unit, ssm.dtype)
         states[t] = ssm
     return states
 

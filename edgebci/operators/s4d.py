@@ -3,7 +3,9 @@
     h = exp(dt A) h + u        y = 2 Re(sum over modes of C (exp(dt A) - 1) / A h) + D u       out = glu(W gelu(y) + b)
 
 with A = -exp(A_log) + i A_imag and dt = exp(dt_log); real parts of the modes come first, then imaginary ones.
-Quantized: int8 input and projection, int16 modes with one scale each, float32 between.
+Quantized: int8 input and projection, int16 modes with one scale each, float32 between; the modes may be int8 where the
+decay report shows that it holds. dt and A stay in the log domain until export, which computes exp(dt A) in float64 and
+keeps it in float32: it is never rounded to integers.
 """
 
 from __future__ import annotations
@@ -16,11 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgebci import arithmetic
-from edgebci.arithmetic import F32, I8, I16
+from edgebci.arithmetic import F32, I8
 from edgebci.block_spec import Shape
 from edgebci.operators import activations
 from edgebci.operators.cell import F64, Cell, Costs, Integers, QuantizedCell, Tap, sigmoid
 from edgebci.operators.dense import QuantizedDense, dense_of, dense_tensors
+from edgebci.operators.state_width import quantize_state
 
 _FLOAT32 = 4
 _TENSORS = {"act_scale": "input_scale"} | {
@@ -61,20 +64,20 @@ class QuantizedS4D(QuantizedCell):
         )
 
 
-def s4d_steps(cell: QuantizedS4D, q: I8, modes: Integers) -> tuple[F32, I16]:
+def s4d_steps(cell: QuantizedS4D, q: I8, modes: Integers) -> tuple[F32, Integers]:
     """gelu(y) (T, d_model) for q (T, d_model), and the modes after each step (T, d_model, 2 modes).
 
-    real, imag = q16((a real - b imag) + inject q), q16(b real + a imag)        y = lane_sum(read h) + skip q
+    real, imag = q((a real - b imag) + inject q), q(b real + a imag)        y = lane_sum(read h) + skip q
     """
     counts = q.astype(np.float32)
     injected = cell.inject * counts[..., None]
     a, b, n, unit = cell.decay_real, cell.decay_imag, cell.decay_real.shape[1], np.float32(1.0)
-    after = np.empty((len(q), *modes.shape), np.int16)
+    after = np.empty((len(q), *modes.shape), modes.dtype)
     for t in range(len(q)):
         h = modes.astype(np.float32)
         real, imag = h[:, :n], h[:, n:]
         turned = np.concatenate([(a * real - b * imag) + injected[t], b * real + a * imag], axis=1)
-        after[t] = modes = arithmetic.quantize_int16(turned, unit)
+        after[t] = modes = quantize_state(turned, unit, modes.dtype)
     y = arithmetic.lane_sum(cell.read * after.astype(np.float32)) + cell.skip * counts
     return activations.gelu(y), after
 

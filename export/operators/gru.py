@@ -24,7 +24,7 @@ from edgebci.export.operators.form import CellForm, Step
 from edgebci.export.writers import INT8, INT16, CountingBody, FloatWriter, QuantizedWriter, Values
 from edgebci.operators.cell import F64
 from edgebci.operators.dense import inverse
-from edgebci.operators.gru import HIDDEN_SCALE, GruCell, QuantizedGru
+from edgebci.operators.gru import HIDDEN_SCALE, HIDDEN_SCALE_INT8, GruCell, QuantizedGru
 
 _HEADERS = ("edgebci_activations.h", "edgebci_gru.h")
 
@@ -40,14 +40,20 @@ class GruForm(CellForm):
         weights: Mapping[str, F64],
         scales: Mapping[str, F32],
         _largest: Mapping[str, F64],
-        _: QuantizationRecipe,
+        recipe: QuantizationRecipe,
     ) -> QuantizedGru:
         """The state cannot leave [-1, 1]: its scale needs no calibration."""
-        return QuantizedGru(
-            ih=quantize_dense(weights["gru.weight_ih_l0"], weights["gru.bias_ih_l0"], scales["norm"]),
-            hh=quantize_dense(weights["gru.weight_hh_l0"], weights["gru.bias_hh_l0"], scales["hidden"]),
-            hidden_scale=np.asarray(HIDDEN_SCALE),
+        ih, hh = (
+            quantize_dense(
+                weights[f"gru.weight_{part}_l0"],
+                weights[f"gru.bias_{part}_l0"],
+                scales[seen],
+                recipe.weight_bits(part),
+            )
+            for part, seen in (("ih", "norm"), ("hh", "hidden"))
         )
+        narrow = recipe.widths.get("hidden") == 8
+        return QuantizedGru(ih, hh, hidden_scale=np.asarray(HIDDEN_SCALE_INT8 if narrow else HIDDEN_SCALE))
 
     def float_functions(self) -> list[ir.Function]:
         """See `CellForm.float_functions`."""

@@ -22,10 +22,15 @@ class LinearForm(EntryForm):
     entry: LinearEntry
 
     def quantize(
-        self, weights: Mapping[str, F64], scales: Mapping[str, F32], _largest: Mapping[str, F64], _: QuantizationRecipe
+        self,
+        weights: Mapping[str, F64],
+        scales: Mapping[str, F32],
+        _: Mapping[str, F64],
+        recipe: QuantizationRecipe,
     ) -> QuantizedLinear:
         """See `EntryForm.quantize`."""
-        return QuantizedLinear(quantize_dense(weights["input.weight"], weights["input.bias"], scales["frame"]))
+        bits = recipe.weight_bits("input")
+        return QuantizedLinear(quantize_dense(weights["input.weight"], weights["input.bias"], scales["frame"], bits))
 
     def float_step(self, writer: FloatWriter, frame: ir.Value, _: Values) -> Step:
         """See `EntryForm.float_step`."""

@@ -55,7 +55,7 @@ class Mamba2Form(CellForm):
         conv_weight, conv_weight_scale = quantize_weight(weights["conv1d.weight"][:, 0])
         ssm = largest["ssm"].max(axis=(1, 2))
         return QuantizedMamba2(
-            in_proj=quantize_dense(weights["in_proj.weight"], None, scales["norm"]),
+            in_proj=quantize_dense(weights["in_proj.weight"], None, scales["norm"], recipe.weight_bits("in_proj")),
             conv_weight=conv_weight,
             conv_weight_scale=conv_weight_scale,
             conv_scale=scale_of(largest["conv"] * recipe.state_headroom, INT16_MAX),
@@ -63,9 +63,9 @@ class Mamba2Form(CellForm):
             dt_bias=weights["dt_bias"].astype(np.float32),
             A=(-np.exp(weights["A_log"])).astype(np.float32),
             D=weights["D"].astype(np.float32),
-            ssm_scale=scale_of(ssm * recipe.state_headroom, INT16_MAX),
+            ssm_scale=recipe.state_scale("ssm", ssm),
             norm_weight=weights["norm.weight"].astype(np.float32),
-            out_proj=quantize_dense(weights["out_proj.weight"], None, scales["gated"]),
+            out_proj=quantize_dense(weights["out_proj.weight"], None, scales["gated"], recipe.weight_bits("out_proj")),
             norm_epsilon=self.cell.block.norm_epsilon,
         )
 

@@ -19,7 +19,7 @@ from edgebci.arithmetic import F32
 from edgebci.export.c_graph import Node, StepGraph
 from edgebci.export.c_literals import Constant, identifier
 from edgebci.export.c_operation import Buffer, Operation, c_name, check_columns, check_lanes, floats
-from edgebci.export.calibration import INT16_MAX, QuantizationRecipe, quantize_dense, scale_of
+from edgebci.export.calibration import QuantizationRecipe, quantize_dense
 from edgebci.export.graph_builder import DOMAIN, Builder, formal
 from edgebci.export.graph_functions import gelu, unsqueeze
 from edgebci.export.operators.form import CellForm, Step
@@ -47,7 +47,7 @@ class S4DForm(CellForm):
         """States: one scale per mode, the same for its real and its imaginary part, which mix."""
         decay, read = dynamics(weights)
         seen = largest["modes"].reshape(len(decay), 2, -1).max(axis=1)
-        modes, act = scale_of(seen * recipe.state_headroom, INT16_MAX).astype(np.float64), float(scales["norm"])
+        modes, act = recipe.state_scale("modes", seen).astype(np.float64), float(scales["norm"])
         return QuantizedS4D(
             input_scale=scales["norm"],
             decay_real=decay.real.astype(np.float32),
@@ -55,7 +55,9 @@ class S4DForm(CellForm):
             inject=(act / modes).astype(np.float32),
             read=np.concatenate([read.real * modes, -read.imag * modes], axis=1).astype(np.float32),
             skip=(weights["D"] * act).astype(np.float32),
-            out_proj=quantize_dense(weights["out_proj.weight"], weights["out_proj.bias"], scales["gated"]),
+            out_proj=quantize_dense(
+                weights["out_proj.weight"], weights["out_proj.bias"], scales["gated"], recipe.weight_bits("out_proj")
+            ),
         )
 
     def float_functions(self) -> list[ir.Function]:

@@ -68,7 +68,7 @@ class TokenizerForm(EntryForm):
             keep=np.asarray(spec.keep, np.float32),
             unit=np.asarray(spec.unit, np.float32),
             norm_weight=weights["tokenizer.norm.weight"].astype(np.float32),
-            mix=quantize_dense(mix, bias, scales["tokenizer.gated"]),
+            mix=quantize_dense(mix, bias, scales["tokenizer.gated"], recipe.weight_bits("tokenizer.mix")),
             activation=spec.activation,
             norm_epsilon=self.entry.norm_epsilon,
         )
