@@ -7,8 +7,8 @@ Quantized graph: run by ONNX Runtime against the bit-exact reference. It is give
 every step, and each quantizer what the reference's quantizers before it gave, so that every quantizer is judged by its
 own error: at most 1 LSB, on at most 0.1 % of its elements. (Where a value lies within float32 rounding of a tie, an
 int8 quantizer may round the other way; behind it an int16 one, 256 times finer, then moves by more than 1 LSB. Measured
-without that cut too, and held to the same 0.1 %, or to three steps of a stream of fewer than 3,000.) Free-running, R2 may
-differ by 0.001.
+without that cut too, and held to the same 0.1 %, or to three steps of a stream of fewer than 3,000.) Free-running, R2
+may differ by 0.001.
 """
 
 from __future__ import annotations

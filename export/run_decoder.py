@@ -1,0 +1,173 @@
+"""Run a decoder that edgebci exported, frame by frame: needs Python, numpy and onnxruntime, and nothing else.
+
+    python run_decoder.py decoder_int8.onnx frames.npy outputs.npy [--provider cpu|cuda|tensorrt]
+
+frames.npy holds normalised features (T, n_inputs), or (T, N, 2) of a decoder of spikes; outputs.npy gets
+(T, n_outputs). As a library: `decoder = BoundDecoder("decoder_int8.onnx")`, then `decoder.step(frame)` for every frame
+as it comes, and `decoder.reset()` where the stream starts anew.
+
+Every buffer is made and bound once. The states have two places each; a step reads one and writes the other, and the
+next step goes the other way, so no state is copied, and on a GPU none leaves it. The decoder runs where it is told to
+run: if the runtime lacks that provider, or would compute a part on the CPU instead, it is refused.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+PROVIDERS = {
+    "cpu": ("CPUExecutionProvider",),
+    "cuda": ("CUDAExecutionProvider",),
+    "tensorrt": ("TensorrtExecutionProvider", "CUDAExecutionProvider"),
+}
+"""TensorRT leaves to CUDA what it cannot build; nothing falls back to the CPU."""
+TYPES: dict[str, type[np.generic]] = {
+    "float": np.float32,
+    "int8": np.int8,
+    "int16": np.int16,
+    "int32": np.int32,
+}
+"""By what ONNX Runtime calls them."""
+
+
+class DecoderError(ValueError):
+    """One sentence on what cannot be run and what to do."""
+
+
+def configuration_entries(provider: str) -> dict[str, str]:
+    """Exact sums of int8 products on CPUs without VNNI; on a GPU, no node that silently runs on the CPU."""
+    return {"session.x64quantprecision": "1"} | ({} if provider == "cpu" else {"session.disable_cpu_ep_fallback": "1"})
+
+
+def session_options(provider: str) -> onnxruntime.SessionOptions:
+    """The entries above, and one thread: a step is too small to share."""
+    options = onnxruntime.SessionOptions()
+    for key, value in configuration_entries(provider).items():
+        options.add_session_config_entry(key, value)
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3  # errors only: warnings about unused provider options mean nothing here
+    return options
+
+
+class BoundDecoder:
+    """One stream through a step graph."""
+
+    def __init__(self, path: str | Path, provider: str = "cpu") -> None:
+        """Open the graph and bind its buffers.
+
+        Raises:
+            DecoderError: no such file, no step graph, or the runtime cannot run it with this provider.
+        """
+        self.session = _open(Path(path), provider)
+        frame, *states = self.session.get_inputs()
+        output, *following = self.session.get_outputs()
+        if [value.name for value in following] != [f"{value.name}.next" for value in states]:
+            raise DecoderError(f"{path} is no step: its outputs are not one and the next value of each state")
+        device = "cpu" if provider == "cpu" else "cuda"
+        self._frame = np.zeros(frame.shape, _dtype(frame))
+        self._output = np.zeros(output.shape, _dtype(output))
+        self._states = [[_on(device, value) for value in states] for _ in range(2)]
+        self._bindings = [self._bind(frame.name, output.name, states, k) for k in range(2)]
+        self._turn = 0
+
+    def reset(self) -> None:
+        """All states to zero, as at power-on."""
+        for state in self._states[self._turn]:
+            state.update_inplace(np.zeros(state.shape(), TYPES[state.data_type()[7:-1]]))
+
+    def step(self, frame: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Decode one frame; the output is overwritten by the next step, so copy what must stay."""
+        if frame.shape != self._frame.shape:
+            raise DecoderError(f"a frame has shape {frame.shape}; this decoder takes {self._frame.shape}")
+        np.copyto(self._frame, frame, casting="same_kind")
+        binding = self._bindings[self._turn]
+        self.session.run_with_iobinding(binding)
+        binding.synchronize_outputs()
+        self._turn = 1 - self._turn
+        return self._output
+
+    def states(self) -> dict[str, np.ndarray[Any, Any]]:
+        """Copies of the states after the last step."""
+        names = [value.name for value in self.session.get_inputs()[1:]]
+        return {name: state.numpy().copy() for name, state in zip(names, self._states[self._turn], strict=True)}
+
+    def stream(
+        self, frames: np.ndarray[Any, Any], reset_before: np.ndarray[Any, Any] | None = None
+    ) -> np.ndarray[Any, Any]:
+        """Decode (T, ...) from zero states, which `reset_before` (T,) restores; returns (T, n_outputs)."""
+        self.reset()
+        outputs = np.empty((len(frames), *self._output.shape), self._output.dtype)
+        for k, frame in enumerate(frames):
+            if reset_before is not None and reset_before[k]:
+                self.reset()
+            outputs[k] = self.step(frame)
+        return outputs
+
+    def _bind(self, frame: str, output: str, states: list[Any], turn: int) -> Any:
+        """Read the states of `turn`, write the others."""
+        binding = self.session.io_binding()
+        binding.bind_ortvalue_input(frame, onnxruntime.OrtValue.ortvalue_from_numpy(self._frame))
+        binding.bind_ortvalue_output(output, onnxruntime.OrtValue.ortvalue_from_numpy(self._output))
+        for value, before, after in zip(states, self._states[turn], self._states[1 - turn], strict=True):
+            binding.bind_ortvalue_input(value.name, before)
+            binding.bind_ortvalue_output(f"{value.name}.next", after)
+        return binding
+
+
+def _open(path: Path, provider: str) -> onnxruntime.InferenceSession:
+    if provider not in PROVIDERS:
+        raise DecoderError(f"unknown provider {provider!r}; choose one of {', '.join(PROVIDERS)}")
+    if not path.is_file():
+        raise DecoderError(f"no file {path}; give the .onnx of the bundle")
+    wanted, present = PROVIDERS[provider], onnxruntime.get_available_providers()
+    missing = [name for name in wanted if name not in present]
+    if missing:
+        raise DecoderError(
+            f"this onnxruntime lacks {', '.join(missing)} (it has {', '.join(present)}); install the build for "
+            f"{provider}, or run with --provider cpu"
+        )
+    try:
+        session = onnxruntime.InferenceSession(str(path), session_options(provider), providers=list(wanted))
+    except Exception as error:  # the runtime's own exceptions share no base but this one
+        raise DecoderError(f"ONNX Runtime cannot open {path} with {provider} ({error})") from error
+    session.disable_fallback()
+    if session.get_providers()[0] != wanted[0]:
+        raise DecoderError(f"ONNX Runtime took {session.get_providers()[0]} in place of {wanted[0]}; check its driver")
+    return session
+
+
+def _dtype(value: Any) -> type[np.generic]:
+    return TYPES[value.type[7:-1]]  # tensor(int16)
+
+
+def _on(device: str, value: Any) -> onnxruntime.OrtValue:
+    return onnxruntime.OrtValue.ortvalue_from_numpy(np.zeros(value.shape, _dtype(value)), device)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line: 0, or 2 with a sentence."""
+    parser = argparse.ArgumentParser(description="Run a decoder that edgebci exported.")
+    parser.add_argument("graph", type=Path, help="decoder_float.onnx or decoder_int8.onnx")
+    parser.add_argument("frames", type=Path, help=".npy of (T, n_inputs)")
+    parser.add_argument("outputs", type=Path, help=".npy to write, (T, n_outputs)")
+    parser.add_argument("--provider", choices=list(PROVIDERS), default="cpu")
+    given = parser.parse_args(arguments)
+    try:
+        frames = np.load(given.frames, allow_pickle=False)
+        outputs = BoundDecoder(given.graph, given.provider).stream(frames)
+    except (OSError, ValueError) as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    np.save(given.outputs, outputs, allow_pickle=False)
+    sys.stdout.write(f"{len(outputs)} frames decoded on {given.provider}, written to {given.outputs}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
