@@ -237,7 +237,7 @@ class QuantizerFollower:
 
 def _int8_values(model: onnx.ModelProto) -> list[str]:
     """Outputs of the quantizers at the top level; those inside steps of cells are state outputs."""
-    kinds = ("QuantizeLinear", "RmsNormQuantize", "StateQuantize", "SiluQuantize")
+    kinds = ("QuantizeLinear", "RmsNormQuantize", "StateQuantize", "StateQuantizeInt8", "SiluQuantize")
     return [node.output[0] for node in model.graph.node if node.op_type in kinds]
 
 
