@@ -68,9 +68,11 @@ def run(size: StudySize, root: Path, progress: Progress) -> tuple[Row, ...]:
     rows: list[Row] = []
     for i, (world, constants) in enumerate(worlds.items()):
         share = part(progress, 0.9 * i / len(worlds), 0.9 * (i + 1) / len(worlds))
-        spec = size.cohort(**constants).model_copy(update={"pretraining_sessions": PRETRAINING_SESSIONS})
+        here = size if world == MAIN else size.control()
+        spec = here.cohort(duration_s=size.taught_s, **constants)
+        spec = spec.model_copy(update={"pretraining_sessions": PRETRAINING_SESSIONS})
         cohort = obtain_cohort(spec, root / world / "sessions", part(share, 0.0, 0.2))
-        rows += _in_world(world, cohort, size, root, part(share, 0.2, 1.0))
+        rows += _in_world(world, cohort, here, root, part(share, 0.2, 1.0))
     return (*rows, *_rat(size, root, part(progress, 0.9, 1.0)))
 
 
@@ -156,15 +158,14 @@ def controls(family: Family) -> list[Question]:
 def _in_world(world: str, cohort: Cohort, size: StudySize, root: Path, progress: Progress) -> list[Row]:
     family = families(cohort, size, root / world / "models", part(progress, 0.0, 0.7))
     kinds = (TAUGHT, ALONE, TAUGHT_WITH_LABELS, ALONE_WITH_LABELS)
-    seeds = size.seeds if world == MAIN else size.control_seeds
     # First of all, so that no trial's time holds the training of a model.
-    family.train((*kinds, SHIFTED, SHIFTED_WITH_LABELS, EXCHANGED) if world == MAIN else kinds, seeds)
+    family.train((*kinds, SHIFTED, SHIFTED_WITH_LABELS, EXCHANGED) if world == MAIN else kinds, size.seeds)
     nothing_left: Expected = "no difference" if world == "rho 0" else "superior"
     asked = claims(family, size, nothing_left, "no difference" if world == "linear" else "superior")
     if world == MAIN:
         asked += controls(family)
         write_alignment(family, (TAUGHT, ALONE), cohort.held_out, size.seeds[0], root)
-    grid = Grid(root / world / "trials", seeds, part(progress, 0.7, 1.0))
+    grid = Grid(root / world / "trials", size.seeds, part(progress, 0.7, 1.0))
     return [ask(NAME, grid, cohort.held_out, question.about(world)) for question in asked]
 
 

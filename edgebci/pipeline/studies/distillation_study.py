@@ -31,8 +31,9 @@ def run(size: StudySize, root: Path, progress: Progress) -> tuple[Row, ...]:
     rows: list[Row] = []
     for i, (world, constants) in enumerate(WORLDS.items()):
         share = part(progress, i / len(WORLDS), (i + 1) / len(WORLDS))
-        cohort = obtain_cohort(size.cohort(**constants), root / world / "sessions", part(share, 0.0, 0.2))
-        grid = Grid(root / world, size.seeds if world == MAIN else size.control_seeds, part(share, 0.2, 1.0))
+        here = size if world == MAIN else size.control()
+        cohort = obtain_cohort(here.cohort(**constants), root / world / "sessions", part(share, 0.0, 0.2))
+        grid = Grid(root / world, here.seeds, part(share, 0.2, 1.0))
         rows += [ask(NAME, grid, cohort.held_out, _in_world(world, question)) for question in questions(size)]
     return tuple(rows)
 

@@ -45,10 +45,11 @@ def run(size: StudySize, root: Path, progress: Progress) -> tuple[Row, ...]:
     pretrained = Pretrained(cohort.pretraining, recipe, root / "models", part(progress, 0.2, 0.5))
     # First of all, so that no trial's time holds it.
     pretrained.train((MAIN,), size.seeds)
-    grid = Grid(root / "trials", size.seeds, part(progress, 0.5, 1.0))
+    grid = Grid(root / "trials", size.seeds, part(progress, 0.5, 0.9))
     recipe = recipe_for(cohort.held_out[0], size.student_epochs)
     whole = [ask(NAME, grid, cohort.held_out, question) for question in questions(pretrained, recipe, size)]
-    return (*whole, *few_labels(pretrained, cohort, grid, size))
+    few = Grid(root / "trials", size.control_seeds, part(progress, 0.9, 1.0))
+    return (*whole, *few_labels(pretrained, cohort, few, size))
 
 
 def questions(pretrained: Pretrained, recipe: PossmRecipe, size: StudySize) -> list[Question]:

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 NAME = "realm"
 PRETRAINING_SESSIONS = 2
 TIME_CONSTANTS_S = (0.02, 4.0)
+FULL_EPOCH_SESSIONS = 4
+"""With more sessions to learn from, an encoder meets each of them less often: its updates stay about the same."""
 
 
 def run(size: StudySize, root: Path, progress: Progress) -> tuple[Row, ...]:
@@ -54,7 +56,7 @@ def prepare(size: StudySize, root: Path, progress: Progress) -> tuple[Cohort, En
     """Sessions, and the encoders of every seed: before any trial, so that no trial's time holds their training."""
     spec = size.cohort().model_copy(update={"pretraining_sessions": PRETRAINING_SESSIONS})
     cohort = obtain_cohort(spec, root / "sessions", part(progress, 0.0, 0.2))
-    recipe = recipe_for(size, cohort.held_out[0])
+    recipe = recipe_for(size, cohort.held_out[0], len(cohort.pretraining))
     encoders = Encoders(cohort.pretraining, recipe, root / "encoders", part(progress, 0.2, 1.0))
     encoders.train((TEACHER, STUDENT, UNTAUGHT, RANDOM), size.seeds)
     return cohort, encoders
@@ -113,15 +115,23 @@ def with_labels(session: Session, minutes: float) -> Session:
     return replace(session, name=f"{session.name}_{minutes:g}min", data=data)
 
 
-def recipe_for(size: StudySize, session: Session) -> RealmRecipe:
-    """The edge sizes of REALM on frames of this width, trained for as long as the study's size says; no labels."""
+def recipe_for(size: StudySize, session: Session, n_sessions: int = 1) -> RealmRecipe:
+    """The edge sizes of REALM on frames of this width, trained for as long as the study's size says; no labels.
+
+    Args:
+        size: of the study.
+        session: one like all others.
+        n_sessions: that encoders learn from.
+    """
     from edgebci.training.realm import recipe as realm
     from edgebci.training.realm.spec import EDGE, EDGE_BI
 
     frames = {"n_channels": session.data.frames.shape[1], "frame_rate_hz": session.data.frame_rate_hz}
 
-    def trained(epochs: int, learning_rate: float) -> Optimiser:
-        return Optimiser(learning_rate=learning_rate, warm_up_epochs=2, epochs=epochs)
+    def trained(epochs: float, learning_rate: float) -> Optimiser:
+        return Optimiser(learning_rate=learning_rate, warm_up_epochs=2, epochs=max(round(epochs), 1))
+
+    share = min(FULL_EPOCH_SESSIONS / n_sessions, 1.0)
 
     return realm.RealmRecipe(
         threads=THREADS,
@@ -129,8 +139,10 @@ def recipe_for(size: StudySize, session: Session) -> RealmRecipe:
         teacher=EDGE_BI.model_copy(update=frames),
         student=EDGE.model_copy(update=frames),
         pretraining=realm.PretrainingRecipe(
-            predictor_hidden=128, validation_sessions=0.0, optimiser=trained(size.teacher_epochs, 2e-3)
+            predictor_hidden=128, validation_sessions=0.0, optimiser=trained(share * size.teacher_epochs, 2e-3)
         ),
-        distillation=realm.DistillationRecipe(validation_sessions=0.0, optimiser=trained(size.student_epochs, 2e-3)),
+        distillation=realm.DistillationRecipe(
+            validation_sessions=0.0, optimiser=trained(share * size.student_epochs, 2e-3)
+        ),
         fine_tuning=realm.FineTuningRecipe(optimiser=trained(size.student_epochs, 1e-3)),
     )

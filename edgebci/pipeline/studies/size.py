@@ -23,8 +23,12 @@ class StudySize(Document):
     held_out_sessions: int = Field(gt=0)
     seeds: tuple[int, ...]
     control_seeds: tuple[int, ...]
-    """Of the worlds beside the one that a claim is about."""
+    """Of the worlds beside the one that a claim is about, and of few labels."""
+    control_sessions: int = Field(gt=0)
+    """Held out in those worlds."""
     duration_s: float
+    taught_s: float
+    """Length of a session where spikes teach: every subject and seed has nine models of its own."""
     n_channels: int
     teacher_epochs: int
     student_epochs: int
@@ -46,6 +50,10 @@ class StudySize(Document):
             held_out_sessions=self.held_out_sessions,
             generator=SyntheticSpec.model_validate({**sizes, **generator}),
         )
+
+    def control(self) -> StudySize:
+        """The same for a world beside that of a claim: fewer sessions and seeds."""
+        return self.model_copy(update={"held_out_sessions": self.control_sessions, "seeds": self.control_seeds})
 
     def labelled_cohort(self) -> CohortSpec:
         """One long session of every subject, later than all others."""
@@ -72,7 +80,9 @@ QUICK = StudySize(
     held_out_sessions=1,
     seeds=(1,),
     control_seeds=(1,),
+    control_sessions=1,
     duration_s=150.0,
+    taught_s=150.0,
     n_channels=8,
     teacher_epochs=2,
     student_epochs=4,
@@ -86,10 +96,12 @@ FULL = StudySize(
     held_out_sessions=3,
     seeds=(1, 2, 3, 4, 5),
     control_seeds=(1, 2),
+    control_sessions=1,
     duration_s=600.0,
-    n_channels=48,
-    teacher_epochs=30,
-    student_epochs=60,
+    taught_s=300.0,
+    n_channels=32,
+    teacher_epochs=15,
+    student_epochs=30,
     label_minutes=(1.0, 2.0, 5.0, 10.0),
     labelled_s=1200.0,
 )
