@@ -10,8 +10,9 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from edgebci.export.graph_builder import DOMAIN, Builder
+from edgebci.operators.dense import weight_bits, weight_name
 
-INT8, INT16, INT32 = ir.DataType.INT8, ir.DataType.INT16, ir.DataType.INT32
+INT4, INT8, INT16, INT32 = ir.DataType.INT4, ir.DataType.INT8, ir.DataType.INT16, ir.DataType.INT32
 Values = dict[str, ir.Value]
 
 
@@ -56,8 +57,16 @@ class QuantizedWriter:
 
     def dense(self, q: ir.Value, name: str, output: str | None = None) -> ir.Value:
         """The dense layer `name`."""
-        parts = [self.tensor(f"{name}.{part}") for part in ("weight", "act_scale", "weight_scale", "bias")]
-        return self.graph.call("Dense", [q, *parts], name, [output or f"{name}.output"], domain=DOMAIN)[0]
+        bits = weight_bits(self.tensors, name)
+        operator = "Dense" if bits == 8 else f"DenseInt{bits}"
+        inputs = [q, self._weight(weight_name(name, bits), bits)]
+        inputs += [self.tensor(f"{name}.{part}") for part in ("act_scale", "weight_scale", "bias")]
+        return self.graph.call(operator, inputs, name, [output or f"{name}.output"], domain=DOMAIN)[0]
+
+    def _weight(self, name: str, bits: int) -> ir.Value:
+        if bits == 4:
+            return self.graph.initializer(name, ir.tensor(self.tensors[name], dtype=INT4).numpy())
+        return self.tensor(name)
 
     def rms_norm(self, x: ir.Value, name: str, scale: str, output: str | None = None) -> ir.Value:
         """Normalise with `{name}.weight` and round to int8 counts of the tensor `scale`."""

@@ -50,8 +50,18 @@ class CellForm(ABC):
         """Functions that `quantized_step` calls beside Dense and RmsNormQuantize."""
 
     @abstractmethod
+    def int8_state_functions(self) -> list[ir.Function]:
+        """Functions that `quantized_step` calls where its states are int8: their names end in Int8."""
+
+    @abstractmethod
     def quantized_step(self, writer: QuantizedWriter, layer: int, q: ir.Value, states: Values) -> Step:
         """Write the nodes; the int8 tensors `layers.{i}.{name}` are named as the tap names them."""
+
+
+def suffix(state: ir.Value | ir.DataType) -> str:
+    """What the name of an operator with this state, or one of this type, ends in."""
+    kind = state.dtype if isinstance(state, ir.Value) else state
+    return "Int8" if kind == ir.DataType.INT8 else ""
 
 
 class EntryForm(ABC):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from edgebci.export.c_operation import Translate
-from edgebci.export.operators import gru, mamba2, memory_attention, s4d, stack, token_attention, tokenizer
+from edgebci.export.operators import dense_widths, gru, mamba2, memory_attention, s4d, stack, token_attention, tokenizer
 from edgebci.export.operators.form import CellForm, EntryForm
 from edgebci.export.operators.linear_entry import LinearForm
 from edgebci.operators.cell import Cell
@@ -27,6 +27,7 @@ _ENTRIES: dict[type[Entry], Callable[[Any], EntryForm]] = {
     TokenizerEntry: tokenizer.TokenizerForm,
 }
 C_OPERATORS: dict[str, Translate] = {
+    **dense_widths.C_OPERATORS,
     **mamba2.C_OPERATORS,
     **s4d.C_OPERATORS,
     **gru.C_OPERATORS,

@@ -20,13 +20,16 @@ from edgebci.export.c_literals import identifier, literal
 from edgebci.export.c_operation import Buffer, Operation, check_columns, floats
 from edgebci.export.calibration import QuantizationRecipe, quantize_dense
 from edgebci.export.graph_builder import DOMAIN, Builder, formal
-from edgebci.export.operators.form import CellForm, Step
+from edgebci.export.operators.form import CellForm, Step, suffix
 from edgebci.export.writers import INT8, INT16, CountingBody, FloatWriter, QuantizedWriter, Values
 from edgebci.operators.cell import F64
 from edgebci.operators.dense import inverse
 from edgebci.operators.gru import HIDDEN_SCALE, HIDDEN_SCALE_INT8, GruCell, QuantizedGru
 
-_HEADERS = ("edgebci_activations.h", "edgebci_gru.h")
+_HEADERS_OF = {
+    "int16": ("edgebci_activations.h", "edgebci_gru.h"),
+    "int8": ("edgebci_activations.h", "edgebci_gru_int8.h"),
+}
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,11 @@ class GruForm(CellForm):
 
     def quantized_functions(self) -> list[ir.Function]:
         """See `CellForm.quantized_functions`."""
-        return [_state_quantize_function(), _quantized_function(self.cell.block.d_model)]
+        return [_state_quantize_function(INT16), _quantized_function(self.cell.block.d_model, INT16)]
+
+    def int8_state_functions(self) -> list[ir.Function]:
+        """See `CellForm.int8_state_functions`."""
+        return [_state_quantize_function(INT8), _quantized_function(self.cell.block.d_model, INT8)]
 
     def quantized_step(self, writer: QuantizedWriter, layer: int, q: ir.Value, states: Values) -> Step:
         """See `CellForm.quantized_step`."""
@@ -79,10 +86,10 @@ class GruForm(CellForm):
         scale = writer.tensor(f"{name}.hidden_scale")
         inputs = [h, scale, writer.tensor(f"{name}.hh.act_scale")]
         state_q = f"layers.{layer}.hidden_q"
-        before = writer.graph.call("StateQuantize", inputs, f"{name}.state", [state_q], domain=DOMAIN)[0]
+        before = writer.graph.call(f"StateQuantize{suffix(h)}", inputs, f"{name}.state", [state_q], domain=DOMAIN)[0]
         dense = [writer.dense(q, f"{name}.ih"), writer.dense(before, f"{name}.hh")]
         outputs = [f"{name}.output", f"hidden.{layer}.next"]
-        y, hidden = writer.graph.call("GruStep", [*dense, h, scale], name, outputs, domain=DOMAIN)
+        y, hidden = writer.graph.call(f"GruStep{suffix(h)}", [*dense, h, scale], name, outputs, domain=DOMAIN)
         return y, {"hidden": hidden}
 
 
@@ -105,44 +112,46 @@ def _float_function(width: int) -> ir.Function:
     return body.function("GruStep", inputs, [_gates(body, p, s, h, width)])
 
 
-def _quantized_function(width: int) -> ir.Function:
+def _quantized_function(width: int, kind: ir.DataType) -> ir.Function:
     body, inputs = CountingBody(), formal("p", "s", "h", "scale")
     p, s, h, scale = inputs
-    before = body.node("Mul", [body.counts(h, INT16, "h_counts"), scale], "before")
+    before = body.node("Mul", [body.counts(h, kind, "h_counts"), scale], "before")
     counts = body.node(
         "Mul", [_gates(body, p, s, before, width), body.node("Reciprocal", [scale], "inverse_scale")], "next_counts"
     )
-    following = body.quantize(counts, INT16, "h_next")
-    y = body.node("Mul", [body.counts(following, INT16, "y_counts"), scale], "y")
-    return body.function("GruStep", inputs, [y, following])
+    following = body.quantize(counts, kind, "h_next")
+    y = body.node("Mul", [body.counts(following, kind, "y_counts"), scale], "y")
+    return body.function(f"GruStep{suffix(kind)}", inputs, [y, following])
 
 
-def _state_quantize_function() -> ir.Function:
+def _state_quantize_function(kind: ir.DataType) -> ir.Function:
     body, inputs = CountingBody(), formal("h", "scale", "act_scale")
     h, scale, act_scale = inputs
     ratio = body.node("Div", [scale, act_scale], "ratio")
-    counts = body.node("Mul", [body.counts(h, INT16, "h_counts"), ratio], "counts")
-    return body.function("StateQuantize", inputs, [body.quantize(counts, INT8, "q")])
+    counts = body.node("Mul", [body.counts(h, kind, "h_counts"), ratio], "counts")
+    return body.function(f"StateQuantize{suffix(kind)}", inputs, [body.quantize(counts, INT8, "q")])
 
 
 def _c_state_quantize(node: Node, graph: StepGraph, _: dict[str, int]) -> Operation:
     h, scale, act_scale = node.inputs
-    n = size(graph.states[h])
+    n, kind = size(graph.states[h]), graph.types[h]
+    end = "_int8" if kind == "int8" else ""
     ratio = np.float32(floats(graph, scale).reshape(()) / floats(graph, act_scale).reshape(()))
     return Operation(
         node,
         reads=(),
         writes=Buffer(node.outputs[0], "int8_t", n),
-        shapes=f"int16 [{n}] -> int8 [{n}]",
-        call=f"state_quantize_{n}(c->state_{identifier(h)}, {literal(ratio)}, {{out}});",
-        kernel=f"EDGEBCI_DEFINE_STATE_QUANTIZE(state_quantize_{n}, {n}u)",
-        headers=_HEADERS,
+        shapes=f"{kind} [{n}] -> int8 [{n}]",
+        call=f"state_quantize{end}_{n}(c->state_{identifier(h)}, {literal(ratio)}, {{out}});",
+        kernel=f"EDGEBCI_DEFINE_STATE_QUANTIZE{end.upper()}(state_quantize{end}_{n}, {n}u)",
+        headers=_HEADERS_OF[kind],
     )
 
 
 def _c_step(node: Node, graph: StepGraph, sizes: dict[str, int]) -> Operation:
     p, s, h, scale = node.inputs
-    n = size(graph.states[h])
+    n, kind = size(graph.states[h]), graph.types[h]
+    end = "_int8" if kind == "int8" else ""
     check_columns(node, 3 * n, sizes[p])
     check_columns(node, 3 * n, sizes[s])
     one = floats(graph, scale).reshape(())
@@ -151,12 +160,15 @@ def _c_step(node: Node, graph: StepGraph, sizes: dict[str, int]) -> Operation:
         node,
         reads=(p, s),
         writes=Buffer(node.outputs[0], "float", n),
-        shapes=f"float32 [{3 * n}], [{3 * n}] -> float32 [{n}], state int16 [{n}]",
-        call=f"gru_step_{n}({{0}}, {{1}}, {numbers}, c->state_{identifier(h)}, {{out}});",
-        kernel=f"EDGEBCI_DEFINE_GRU_STEP(gru_step_{n}, {n}u)",
+        shapes=f"float32 [{3 * n}], [{3 * n}] -> float32 [{n}], state {kind} [{n}]",
+        call=f"gru_step{end}_{n}({{0}}, {{1}}, {numbers}, c->state_{identifier(h)}, {{out}});",
+        kernel=f"EDGEBCI_DEFINE_GRU_STEP{end.upper()}(gru_step{end}_{n}, {n}u)",
         states=(h,),
-        headers=_HEADERS,
+        headers=_HEADERS_OF[kind],
     )
 
 
-C_OPERATORS = {"edgebci.StateQuantize": _c_state_quantize, "edgebci.GruStep": _c_step}
+C_OPERATORS = {
+    **dict.fromkeys(("edgebci.StateQuantize", "edgebci.StateQuantizeInt8"), _c_state_quantize),
+    **dict.fromkeys(("edgebci.GruStep", "edgebci.GruStepInt8"), _c_step),
+}

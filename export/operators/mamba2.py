@@ -3,7 +3,9 @@
     edgebci.Mamba2Step(p, conv_state, ssm_state, conv_weight, conv_weight_scale, conv_scale, conv_bias, dt_bias, A, D,
                        ssm_scale)                                                    -> g, conv_next, ssm_next
 
-without the three scales in the float step. Tensors are one step of one stream, without a batch axis: p (d_in_proj,),
+without the three scales in the float step; Mamba2StepInt8 where h is int8.
+
+Tensors are one step of one stream, without a batch axis: p (d_in_proj,),
 x (n_heads, headdim), B and C (d_state,), h (n_heads, headdim, d_state).
 """
 
@@ -25,7 +27,7 @@ from edgebci.export.c_operation import Buffer, Operation, c_name, check_columns,
 from edgebci.export.calibration import INT16_MAX, QuantizationRecipe, quantize_dense, quantize_weight, scale_of
 from edgebci.export.graph_builder import DOMAIN, Builder, formal
 from edgebci.export.graph_functions import silu, slide, tap_sums, unsqueeze
-from edgebci.export.operators.form import CellForm, Step
+from edgebci.export.operators.form import CellForm, Step, suffix
 from edgebci.export.writers import INT8, INT16, CountingBody, FloatWriter, QuantizedWriter, Values
 from edgebci.operators.cell import F64
 from edgebci.operators.dense import inverse
@@ -87,7 +89,11 @@ class Mamba2Form(CellForm):
 
     def quantized_functions(self) -> list[ir.Function]:
         """See `CellForm.quantized_functions`."""
-        return [_quantized_function(self.cell.block)]
+        return [_quantized_function(self.cell.block, INT16)]
+
+    def int8_state_functions(self) -> list[ir.Function]:
+        """See `CellForm.int8_state_functions`."""
+        return [_quantized_function(self.cell.block, INT8)]
 
     def quantized_step(self, writer: QuantizedWriter, layer: int, q: ir.Value, states: Values) -> Step:
         """See `CellForm.quantized_step`."""
@@ -101,7 +107,7 @@ class Mamba2Form(CellForm):
 
 def _call(graph: Builder, name: str, layer: int, inputs: list[ir.Value]) -> Step:
     outputs = [f"{name}.gated", f"conv.{layer}.next", f"ssm.{layer}.next"]
-    gated, conv, ssm = graph.call("Mamba2Step", inputs, name, outputs, domain=DOMAIN)
+    gated, conv, ssm = graph.call(f"Mamba2Step{suffix(inputs[2])}", inputs, name, outputs, domain=DOMAIN)
     return gated, {"conv": conv, "ssm": ssm}
 
 
@@ -142,8 +148,8 @@ def _float_function(block: BlockSpec) -> ir.Function:
     return body.function("Mamba2Step", inputs, [_gate(body, block, y, parts.z), conv_next, ssm_next])
 
 
-def _quantized_function(block: BlockSpec) -> ir.Function:
-    """Mamba2Step with int16 states; see the top of this file for its inputs."""
+def _quantized_function(block: BlockSpec, kind: ir.DataType) -> ir.Function:
+    """Mamba2Step with integer states, h in type `kind`; see the top of this file for its inputs."""
     body = CountingBody()
     inputs = formal("p", "conv_state", "ssm_state", "conv_weight", "conv_weight_scale", "conv_scale", "conv_bias")
     inputs += formal("dt_bias", "A", "D", "ssm_scale")
@@ -158,12 +164,12 @@ def _quantized_function(block: BlockSpec) -> ir.Function:
     inverse = unsqueeze(body, body.node("Reciprocal", [ssm_scale], "inverse_scale"), 1, "inverse_ssm_scale")
     dxs = body.node("Mul", [now.dx, inverse], "dx_counts")
     injected = body.node("Mul", [unsqueeze(body, dxs, 2, "dx_column"), now.B], "injected")
-    kept = body.node("Mul", [body.counts(ssm_state, INT16, "h_counts"), now.decay], "kept")
-    ssm_next = body.quantize(body.node("Add", [kept, injected], "h_next"), INT16, "ssm_next")
-    read = _read_state(body, body.counts(ssm_next, INT16, "h_next_counts"), now.C)
+    kept = body.node("Mul", [body.counts(ssm_state, kind, "h_counts"), now.decay], "kept")
+    ssm_next = body.quantize(body.node("Add", [kept, injected], "h_next"), kind, "ssm_next")
+    read = _read_state(body, body.counts(ssm_next, kind, "h_next_counts"), now.C)
     y_state = body.node("Mul", [read, unsqueeze(body, ssm_scale, 1, "ssm_scale_column")], "y_state")
     y = body.node("Add", [y_state, _skip(body, D, now.x)], "y")
-    return body.function("Mamba2Step", inputs, [_gate(body, block, y, parts.z), conv_next, ssm_next])
+    return body.function(f"Mamba2Step{suffix(kind)}", inputs, [_gate(body, block, y, parts.z), conv_next, ssm_next])
 
 
 def _split_projection(body: Builder, block: BlockSpec, p: ir.Value) -> _Projection:
@@ -209,21 +215,24 @@ def _c_step(node: Node, graph: StepGraph, sizes: dict[str, int]) -> Operation:
     channels, past = graph.states[conv][-2:]
     check_columns(node, heads * headdim + channels + heads, sizes[p])
     check_lanes(node, state_size)
-    name, kernel = c_name(node), f"mamba2_step_{heads}x{headdim}x{state_size}_{past + 1}"
+    narrow = graph.types[ssm] == "int8"
+    name, end = c_name(node), "_int8" if narrow else ""
+    kernel = f"mamba2_step{end}_{heads}x{headdim}x{state_size}_{past + 1}"
     constants = _c_constants(node, graph, name)
     return Operation(
         node,
         reads=(p,),
         writes=Buffer(node.outputs[0], "float", heads * headdim),
         shapes=f"float32 [{sizes[p]}] -> float32 [{heads * headdim}], states int16 [{channels}][{past}], "
-        f"[{heads}][{headdim}][{state_size}]",
+        f"{'int8 ' if narrow else ''}[{heads}][{headdim}][{state_size}]",
         call=f"{kernel}(&{name}, {{0}}, c->state_{identifier(conv)}, c->state_{identifier(ssm)}, {{out}});",
-        kernel=f"EDGEBCI_DEFINE_MAMBA2_STEP({kernel}, {heads}u, {headdim}u, {state_size}u, {past + 1}u)",
+        kernel=f"EDGEBCI_DEFINE_MAMBA2_STEP{end.upper()}({kernel}, {heads}u, {headdim}u, {state_size}u, {past + 1}u)",
         constants=constants,
         description=f"{{{', '.join(constant.name for constant in constants)}}}",
         description_type="edgebci_mamba2_t",
         destroys=p,
         states=(conv, ssm),
+        headers=("edgebci_mamba2_int8.h",) if narrow else (),
     )
 
 
@@ -244,4 +253,4 @@ def _c_constants(node: Node, graph: StepGraph, name: str) -> tuple[Constant, ...
     return tuple(Constant(f"{name}_{field}", values, comment) for field, values, comment in arrays)
 
 
-C_OPERATORS = {"edgebci.Mamba2Step": _c_step}
+C_OPERATORS = {"edgebci.Mamba2Step": _c_step, "edgebci.Mamba2StepInt8": _c_step}

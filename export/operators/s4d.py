@@ -22,8 +22,8 @@ from edgebci.export.c_operation import Buffer, Operation, c_name, check_columns,
 from edgebci.export.calibration import QuantizationRecipe, quantize_dense
 from edgebci.export.graph_builder import DOMAIN, Builder, formal
 from edgebci.export.graph_functions import gelu, unsqueeze
-from edgebci.export.operators.form import CellForm, Step
-from edgebci.export.writers import INT16, CountingBody, FloatWriter, QuantizedWriter, Values
+from edgebci.export.operators.form import CellForm, Step, suffix
+from edgebci.export.writers import INT8, INT16, CountingBody, FloatWriter, QuantizedWriter, Values
 from edgebci.operators.cell import F64
 from edgebci.operators.s4d import QuantizedS4D, S4DCell, dynamics
 
@@ -84,6 +84,10 @@ class S4DForm(CellForm):
         """See `CellForm.quantized_functions`."""
         return [_step_function(CountingBody(), self.cell.modes), _glu_function(self.cell.block.d_model)]
 
+    def int8_state_functions(self) -> list[ir.Function]:
+        """See `CellForm.int8_state_functions`."""
+        return [_step_function(CountingBody(), self.cell.modes, INT8)]
+
     def quantized_step(self, writer: QuantizedWriter, layer: int, q: ir.Value, states: Values) -> Step:
         """See `CellForm.quantized_step`."""
         name = f"layers.{layer}.mixer"
@@ -95,7 +99,8 @@ class S4DForm(CellForm):
 
 
 def _call(graph: Builder, name: str, layer: int, inputs: list[ir.Value]) -> Step:
-    active, modes = graph.call("S4DStep", inputs, name, [f"{name}.active", f"modes.{layer}.next"], domain=DOMAIN)
+    operator = f"S4DStep{suffix(inputs[1])}"
+    active, modes = graph.call(operator, inputs, name, [f"{name}.active", f"modes.{layer}.next"], domain=DOMAIN)
     return active, {"modes": modes}
 
 
@@ -103,13 +108,13 @@ def _glu(graph: Builder, p: ir.Value, name: str) -> ir.Value:
     return graph.node("Glu", [p], f"{name}.glu", domain=DOMAIN)
 
 
-def _step_function(body: Builder, modes: int) -> ir.Function:
+def _step_function(body: Builder, modes: int, kind: ir.DataType = INT16) -> ir.Function:
     """S4DStep; in a counting body q, the modes and their next values are integers."""
     inputs = formal("q", "modes", *_INPUTS)
     q, h, decay_real, decay_imag, inject, read, skip = inputs
     # A cast: ONNX Runtime moves a DequantizeLinear behind the Unsqueeze below and gives it another type there.
     u = body.node("Cast", [q], "q_counts", {"to": ir.DataType.FLOAT.value}) if isinstance(body, CountingBody) else q
-    h = body.counts(h, INT16, "h_counts") if isinstance(body, CountingBody) else h
+    h = body.counts(h, kind, "h_counts") if isinstance(body, CountingBody) else h
     sizes = body.constant("parts", [modes, modes], np.int64)
     real, imag = body.call("Split", [h, sizes], "split_modes", ["real", "imag"], {"axis": 1})
     turned = body.node(
@@ -123,12 +128,12 @@ def _step_function(body: Builder, modes: int) -> ir.Function:
     following = body.node("Concat", [next_real, next_imag], "modes_next", {"axis": 1})
     seen = following
     if isinstance(body, CountingBody):
-        following = body.quantize(following, INT16, "modes_next_q")
-        seen = body.counts(following, INT16, "next_counts")
+        following = body.quantize(following, kind, "modes_next_q")
+        seen = body.counts(following, kind, "next_counts")
     products = _mul(body, read, seen, "read_products")
     s = body.node("ReduceSum", [products, body.constant("mode_axis", [1], np.int64)], "read_sums", {"keepdims": 0})
     y = body.node("Add", [s, _mul(body, skip, u, "skipped")], "y")
-    return body.function("S4DStep", inputs, [gelu(body, y, "active"), following])
+    return body.function(f"S4DStep{suffix(kind)}", inputs, [gelu(body, y, "active"), following])
 
 
 def _mul(body: Builder, a: ir.Value, b: ir.Value, name: str) -> ir.Value:
@@ -148,7 +153,9 @@ def _c_step(node: Node, graph: StepGraph, sizes: dict[str, int]) -> Operation:
     width, state_size = graph.states[modes]
     check_columns(node, width, sizes[q])
     check_lanes(node, state_size)
-    name, kernel = c_name(node), f"s4d_step_{width}x{state_size // 2}"
+    kind = graph.types[modes]
+    end = "_int8" if kind == "int8" else ""
+    name, kernel = c_name(node), f"s4d_step{end}_{width}x{state_size // 2}"
     constants = tuple(
         Constant(f"{name}_{field}", floats(graph, array), array) for field, array in zip(_INPUTS, arrays, strict=True)
     )
@@ -156,14 +163,14 @@ def _c_step(node: Node, graph: StepGraph, sizes: dict[str, int]) -> Operation:
         node,
         reads=(q,),
         writes=Buffer(node.outputs[0], "float", width),
-        shapes=f"int8 [{width}] -> float32 [{width}], state int16 [{width}][{state_size}]",
+        shapes=f"int8 [{width}] -> float32 [{width}], state {kind} [{width}][{state_size}]",
         call=f"{kernel}(&{name}, {{0}}, c->state_{identifier(modes)}, {{out}});",
-        kernel=f"EDGEBCI_DEFINE_S4D_STEP({kernel}, {width}u, {state_size // 2}u)",
+        kernel=f"EDGEBCI_DEFINE_S4D_STEP{end.upper()}({kernel}, {width}u, {state_size // 2}u)",
         constants=constants,
         description=f"{{{', '.join(constant.name for constant in constants)}}}",
         description_type="edgebci_s4d_t",
         states=(modes,),
-        headers=_HEADERS,
+        headers=(*_HEADERS, "edgebci_s4d_int8.h") if end else _HEADERS,
     )
 
 
@@ -181,4 +188,4 @@ def _c_glu(node: Node, _: StepGraph, sizes: dict[str, int]) -> Operation:
     )
 
 
-C_OPERATORS = {"edgebci.S4DStep": _c_step, "edgebci.Glu": _c_glu}
+C_OPERATORS = {"edgebci.S4DStep": _c_step, "edgebci.S4DStepInt8": _c_step, "edgebci.Glu": _c_glu}

@@ -1,0 +1,69 @@
+/* edgebci.Mamba2StepInt8: edgebci.Mamba2Step with h in int8; the window of the convolution stays int16.
+ *
+ * EDGEBCI_DEFINE_MAMBA2_STEP_INT8(name, heads, headdim, state_size, taps) defines `void name(m, p, conv, ssm, g)` and
+ * its three parts, as edgebci_mamba2.h does, with ssm [heads][headdim][N] in int8.
+ */
+#ifndef EDGEBCI_MAMBA2_INT8_H
+#define EDGEBCI_MAMBA2_INT8_H
+
+#include <stdint.h>
+
+#include "edgebci_mamba2.h"
+
+/* One row of h: h := round(h * decay + dxs * B), saturated; returns C h in the order of lane_sum. */
+static EDGEBCI_INLINE float edgebci_mamba2_row_int8(uint32_t n, const float *restrict B, const float *restrict C,
+                                                    float decay, float dxs, int8_t *restrict h)
+{
+    float lanes[4] = {-0.0f, -0.0f, -0.0f, -0.0f};
+    for (uint32_t j = 0; j < n; j++) {
+        h[j] = edgebci_quantize_int8((float)h[j] * decay + dxs * B[j], 1.0f);
+        lanes[j & 3u] += C[j] * (float)h[j];
+    }
+    return (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]);
+}
+
+/* All heads: state h := decay h + dt x B, y = C h + D x. x, y [heads * headdim]; B, C [N]. */
+static EDGEBCI_INLINE void edgebci_mamba2_state_int8(const edgebci_mamba2_t *m, uint32_t heads, uint32_t headdim,
+                                                     uint32_t n, const float *restrict u, int8_t *restrict ssm,
+                                                     float *restrict y)
+{
+    const float *x = u, *B = u + heads * headdim, *C = B + n, *dt_raw = C + n;
+    for (uint32_t head = 0; head < heads; head++) {
+        const float dt = edgebci_softplus(dt_raw[head] + m->dt_bias[head]);
+        const float decay = edgebci_exp(dt * m->A[head]);
+        for (uint32_t i = 0; i < headdim; i++, ssm += n) {
+            const float dxs = (dt * *x) * m->ssm_inverse_scale[head];
+            *y++ = edgebci_mamba2_row_int8(n, B, C, decay, dxs, ssm) * m->ssm_scale[head] + m->D[head] * *x;
+            x++;
+        }
+    }
+}
+
+#define EDGEBCI_DEFINE_MAMBA2_STEP_INT8(name, heads, headdim, state_size, taps)                                     \
+    static EDGEBCI_KERNEL void name##_convolution(const edgebci_mamba2_t *m, float *restrict xbc,                   \
+                                                  int16_t *restrict conv)                                           \
+    {                                                                                                               \
+        edgebci_mamba2_convolution(m, heads * headdim + 2u * state_size, taps, xbc, conv);                          \
+    }                                                                                                               \
+                                                                                                                    \
+    static EDGEBCI_KERNEL void name##_state(const edgebci_mamba2_t *m, const float *restrict u,                     \
+                                            int8_t *restrict ssm, float *restrict y)                                \
+    {                                                                                                               \
+        edgebci_mamba2_state_int8(m, heads, headdim, state_size, u, ssm, y);                                        \
+    }                                                                                                               \
+                                                                                                                    \
+    static EDGEBCI_KERNEL void name##_gate(const float *restrict z, float *restrict y)                              \
+    {                                                                                                               \
+        edgebci_mamba2_gate(z, heads * headdim, y);                                                                 \
+    }                                                                                                               \
+                                                                                                                    \
+    static EDGEBCI_KERNEL void name(const edgebci_mamba2_t *m, float *restrict p, int16_t *restrict conv,           \
+                                    int8_t *restrict ssm, float *restrict g)                                        \
+    {                                                                                                               \
+        float *const u = p + heads * headdim;                                                                       \
+        name##_convolution(m, u, conv);                                                                             \
+        name##_state(m, u, ssm, g);                                                                                 \
+        name##_gate(p, g);                                                                                          \
+    }
+
+#endif
