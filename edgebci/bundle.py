@@ -69,6 +69,21 @@ class Accuracy(Document):
     r2: dict[str, float]
     pearson_r: dict[str, float]
     r2_interval_95: dict[str, tuple[float, float]] | None = None
+    auroc: float | None = None
+    """In detection, where R² says little."""
+
+
+class Loss(Document):
+    """What one form loses against another on the same frames, with a 95 % interval of the paired difference."""
+
+    metric: Literal["mean R²", "AUROC"]
+    value: float
+    low: float
+    high: float
+    margin: float
+    """What would be accepted, fixed beforehand."""
+    verdict: str
+    reason: str
 
 
 class Provenance(Document):
@@ -159,6 +174,8 @@ class Manifest(BundleFiles):
     float_agreement: FloatAgreement
     quantized_agreement: QuantizedAgreement | None
     accuracy: tuple[Accuracy, ...] = ()
+    loss: Loss | None = None
+    """What the form that runs on the target loses against the float graph, on the same frames of the test part."""
     parameters: ParameterLayout | None = None
     """What parameters.bin holds."""
     recalibration: Recalibration | None = None
@@ -223,9 +240,9 @@ class Bundle(BundleFolder):
         path, id_of_all = self.folder / PARAMETERS, self.manifest.bundle_id
         return read_block(path.read_bytes(), self.manifest.parameters, id_of_all, str(path))
 
-    def with_accuracy(self, accuracy: Sequence[Accuracy]) -> Bundle:
+    def with_accuracy(self, accuracy: Sequence[Accuracy], loss: Loss | None = None) -> Bundle:
         """Write how each form scored into the manifest, in place of what stood there."""
-        manifest = self.manifest.model_copy(update={"accuracy": tuple(accuracy)})
+        manifest = self.manifest.model_copy(update={"accuracy": tuple(accuracy), "loss": loss})
         write_manifest(self.folder, manifest)
         return Bundle(self.folder, manifest)
 

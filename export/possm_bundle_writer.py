@@ -6,13 +6,14 @@ from importlib.metadata import version
 from pathlib import Path
 
 from edgebci import __version__
-from edgebci.bundle import FIRMWARE, FLOAT_ONNX, INT8_ONNX, QUANTIZED, file_records, write_manifest
+from edgebci.bill_of_materials import Component, bill_of_materials
+from edgebci.bundle import FIRMWARE, FLOAT_ONNX, INT8_ONNX, QUANTIZED, SBOM, file_records, write_manifest
 from edgebci.export.c_program import TARGETS
 from edgebci.export.c_spikes import generate_spike_program
 from edgebci.export.calibration import QuantizationRecipe
 from edgebci.export.possm_step import float_possm_graph, quantize_possm, quantized_possm_graph
 from edgebci.export.verification import verify_float_reference, verify_quantized
-from edgebci.files import replacing_folder, sha256
+from edgebci.files import replacing_folder, sha256, write_text
 from edgebci.possm_bundle import PossmBundle, PossmManifest, open_possm_bundle
 from edgebci.possm_spec import load_possm_step
 from edgebci.possm_stream import ChunkStream, FloatPossmStream
@@ -25,8 +26,9 @@ def export_possm_bundle(
     calibration: ChunkStream,
     stream: ChunkStream,
     recipe: QuantizationRecipe | None = None,
-    target: str = TARGETS[0],
+    core: str = TARGETS[0],
     progress: Progress = silent,
+    target: str | None = None,
 ) -> PossmBundle:
     """Write a bundle into `folder`, in place of one that stood there.
 
@@ -36,8 +38,9 @@ def export_possm_bundle(
         calibration: training chunks, from which the quantizer takes its scales.
         stream: the chunks over which every form is verified, usually the test part.
         recipe: of quantization; None takes the defaults.
-        target: the core that the C is for.
+        core: the core that the C is for.
         progress: told how far it is.
+        target: name of what it is for; None: the core's.
 
     Raises:
         InputError: the file is no step, or the folder cannot be written.
@@ -56,8 +59,12 @@ def export_possm_bundle(
         (fresh / FLOAT_ONNX).write_bytes(float_graph.SerializeToString(deterministic=True))
         (fresh / INT8_ONNX).write_bytes(quantized_graph.SerializeToString(deterministic=True))
         quantized.save(fresh / QUANTIZED)
-        generate_spike_program(fresh / INT8_ONNX, spec, fresh / FIRMWARE, target)
+        generate_spike_program(fresh / INT8_ONNX, spec, fresh / FIRMWARE, core)
+        subject = Component(type="firmware", name=f"decoder of spikes for {target or core} in int8")
+        bill = bill_of_materials(subject, sha256(step), "the session that the checkpoint names", None)
+        write_text(fresh / SBOM, bill.to_json())
         manifest = PossmManifest(
+            target=target or core,
             versions={"edgebci": __version__}
             | {name: version(name) for name in ("numpy", "onnx", "onnx-ir", "onnxruntime", "safetensors")},
             spec=spec,

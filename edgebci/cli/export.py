@@ -1,0 +1,106 @@
+"""`edgebci export`: a decoder as a verified bundle for one target."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edgebci.cli.output import JsonFlag, print_json, print_rows, progress_bar
+
+if TYPE_CHECKING:
+    from edgebci.bundle import Accuracy
+    from edgebci.pipeline.export_order import ExportResult
+
+
+def export(
+    model: Annotated[Path, typer.Argument(help="A checkpoint (.safetensors), or an ONNX model made elsewhere.")],
+    target: Annotated[
+        str,
+        typer.Option(
+            help="cortex-m4f, host (the same C for this machine), cpu or raspberry-pi-5 (ONNX Runtime), "
+            "jetson-orin-nano, jetson-orin-nx, jetson-agx-orin, jetson-agx-thor, or jetson."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder of the bundle; one that stands there is replaced.")],
+    precision: Annotated[
+        str | None, typer.Option(help="fp32, fp16, int8 or mixed; without it, int8. Not every target has each.")
+    ] = None,
+    max_loss: Annotated[float, typer.Option(help="What mixed precision may cost in R² (in detection: AUROC).")] = 0.01,
+    prepared: Annotated[
+        Path | None,
+        typer.Option(help="Folder with frames.safetensors; without it, that of the checkpoint's own run folder."),
+    ] = None,
+    recording: Annotated[
+        Path | None, typer.Option(help="Make the frames from this recording (.nwb or .h5) in place of that.")
+    ] = None,
+    front_end: Annotated[
+        Path | None,
+        typer.Option(help="With --recording: folder of the front end that the checkpoint was trained with."),
+    ] = None,
+    behavior: Annotated[
+        str | None, typer.Option(help="With --recording: name of the series, or of the events' intervals.")
+    ] = None,
+    lfp: Annotated[str | None, typer.Option(help="Name of the ElectricalSeries, where there are several.")] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Quantize, build the graphs, prove them over a whole stream, and write them with all that the target needs.
+
+    Calibration sees training frames only. Every form is verified and scored on the test part before anything is
+    written; what does not compute what it should is refused with the first tensor and step that differ.
+    """
+    from edgebci.pipeline.export_command import export as run
+    from edgebci.pipeline.export_frames import FrameSource
+    from edgebci.pipeline.export_order import ExportOrder
+
+    source = FrameSource(prepared=prepared, recording=recording, front_end=front_end, behavior=behavior, lfp=lfp)
+    order = ExportOrder(model=model, out=out, target=target, precision=precision, max_loss=max_loss, frames=source)
+    with progress_bar("export") as progress:
+        result = run(order, progress)
+    if json:
+        print_json(result)
+    else:
+        print_result(result)
+
+
+def print_result(result: ExportResult) -> None:
+    """Show what a bundle is worth."""
+    rows = [
+        ("target", f"{result.target} in {result.precision}"),
+        ("work", f"{result.macs_per_step:,} MACs per step{_share(result)}"),
+        ("size", f"{result.weight_bytes:,} bytes of weights, {result.state_bytes:,} of state"),
+        ("files", f"{result.n_files}, {result.size_bytes:,} bytes"),
+        ("verified", f"over {result.verified_steps:,} steps"),
+        *((one.form, _figures(one)) for one in result.accuracy),
+        *_loss(result),
+    ]
+    if result.parameter_bytes is not None:
+        rows.append(("parameter block", f"{result.parameter_bytes:,} bytes, rewritten by edgebci calibrate"))
+    rows += [("id", result.bundle_id), *(("note", note) for note in result.notes)]
+    print_rows(f"bundle: {result.bundle}", rows)
+
+
+def _share(result: ExportResult) -> str:
+    if result.int8_share is None:
+        return ""
+    return f", {result.int8_share:.1%} with int8 weights and activations and state of 16 bits or less"
+
+
+def _figures(one: Accuracy) -> str:
+    if one.auroc is not None:
+        return f"AUROC {one.auroc:.4f} on {one.n_frames:,} test frames"
+    ranges = one.r2_interval_95 or {}
+    shown = [
+        f"R² {axis} {value:.4f}" + (f" ({ranges[axis][0]:.3f} to {ranges[axis][1]:.3f})" if axis in ranges else "")
+        for axis, value in one.r2.items()
+    ]
+    return f"{', '.join(shown)} on {one.n_frames:,} test frames"
+
+
+def _loss(result: ExportResult) -> list[tuple[str, str]]:
+    if result.loss is None:
+        return []
+    found = result.loss
+    against = f"{found.metric} {found.value:+.5f} against the float graph, 95 % from {found.low:+.5f}"
+    return [("loss", f"{against} to {found.high:+.5f} ({found.verdict} at a margin of {found.margin:g})")]

@@ -1,0 +1,117 @@
+"""`edgebci export`: from a checkpoint to a verified bundle for one target."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from edgebci.bundle import Bundle, open_bundle
+from edgebci.checkpoint import Checkpoint, load_checkpoint
+from edgebci.decoder_float import FloatDecoder
+from edgebci.export.bundle_writer import export_bundle
+from edgebci.export.step_runner import OnnxStepRunner
+from edgebci.files import replacing_folder
+from edgebci.frame_stream import FrameStream
+from edgebci.metrics import F64
+from edgebci.pipeline.checkpoint_kind import kind_of
+from edgebci.pipeline.export_frames import ExportFrames, find_frames
+from edgebci.pipeline.export_order import ExportOrder, ExportResult
+from edgebci.pipeline.export_scoring import C_FORM, TestTruth, score_forms
+from edgebci.pipeline.export_spikes import export_spikes
+from edgebci.pipeline.exporting import FLOAT_FORM, INT8_FORM
+from edgebci.pipeline.settling import Settling
+from edgebci.progress import Progress, part
+from edgebci.targets import precision_for, target
+
+
+def export(order: ExportOrder, progress: Progress) -> ExportResult:
+    """Write one bundle.
+
+    Raises:
+        InputError: what was given is no checkpoint, has no frames, or the target cannot take it.
+        VerificationError: an exported form does not compute what it should; nothing is written.
+    """
+    precision_for(target(order.target), order.precision)
+    kind = kind_of(order.model)
+    return export_spikes(order, progress) if kind == "spikes" else _export_frames(order, progress)
+
+
+def _export_frames(order: ExportOrder, progress: Progress) -> ExportResult:
+    wanted, checkpoint = target(order.target), load_checkpoint(order.model)
+    with tempfile.TemporaryDirectory() as work:
+        found = find_frames(order.model, checkpoint, order.frames, Path(work), part(progress, 0.0, 0.2))
+    truth = TestTruth.of(found.stream, found.prepared)
+    progress(0.2, "watching the states settle")
+    _require_settled(checkpoint, found.calibration)
+    with replacing_folder(order.out) as fresh:
+        bundle = export_bundle(
+            fresh,
+            checkpoint,
+            found.prepared.front_end,
+            found.calibration,
+            found.stream,
+            found.provenance,
+            order.recipe,
+            wanted.name,
+            part(progress, 0.2, 0.9),
+            precision_for(wanted, order.precision),
+            found.same_as_training,
+        )
+        progress(0.9, "scoring what was written")
+        bundle.with_accuracy(*score_forms(truth, forms_of(bundle, found.stream), FLOAT_FORM))
+    progress(1.0, "done")
+    return result_of(open_bundle(order.out), _notes(found))
+
+
+def _require_settled(checkpoint: Checkpoint, calibration: FrameStream) -> None:
+    settling = Settling(len(calibration))
+    decoder = FloatDecoder.of(checkpoint.spec, checkpoint.parameters)
+    decoder.stream(calibration.frames, calibration.reset_before, settling)
+    settling.require_settled()
+
+
+def forms_of(bundle: Bundle, stream: FrameStream) -> dict[str, Callable[[], F64]]:
+    """How each form of a bundle decodes a stream (K, D), the one that runs on the target last."""
+    frames, resets = stream.frames, stream.reset_before
+
+    def graph(path: Path) -> Callable[[], F64]:
+        return lambda: OnnxStepRunner(path).stream(frames, resets).astype(np.float64)
+
+    forms = {FLOAT_FORM: graph(bundle.float_onnx)}
+    if bundle.manifest.quantized_agreement is not None:
+        forms[INT8_FORM] = graph(bundle.int8_onnx)
+    if target(bundle.manifest.target).core is not None:
+        forms[C_FORM] = lambda: bundle.quantized_decoder().stream(frames, resets).astype(np.float64)
+    return forms
+
+
+def result_of(bundle: Bundle, notes: tuple[str, ...] = ()) -> ExportResult:
+    """What a bundle is worth, in figures."""
+    manifest, work = bundle.manifest, bundle.manifest.workload
+    block = manifest.parameters
+    return ExportResult(
+        bundle=bundle.folder,
+        bundle_id=manifest.bundle_id,
+        target=manifest.target,
+        precision=manifest.precision,
+        n_files=len(manifest.files),
+        size_bytes=sum(record.size_bytes for record in manifest.files.values()),
+        macs_per_step=work.macs,
+        int8_share=None,
+        weight_bytes=work.weight_bytes,
+        state_bytes=work.state_bytes,
+        parameter_bytes=block.size_bytes if block else None,
+        verified_steps=manifest.float_agreement.steps,
+        accuracy=manifest.accuracy,
+        loss=manifest.loss,
+        notes=notes,
+    )
+
+
+def _notes(found: ExportFrames) -> tuple[str, ...]:
+    if found.same_as_training:
+        return ()
+    return ("the checkpoint was trained on other frames: whether it knows the test frames cannot be told",)

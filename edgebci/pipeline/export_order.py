@@ -1,0 +1,55 @@
+"""What the user asks of an export, and what came of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from edgebci.bundle import Accuracy, Loss
+from edgebci.documents import Document
+from edgebci.export.calibration import QuantizationRecipe
+from edgebci.pipeline.export_frames import FrameSource
+from edgebci.targets import Precision
+
+
+class ExportOrder(Document):
+    """One export."""
+
+    model: Path
+    """A checkpoint, or an ONNX model made elsewhere."""
+    out: Path
+    """Folder of the bundle; one that stands there is replaced."""
+    target: str
+    precision: str | None = None
+    """None takes the target's own."""
+    frames: FrameSource = FrameSource()
+    recipe: QuantizationRecipe = QuantizationRecipe()
+    max_loss: float = Field(default=0.01, gt=0, lt=1)
+    """Of mixed precision: loss in R² (in detection: AUROC) that the search may cost."""
+    states: tuple[str, ...] = ()
+    """Of a model made elsewhere: pairs of state tensors, each in=out."""
+
+
+class ExportResult(Document):
+    """What was written."""
+
+    bundle: Path
+    bundle_id: str
+    target: str
+    precision: Precision
+    n_files: int
+    size_bytes: int
+    """Of all files but the manifest."""
+    macs_per_step: int
+    int8_share: float | None
+    """Of the MACs, those with int8 weights and activations and state of 16 bits or less."""
+    weight_bytes: int
+    state_bytes: int
+    parameter_bytes: int | None
+    """Of the parameter block, where there is one."""
+    verified_steps: int
+    accuracy: tuple[Accuracy, ...] = ()
+    loss: Loss | None = None
+    notes: tuple[str, ...] = ()
+    """What the user should know, a sentence each."""

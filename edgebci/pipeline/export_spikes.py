@@ -1,0 +1,115 @@
+"""`edgebci export` of a decoder of spikes: as that of frames, with chunks of tokens."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from edgebci.decoding_data import Part
+from edgebci.errors import InputError, MissingToolError
+from edgebci.export.possm_bundle_writer import export_possm_bundle
+from edgebci.export.step_runner import OnnxStepRunner
+from edgebci.files import replacing_folder
+from edgebci.metrics import F64
+from edgebci.pipeline.export_order import ExportOrder, ExportResult
+from edgebci.pipeline.export_scoring import C_FORM, TestTruth, score_forms
+from edgebci.pipeline.exporting import FLOAT_FORM, INT8_FORM
+from edgebci.pipeline.sessions import SPIKES_NAME, load_session
+from edgebci.possm_bundle import PossmBundle, open_possm_bundle
+from edgebci.possm_spec import PossmSpec, PossmStepSpec, load_possm_step
+from edgebci.possm_stream import ChunkStream
+from edgebci.progress import Progress, part
+from edgebci.session import Session
+from edgebci.targets import precision_for, target
+
+
+def export_spikes(order: ExportOrder, progress: Progress) -> ExportResult:
+    """Write the bundle of a step that `edgebci train` left; raises as `edgebci.pipeline.export_command.export` does."""
+    wanted, spec = target(order.target), load_possm_step(order.model).spec
+    precision_for(wanted, order.precision)
+    if wanted.core is None or order.precision not in (None, "int8"):
+        raise InputError(
+            f"{order.model} decodes spikes, which is exported for cortex-m4f and host in int8; asked was "
+            f"{order.precision or wanted.default_precision} for {wanted.name}: change --target and --precision"
+        )
+    session = load_session(_session_folder(order))
+    seen, unseen = (_chunks(session, name, spec) for name in ("train", "test"))
+    with replacing_folder(order.out) as fresh:
+        share = part(progress, 0.1, 0.9)
+        bundle = export_possm_bundle(
+            fresh, order.model, seen, unseen, order.recipe, wanted.core, share, target=wanted.name
+        )
+        truth = TestTruth(_truth(unseen), np.ones(len(unseen.chunks), bool), spec.output_names, 1 / spec.chunk_s)
+        progress(0.9, "scoring what was written")
+        bundle.with_accuracy(*score_forms(truth, _forms(bundle, unseen), FLOAT_FORM))
+    progress(1.0, "done")
+    return spikes_result(open_possm_bundle(order.out))
+
+
+def spikes_result(bundle: PossmBundle) -> ExportResult:
+    """What a bundle is worth, in figures."""
+    from edgebci.training.possm.workload import possm_workload
+
+    manifest, work = bundle.manifest, possm_workload(bundle.manifest.spec)
+    return ExportResult(
+        bundle=bundle.folder,
+        bundle_id=manifest.bundle_id,
+        target=manifest.target,
+        precision="int8",
+        n_files=len(manifest.files),
+        size_bytes=sum(record.size_bytes for record in manifest.files.values()),
+        macs_per_step=work.token_macs + work.beyond_macs,
+        int8_share=None,
+        weight_bytes=manifest.weight_bytes,
+        state_bytes=manifest.state_bytes,
+        parameter_bytes=None,
+        verified_steps=manifest.float_agreement.steps,
+        accuracy=manifest.accuracy,
+        loss=manifest.loss,
+    )
+
+
+def _session_folder(order: ExportOrder) -> Path:
+    """The prepared session: what the user says, or that of the run folder, decoders/WAY/SESSION_SEED/."""
+    if order.frames.recording is not None:
+        raise InputError(f"{order.model} decodes spikes; give the prepared session with --prepared, not --recording")
+    here = order.model.resolve().parent
+    place = order.frames.prepared or here.parents[2] / "sessions" / re.sub(r"_\d+$", "", here.name)
+    if not (place / SPIKES_NAME).is_file():
+        raise InputError(
+            f"no {SPIKES_NAME} in {place}; give --prepared with the folder of the session in the run's sessions"
+        )
+    return place
+
+
+def _chunks(session: Session, name: Part, spec: PossmStepSpec) -> ChunkStream:
+    try:
+        from edgebci.training.possm.export_form import chunk_stream
+    except ModuleNotFoundError as error:
+        raise MissingToolError(
+            f"chunks of spikes are cut with torch, which is not installed ({error}); pip install 'edgebci[train]'"
+        ) from error
+    cut = PossmSpec(chunk_s=spec.chunk_s, time_step_s=spec.chunk_s / spec.n_time_steps, max_tokens=spec.max_tokens)
+    return chunk_stream(session, name, cut)
+
+
+def _truth(stream: ChunkStream) -> F64:
+    if stream.truth is None:
+        raise InputError("the session has no target at the ends of its chunks; give another with --prepared")
+    return stream.truth
+
+
+def _forms(bundle: PossmBundle, stream: ChunkStream) -> dict[str, Callable[[], F64]]:
+    chunks, resets = stream.chunks, stream.reset_before
+
+    def graph(path: Path) -> Callable[[], F64]:
+        return lambda: OnnxStepRunner(path).stream(chunks, resets).astype(np.float64)
+
+    return {
+        FLOAT_FORM: graph(bundle.float_onnx),
+        INT8_FORM: graph(bundle.int8_onnx),
+        C_FORM: lambda: bundle.quantized_decoder().stream(chunks, resets).astype(np.float64),
+    }

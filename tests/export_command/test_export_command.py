@@ -1,0 +1,264 @@
+"""`edgebci export`: a checkpoint of a run becomes a verified bundle for a target, or a sentence says why not."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import typer
+from safetensors import safe_open
+from safetensors.numpy import save_file
+from typer.testing import CliRunner
+
+from edgebci.bundle import open_bundle
+from edgebci.cli.export import export as export_cli
+from edgebci.cli.export import print_result
+from edgebci.errors import InputError
+from edgebci.frame_stream import part_stream
+from edgebci.metrics import r2
+from edgebci.pipeline.export_command import export
+from edgebci.pipeline.export_frames import FrameSource, prepared_folder
+from edgebci.pipeline.export_order import ExportOrder, ExportResult
+from edgebci.pipeline.preparation import load_prepared
+from edgebci.progress import silent
+
+COMMAND = typer.Typer()
+COMMAND.command()(export_cli)
+
+
+def exported(model: Path, out: Path, target: str = "host", **more: Any) -> ExportResult:
+    return export(ExportOrder(model=model, out=out, target=target, **more), silent)
+
+
+@pytest.fixture(scope="module")
+def for_a_core(finished_run: Any, tmp_path_factory: pytest.TempPathFactory) -> ExportResult:
+    return exported(finished_run.checkpoint, tmp_path_factory.mktemp("bundles") / "m4", "cortex-m4f")
+
+
+@pytest.fixture(scope="module")
+def in_float(finished_run: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("bundles") / "cpu"
+    exported(finished_run.checkpoint, folder, "cpu", precision="fp32")
+    return folder
+
+
+def test_the_frames_of_a_runs_checkpoint_are_found_without_being_named(
+    finished_run: Any, for_a_core: ExportResult
+) -> None:
+    assert prepared_folder(finished_run.checkpoint) == finished_run.features
+    manifest = open_bundle(for_a_core.bundle).manifest
+    data = load_prepared(finished_run.features).data
+    assert manifest.calibration is not None
+    assert manifest.calibration.same_as_training
+    assert manifest.calibration.n_frames == sum(stop - start for start, stop in data.train)
+    assert for_a_core.notes == ()
+
+
+def test_a_bundle_says_what_it_is_for_and_what_it_is_worth(finished_run: Any, for_a_core: ExportResult) -> None:
+    bundle = open_bundle(for_a_core.bundle)
+    assert (bundle.manifest.target, bundle.manifest.precision) == ("cortex-m4f", "int8")
+    assert (bundle.firmware / "decoder.c").is_file()
+    test = part_stream(load_prepared(finished_run.features).data, "test")
+    decoded = bundle.quantized_decoder().stream(test.frames, test.reset_before).astype(np.float64)
+    wanted = r2(test.truth[test.scored], decoded[test.scored])
+    shipped = for_a_core.accuracy[-1]
+    assert shipped.form == "bit-exact reference of the C"
+    np.testing.assert_array_equal(list(shipped.r2.values()), wanted)
+    assert for_a_core.loss is not None
+    assert for_a_core.loss.low <= for_a_core.loss.value <= for_a_core.loss.high
+
+
+def test_the_bill_of_materials_names_weights_tools_and_licences(for_a_core: ExportResult) -> None:
+    bill = json.loads((for_a_core.bundle / "sbom.json").read_text())
+    assert bill["bomFormat"] == "CycloneDX"
+    inside = {part["name"]: part for part in bill["components"]}
+    provenance = open_bundle(for_a_core.bundle).manifest.provenance
+    assert inside["checkpoint"]["hashes"] == [{"alg": "SHA-256", "content": provenance.checkpoint_sha256}]
+    made_with = {tool["name"]: tool for tool in bill["metadata"]["tools"]["components"]}
+    assert {"onnx", "onnxruntime", "numpy", "edgebci"} <= made_with.keys()
+    assert all(tool["licenses"][0]["license"]["name"] for tool in made_with.values())
+
+
+def test_a_runtime_gets_graphs_and_no_c(finished_run: Any, tmp_path: Path) -> None:
+    result = exported(finished_run.checkpoint, tmp_path / "b", "raspberry-pi-5")
+    bundle = open_bundle(tmp_path / "b")
+    assert bundle.int8_onnx.exists()
+    assert not bundle.firmware.exists()
+    assert result.accuracy[-1].form == "ONNX int8"
+    assert {tensor.quantized_type for tensor in bundle.manifest.inputs} == {"float32", "int16"}
+
+
+def test_a_bundle_in_float_has_no_quantized_decoder_and_says_so(in_float: Path) -> None:
+    bundle = open_bundle(in_float)
+    assert not bundle.int8_onnx.exists()
+    assert bundle.manifest.quantization is None
+    assert {tensor.quantized_type for tensor in bundle.manifest.inputs} == {"float32"}
+    with pytest.raises(InputError, match="in fp32 and holds no quantized decoder; export with --precision int8"):
+        bundle.quantized_decoder()
+
+
+EXPORT_ONCE = """
+import sys
+from pathlib import Path
+from edgebci.pipeline.export_command import export
+from edgebci.pipeline.export_order import ExportOrder
+from edgebci.progress import silent
+export(ExportOrder(model=Path(sys.argv[1]), out=Path(sys.argv[2]), target="cortex-m4f"), silent)
+"""
+
+
+def test_two_processes_that_hash_differently_write_the_same_bytes(
+    finished_run: Any, for_a_core: ExportResult, tmp_path: Path
+) -> None:
+    """Sets of strings come in another order there; this process is the third."""
+    for seed in ("1", "4242"):
+        command = [sys.executable, "-c", EXPORT_ONCE, str(finished_run.checkpoint), str(tmp_path / seed)]
+        subprocess.run(command, check=True, env=os.environ | {"PYTHONHASHSEED": seed}, capture_output=True)
+    names = sorted(path.relative_to(for_a_core.bundle) for path in for_a_core.bundle.rglob("*") if path.is_file())
+    assert len(names) > 12
+    for name in names:
+        first, second = ((tmp_path / seed / name).read_bytes() for seed in ("1", "4242"))
+        assert first == second == (for_a_core.bundle / name).read_bytes(), name
+
+
+def test_a_checkpoint_on_its_own_asks_for_frames(finished_run: Any, tmp_path: Path) -> None:
+    alone = tmp_path / "alone.safetensors"
+    alone.write_bytes(finished_run.checkpoint.read_bytes())
+    with pytest.raises(InputError, match="lies in no run folder with its frames; give --prepared FOLDER"):
+        exported(alone, tmp_path / "b")
+    with pytest.raises(InputError, match=r"holds no frames\.safetensors; give the features folder"):
+        exported(alone, tmp_path / "b", frames=FrameSource(prepared=tmp_path))
+
+
+def test_a_recording_gives_frames_by_the_checkpoints_own_front_end(finished_run: Any, tmp_path: Path) -> None:
+    source = FrameSource(recording=finished_run.recording, behavior="velocity")
+    result = exported(finished_run.checkpoint, tmp_path / "b", frames=source)
+    manifest = open_bundle(tmp_path / "b").manifest
+    assert manifest.provenance.recording == "recording.h5"
+    np.testing.assert_array_equal(
+        open_bundle(tmp_path / "b").front_end().mean, load_prepared(finished_run.features).front_end.mean
+    )
+    assert result.verified_steps > 200
+
+
+def test_a_recording_without_the_name_of_what_is_decoded_is_refused(finished_run: Any, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="needs --behavior: the name of the series"):
+        exported(finished_run.checkpoint, tmp_path / "b", frames=FrameSource(recording=finished_run.recording))
+
+
+def test_frames_that_were_not_trained_on_are_told_of(finished_run: Any, tmp_path: Path) -> None:
+    other = finished_run.rewritten(tmp_path, data_sha256={"train": "0" * 64})
+    result = exported(other, tmp_path / "b", frames=FrameSource(prepared=finished_run.features))
+    assert result.notes == (
+        "the checkpoint was trained on other frames: whether it knows the test frames cannot be told",
+    )
+
+
+def rewritten_header(finished_run: Any, folder: Path, old: str, new: str) -> Path:
+    with safe_open(finished_run.checkpoint, framework="numpy") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+        text = file.metadata()["edgebci"]
+    assert old in text
+    save_file(tensors, folder / "other.safetensors", metadata={"edgebci": text.replace(old, new)})
+    return folder / "other.safetensors"
+
+
+def test_a_checkpoint_of_another_version_is_refused_with_both_versions(finished_run: Any, tmp_path: Path) -> None:
+    other = rewritten_header(finished_run, tmp_path, "edgebci.checkpoint/1", "edgebci.checkpoint/7")
+    with pytest.raises(InputError, match=r"is version 7 of edgebci.checkpoint, this edgebci reads version 1; train"):
+        exported(other, tmp_path / "b")
+
+
+def test_a_teacher_is_refused_with_what_to_give_instead(finished_run: Any, tmp_path: Path) -> None:
+    other = rewritten_header(finished_run, tmp_path, "edgebci.checkpoint/1", "edgebci.teacher/1")
+    with pytest.raises(InputError, match="has no step to export; teachers are not for an implant: give the student"):
+        exported(other, tmp_path / "b")
+
+
+def test_a_cut_file_and_a_missing_one_are_refused(finished_run: Any, tmp_path: Path) -> None:
+    cut = tmp_path / "cut.safetensors"
+    cut.write_bytes(finished_run.checkpoint.read_bytes()[:1000])
+    with pytest.raises(InputError, match=r"neither a whole safetensors file nor .onnx"):
+        exported(cut, tmp_path / "b")
+    with pytest.raises(InputError, match=r"no file .*; give a checkpoint"):
+        exported(tmp_path / "none.safetensors", tmp_path / "b")
+
+
+def prepared_with(finished_run: Any, folder: Path, change: Any) -> Path:
+    """The run's frames, changed, in a folder of their own."""
+    folder.mkdir()
+    for path in finished_run.features.iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    with safe_open(folder / "frames.safetensors", framework="numpy") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+        text = change(tensors, json.loads(file.metadata()["edgebci"]))
+    save_file(tensors, folder / "frames.safetensors", metadata={"edgebci": json.dumps(text)})
+    return folder
+
+
+def test_calibration_frames_with_nan_are_refused_with_the_first_of_them(finished_run: Any, tmp_path: Path) -> None:
+    def spoil(tensors: Any, header: Any) -> Any:
+        tensors["frames"][100, 3] = np.nan
+        return header
+
+    folder = prepared_with(finished_run, tmp_path / "nan", spoil)
+    with pytest.raises(InputError, match=r"frame 100 at .* s holds NaN or infinity"):
+        exported(finished_run.checkpoint, tmp_path / "b", frames=FrameSource(prepared=folder))
+
+
+def test_too_little_to_calibrate_with_is_refused(finished_run: Any, tmp_path: Path) -> None:
+    def shorten(tensors: Any, header: Any) -> Any:
+        start, stop = header["parts"]["train"]
+        kept = np.ones(len(tensors["frames"]), bool)
+        kept[start + 100 : stop] = False
+        for name in tensors:
+            tensors[name] = tensors[name][kept]
+        header["parts"]["train"] = (start, start + 100)
+        return header
+
+    folder = prepared_with(finished_run, tmp_path / "short", shorten)
+    with pytest.raises(InputError, match=r"4\.0 s of training frames are too few to calibrate with, needed are 10 s"):
+        exported(finished_run.checkpoint, tmp_path / "b", frames=FrameSource(prepared=folder))
+
+
+def test_a_state_that_never_settles_is_refused_by_name(finished_run: Any, tmp_path: Path) -> None:
+    """A decay of 1 and inputs of one sign: the state adds up for ever."""
+    parameters = finished_run.parameters()
+    endless = {"layers.1.mixer.A_log": np.full_like(parameters["layers.1.mixer.A_log"], -30.0)}
+    other = finished_run.rewritten(tmp_path, parameters=endless)
+    with pytest.raises(InputError, match=r"the state ssm\.1 never settles: it still grew \d\.\d+-fold in the last"):
+        exported(other, tmp_path / "b", frames=FrameSource(prepared=finished_run.features))
+    assert not (tmp_path / "b").exists()
+
+
+def test_what_fails_leaves_the_bundle_that_stood_there(finished_run: Any, in_float: Path, tmp_path: Path) -> None:
+    shutil.copytree(in_float, tmp_path / "b")
+    with pytest.raises(InputError, match="cannot be exported in 'fp16'"):
+        exported(finished_run.checkpoint, tmp_path / "b", "cortex-m4f", precision="fp16")
+    wrong = finished_run.rewritten(tmp_path / "x", {"readout.bias": np.full(2, np.nan, np.float32)})
+    with pytest.raises(InputError, match="holds NaN or infinity; train it again"):
+        exported(wrong, tmp_path / "b", frames=FrameSource(prepared=finished_run.features))
+    assert open_bundle(tmp_path / "b").manifest == open_bundle(in_float).manifest
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["b", "x"]
+
+
+def test_the_command_prints_json_for_programs(finished_run: Any, tmp_path: Path) -> None:
+    options = ["--target", "cpu", "--precision", "fp32", "--out", str(tmp_path / "b"), "--json"]
+    done = CliRunner().invoke(COMMAND, [str(finished_run.checkpoint), *options])
+    assert done.exit_code == 0, done.output
+    said = ExportResult.model_validate_json(done.stdout)
+    assert said.bundle_id == open_bundle(tmp_path / "b").manifest.bundle_id
+
+
+def test_people_read_accuracy_and_loss(for_a_core: ExportResult, capsys: pytest.CaptureFixture[str]) -> None:
+    print_result(for_a_core)
+    shown = capsys.readouterr().out
+    for part in ("cortex-m4f in int8", "bit-exact reference", "against the float", "parameter block"):
+        assert part in shown
