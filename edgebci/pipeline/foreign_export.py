@@ -1,0 +1,151 @@
+"""`edgebci export MODEL.onnx`: a decoder that someone made elsewhere, to a verified bundle for one target."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from edgebci.arithmetic import F32
+from edgebci.errors import InputError, VerificationError
+from edgebci.export.calibration import QuantizationRecipe
+from edgebci.export.foreign.bundle_writer import ForeignSource, write_foreign_bundle
+from edgebci.export.foreign.reading import read_model
+from edgebci.export.foreign.states import find_states
+from edgebci.export.foreign.verifying import Bool, VerificationStream
+from edgebci.firmware_sim.foreign_program import as_counts, compile_foreign_host
+from edgebci.foreign.bundle import ForeignBundle
+from edgebci.foreign.decoder import ForeignDecoder
+from edgebci.pipeline.device import first_difference
+from edgebci.progress import Progress, silent
+from edgebci.targets import Precision, target
+
+PRECISIONS: tuple[Precision, ...] = ("fp32", "int8")
+FRAMES, RESETS = "frames", "reset_before"
+"""Data sets of an HDF5 file of calibration frames; the second may be absent."""
+
+
+def export_foreign(
+    model: Path,
+    target_name: str,
+    precision: str | None,
+    calibration: Path,
+    out: Path,
+    states: Sequence[str] = (),
+    recipe: QuantizationRecipe | None = None,
+    progress: Progress = silent,
+) -> ForeignBundle:
+    """Export an ONNX model.
+
+    Args:
+        model: the file.
+        target_name: one of `edgebci.targets`.
+        precision: fp32 or int8; None takes int8.
+        calibration: frames (T, n_inputs) in order of time: .npy, or .h5 with `frames` and, if they are of several
+            stretches, `reset_before` (T,).
+        out: folder of the bundle; one that stands there is replaced.
+        states: pairs `in=out` of state tensors; none: found by their names.
+        recipe: of quantization; None takes the defaults.
+        progress: told how far it is.
+
+    Raises:
+        InputError: something that was given cannot be used, in one sentence.
+        VerificationError: a form does not compute what it should; nothing is written.
+    """
+    wanted, chosen = target(target_name), _precision(precision)
+    if wanted.kind == "jetson":
+        raise InputError(
+            f"a model made elsewhere cannot be exported for {wanted.name}, allowed are cortex-m4f, host, cpu and "
+            "raspberry-pi-5; give its ONNX file to TensorRT itself"
+        )
+    progress(0.0, f"reading {model.name}")
+    proto = read_model(model)
+    pairs = find_states(proto, states)
+    frames, resets = load_frames(calibration)
+    source = ForeignSource(model, proto, pairs, calibration, frames, resets)
+    return write_foreign_bundle(out, source, wanted, chosen, prove_on_host, recipe, progress)
+
+
+def prove_on_host(firmware: Path, decoder: ForeignDecoder, stream: VerificationStream) -> int:
+    """Compile the C for this machine and compare its outputs and states with the reference; returns the steps.
+
+    Raises:
+        MissingToolError: no compiler. VerificationError: names the first tensor and step that differ.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        twin = compile_foreign_host(firmware, Path(folder) / "host_twin.so")
+        twin.power_on()
+        states = decoder.initial_states()
+        for start, stop in _stretches(stream.reset_before):
+            frames = stream.frames[start:stop]
+            twin.reset()
+            expected, states = decoder.run(frames, decoder.initial_states())
+            step = first_difference(expected, twin.push(as_counts(frames)).outputs)
+            if step is not None:
+                raise VerificationError(
+                    f"the C on this machine: output differs from the reference at step {start + step}; nothing is "
+                    "written: report it with the model"
+                )
+            for name, state in states.items():
+                if twin.state(name).tobytes() != state.tobytes():
+                    raise VerificationError(
+                        f"the C on this machine: the state {name} differs from the reference after step {stop - 1}; "
+                        "nothing is written: report it with the model"
+                    )
+    return len(stream.frames)
+
+
+def load_frames(path: Path) -> tuple[F32, Bool | None]:
+    """Frames (T, n_inputs) and where states start anew, from .npy or .h5.
+
+    Raises:
+        InputError: the file is missing, damaged, or holds something else.
+    """
+    if not path.is_file():
+        raise InputError(f"no file {path}; give calibration frames as .npy or .h5")
+    if path.suffix not in (".npy", ".h5", ".hdf5"):
+        raise InputError(f"calibration frames in {path.name}: allowed are .npy and .h5; save them with numpy.save")
+    try:
+        frames, resets = _npy(path) if path.suffix == ".npy" else _hdf5(path)
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"{path} holds no calibration frames ({error}); save them again") from error
+    if frames.ndim != 2 or not len(frames) or frames.dtype.kind not in "fiu":
+        raise InputError(
+            f"{path} holds {frames.dtype} of shape {frames.shape}, calibration frames are numbers (frames, inputs); "
+            "save them so"
+        )
+    if resets is not None and resets.shape != (len(frames),):
+        raise InputError(f"{path}: {RESETS} has shape {resets.shape} where there are {len(frames)} frames; save it anew")
+    return np.ascontiguousarray(frames, np.float32), None if resets is None else resets.astype(bool)
+
+
+Loaded = tuple[np.ndarray[tuple[int, ...], np.dtype[np.generic]], np.ndarray[tuple[int, ...], np.dtype[np.generic]] | None]
+
+
+def _npy(path: Path) -> Loaded:
+    return np.load(path, allow_pickle=False), None
+
+
+def _hdf5(path: Path) -> Loaded:
+    with h5py.File(path, "r") as file:
+        if not isinstance(file.get(FRAMES), h5py.Dataset):
+            raise ValueError(f"it has no data set {FRAMES!r}")
+        return file[FRAMES][()], file[RESETS][()] if RESETS in file else None
+
+
+def _precision(precision: str | None) -> Precision:
+    for allowed in PRECISIONS:
+        if precision in (None, allowed):
+            return allowed if precision else "int8"
+    raise InputError(
+        f"a model made elsewhere cannot be exported in {precision!r}, allowed: {', '.join(PRECISIONS)}; "
+        "change --precision"
+    )
+
+
+def _stretches(reset_before: Bool) -> list[tuple[int, int]]:
+    starts = [0, *(int(k) for k in np.flatnonzero(reset_before) if k)]
+    return list(zip(starts, [*starts[1:], len(reset_before)], strict=True))
