@@ -27,12 +27,12 @@ def claims(
     Finished trials are kept: an interrupted study goes on where it was, and one that is
     started twice, in two terminals, takes half as long.
     """
-    from edgebci.pipeline.studies.reproduce import reproduce
+    from edgebci.pipeline.studies.reproduce import reproduce, studies_root
     from edgebci.pipeline.studies.size import FULL, QUICK
 
     size = FULL if full else QUICK
     with progress_bar(f"claims, {size.name}") as progress:
-        table = reproduce(size, runs / "claims" / size.name, only or [], progress)
+        table = reproduce(size, studies_root(runs, size), only or [], progress)
     if json:
         print_json(table)
         return

@@ -29,11 +29,13 @@ class Place:
         folder: for its files; what an interrupted measurement left there is still there when it is repeated.
         checkout: the top of the tree, with examples/.
         recording: the recording that the claim needs, or None.
+        runs: folder of all runs: what is kept there outlives a change of the claim's sources.
     """
 
     folder: Path
     checkout: Path
     recording: Path | None = None
+    runs: Path = Path("runs")
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ def prove(
 
     Args:
         checkout: the top of the tree.
-        runs: folder of the claims' files.
+        runs: folder of the claims' files, in the folder of all runs.
         claims: all there are, in the order of the table.
         chosen: those to measure.
         progress: of all of them.
@@ -102,7 +102,7 @@ def _measure(
     progress(0.0, claim.name)
     digest = claim.sources.digest(checkout)
     try:
-        place = Place(runs / claim.name, checkout, claim.find_recording(checkout))
+        place = Place(runs / claim.name, checkout, claim.find_recording(checkout), runs.parent)
         inputs = [sha256(place.recording)] if place.recording else []
         run_stage(runs, claim.name, inputs, lambda _: _fill(claim, place, digest, progress), digest)
     except CannotMeasureError as reason:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgebci.hierarchical import FEWEST_SUBJECTS
 from edgebci.pipeline.studies.table import Expected, Row
@@ -22,10 +22,13 @@ class Question:
     candidate: Way
     reference: Way
     expected: Expected
+    headline: bool = True
+    """Whether it belongs into the README's table."""
 
-    def about(self, what: str) -> Question:
-        """The same, of something."""
-        return Question(f"{self.text} ({what})", self.candidate, self.reference, self.expected)
+    def about(self, what: str, headline: bool | None = None) -> Question:
+        """The same, of something; `headline` stays where it is None."""
+        shown = self.headline if headline is None else headline
+        return replace(self, text=f"{self.text} ({what})", headline=shown)
 
 
 def ask(
@@ -38,6 +41,7 @@ def ask(
         candidate=question.candidate.name,
         reference=question.reference.name,
         expected=question.expected,
+        headline=question.headline,
         comparison=grid.compare(sessions, question.candidate, question.reference, MARGIN, fewest_subjects),
         candidate_seconds=grid.mean_seconds(sessions, question.candidate),
         reference_seconds=grid.mean_seconds(sessions, question.reference),

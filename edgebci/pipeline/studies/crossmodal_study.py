@@ -166,7 +166,7 @@ def _in_world(world: str, cohort: Cohort, size: StudySize, root: Path, progress:
         asked += controls(family)
         write_alignment(family, (TAUGHT, ALONE), cohort.held_out, size.seeds[0], root)
     grid = Grid(root / world / "trials", size.seeds, part(progress, 0.7, 1.0))
-    return [ask(NAME, grid, cohort.held_out, question.about(world)) for question in asked]
+    return [ask(NAME, grid, cohort.held_out, question.about(world, world == MAIN)) for question in asked]
 
 
 def _rat(size: StudySize, root: Path, progress: Progress) -> Sequence[Row]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from edgebci.pipeline.studies.asking import Question, ask
 from edgebci.pipeline.studies.cohort import obtain_cohort
 from edgebci.pipeline.studies.size import StudySize
-from edgebci.pipeline.studies.table import Row
+from edgebci.pipeline.studies.table import Expected, Row
 from edgebci.pipeline.studies.trial import Grid, Way
 from edgebci.pipeline.studies.ways import ridge_way, student_way
 from edgebci.progress import Progress, part
@@ -61,6 +61,7 @@ def questions(size: StudySize) -> tuple[Question, Question, Question]:
 def _in_world(world: str, question: Question) -> Question:
     """The linear world is the control: nobody should win there."""
     if world != "linear":
-        return question.about(world)
+        return question.about(world, headline=world == MAIN)
     against_ridge = question.reference.name == "ridge"
-    return replace(question, expected="no difference" if against_ridge else "either").about(world)
+    expected: Expected = "no difference" if against_ridge else "either"
+    return replace(question, expected=expected).about(world, headline=against_ridge)

@@ -78,7 +78,9 @@ def few_labels(pretrained: Pretrained, cohort: Cohort, grid: Grid, size: StudySi
             Question("is unit identification better than training from scratch?", identified, scratch, "superior"),
             Question("is unit identification better than a Wiener filter?", identified, wiener, "superior"),
         ]
-        rows += [ask(NAME, grid, sessions, question.about(f"{minutes:g} min of labels")) for question in asked]
+        rows += [
+            ask(NAME, grid, sessions, question.about(f"{minutes:g} min of labels", minutes == 1)) for question in asked
+        ]
     return rows
 
 

@@ -42,7 +42,8 @@ def _of(rat: Rat, size: StudySize, root: Path, progress: Progress) -> list[Row]:
     asked = [*distillation_study.questions(size), *realm_study.questions(encoders, size)]
     whole = [ask(NAME, grid, [session], question.about(rat.name), THIS_RECORDING) for question in asked]
     few = realm_study.few_labels(NAME, encoders, [session], grid, size, THIS_RECORDING)
-    return [*whole, *(row.model_copy(update={"question": f"{row.question} ({rat.name})"}) for row in few)]
+    named = [row.model_copy(update={"question": f"{row.question} ({rat.name})", "headline": False}) for row in few]
+    return [*whole, *named]
 
 
 def _encoders(session: Session, size: StudySize, root: Path, progress: Progress) -> Encoders:

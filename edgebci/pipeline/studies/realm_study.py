@@ -95,7 +95,7 @@ def few_labels(
         sessions, said = [with_labels(session, minutes) for session in held_out], f"{minutes:g} min of labels"
         asked = (
             Question(f"{said}: does fine-tuning pay?", tuned, scratch, "superior"),
-            Question(f"{said}: is label-free better than ridge?", free, ridge, "superior"),
+            Question(f"{said}: is label-free better than ridge?", free, ridge, "superior", headline=False),
         )
         rows += [ask(study, grid, sessions, question, fewest_subjects) for question in asked]
     return rows

@@ -35,6 +35,11 @@ STUDIES: dict[str, Study] = {
 TABLE_NAME, PICTURE_NAME = "claims.json", "claims.svg"
 
 
+def studies_root(runs: Path, size: StudySize) -> Path:
+    """Where the studies of one size keep their trials, below the folder of all runs."""
+    return runs / "claims" / size.name
+
+
 def reproduce(size: StudySize, root: Path, only: list[str], progress: Progress) -> Table:
     """Run the studies named in `only`, or all, and write their rows and a picture of them to `root`.
 

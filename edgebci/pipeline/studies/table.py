@@ -21,6 +21,8 @@ class Row(Document):
     reference: str
     expected: Expected
     """`no difference` and `no gain` mark controls: a gain there is the generator's or the code's, not the method's."""
+    headline: bool = True
+    """Whether it belongs into the README's table; all answers are in the study's own."""
     comparison: SubjectsComparison
     candidate_seconds: float
     reference_seconds: float
