@@ -17,6 +17,7 @@ from edgebci.cli.calibrate import calibrate
 from edgebci.cli.claims import claims
 from edgebci.cli.data import data_app
 from edgebci.cli.evaluate import evaluate
+from edgebci.cli.export import export
 from edgebci.cli.fetch import fetch
 from edgebci.cli.profiles import profiles_app
 from edgebci.cli.proof import proof
@@ -39,6 +40,7 @@ app.command()(run)
 app.command()(train)
 app.command()(distill)
 app.command()(evaluate)
+app.command()(export)
 app.command()(calibrate)
 data_app.command()(fetch)
 app.add_typer(data_app, name="data")
