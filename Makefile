@@ -1,6 +1,7 @@
 # The two commands of a newcomer are `make demo` and `make test`; each sets up everything that it needs in .venv.
 #   make demo TORCH_INDEX=URL   take PyTorch from another package index (a CPU-only one is much smaller)
 #   make explore                give the property tests new examples, many more than `make test` does
+#   make claims                 try what the papers claim, at a size that shows in minutes that everything runs
 #   make proof                  measure every figure that the README quotes (long, resumable)
 
 PYTHON ?= python3
@@ -10,12 +11,15 @@ BIN := $(VENV)/bin
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test explore proof lint types layers unit install install-dev format clean
+.PHONY: demo test explore claims proof lint types layers unit install install-dev format clean
 
 demo: install
 	$(BIN)/edgebci run examples/quickstart.toml
 
 test: lint types layers unit
+
+claims: install-dev
+	$(BIN)/edgebci reproduce claims --quick
 
 proof: install-dev
 	$(BIN)/edgebci proof
