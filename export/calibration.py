@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
@@ -91,13 +90,9 @@ class Ranges:
         else:
             self.samples.setdefault(name, []).append(values[:: self.row_stride].astype(np.float32))
 
-    def scales(self, recipe: QuantizationRecipe, given: Mapping[str, F32] | None = None) -> dict[str, F32]:
-        """The int8 scale of each activation: as `given`, or as observed."""
-        known = given or {}
-        return {
-            name: known[name] if name in known else activation_scale(np.concatenate(parts), recipe)
-            for name, parts in self.samples.items()
-        }
+    def scales(self, recipe: QuantizationRecipe) -> dict[str, F32]:
+        """The int8 scale of each activation."""
+        return {name: activation_scale(np.concatenate(parts), recipe) for name, parts in self.samples.items()}
 
     def states(self, layer: int) -> dict[str, F64]:
         """The largest magnitudes in one layer's states, by their names in its cell."""

@@ -16,6 +16,8 @@ Nothing is promoted: a tensor has the width that the recipe gives it, or quantiz
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -59,20 +61,57 @@ def quantize(
             recipe or `scales` names a tensor that the decoder lacks or a width that it cannot have.
     """
     recipe = recipe or QuantizationRecipe()
-    check_frames(spec, frames)
     require_widths(spec, recipe.widths)
+    return assemble(observe(spec, parameters, frames, recipe, reset_before), recipe, scales)
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What one rollout over calibration frames gave; weights and states of any width are made of it."""
+
+    decoder: FloatDecoder
+    ranges: Ranges
+
+    @cached_property
+    def _scales(self) -> dict[str, F32]:
+        return {}
+
+    def scales(self, recipe: QuantizationRecipe, given: Mapping[str, F32]) -> dict[str, F32]:
+        """The scale of each activation, observed once: widths do not change it."""
+        missing = {name: parts for name, parts in self.ranges.samples.items() if name not in {*given, *self._scales}}
+        self._scales.update(Ranges(self.ranges.row_stride, missing).scales(recipe))
+        return self._scales | dict(given)
+
+
+def observe(
+    spec: DecoderSpec,
+    parameters: Parameters,
+    frames: F32,
+    recipe: QuantizationRecipe,
+    reset_before: NDArray[np.bool_] | None = None,
+) -> Observation:
+    """Run the float decoder over calibration frames; see `quantize`. An observation belongs to its recipe's observer."""
+    check_frames(spec, frames)
     if recipe.smoothing:
         parameters = smooth(spec, parameters, frames, recipe.smoothing, reset_before)
     ranges = Ranges(max(1, len(frames) * max(spec.n_inputs, spec.d_inner) // recipe.activation_samples))
     decoder = FloatDecoder.of(spec, parameters)
     decoder.stream(frames, reset_before, ranges)
     _check_ranges(ranges)
-    activations = _given(scales or {}, ranges, recipe)
-    weights, chosen = decoder.parameters, ranges.scales(recipe, activations)
+    return Observation(decoder, ranges)
+
+
+def assemble(
+    seen: Observation, recipe: QuantizationRecipe, scales: Mapping[str, ArrayLike] | None = None
+) -> QuantizedDecoder:
+    """Round the weights and states of what was observed, in the recipe's widths; see `quantize`."""
+    spec, weights = seen.decoder.spec, seen.decoder.parameters
+    activations, ranges = _given(scales or {}, seen.ranges, recipe)
+    chosen = seen.scales(recipe, activations)
     return QuantizedDecoder(
         spec=spec,
         entry=entry_form(spec.entry).quantize(weights, chosen, ranges.largest, recipe),
-        layers=tuple(_layer(decoder, i, chosen, ranges, recipe) for i in range(spec.n_layers)),
+        layers=tuple(_layer(seen.decoder, i, chosen, ranges, recipe) for i in range(spec.n_layers)),
         norm_weight=weights["norm.weight"].astype(np.float32),
         readout=quantize_dense(
             weights["readout.weight"], weights["readout.bias"], chosen["norm"], recipe.weight_bits("readout")
@@ -90,9 +129,11 @@ def _layer(
     return QuantizedLayer(weights[f"{place}.norm.weight"].astype(np.float32), cell)
 
 
-def _given(scales: Mapping[str, ArrayLike], ranges: Ranges, recipe: QuantizationRecipe) -> dict[str, F32]:
-    """The given scales of activations; those of states become the ranges that give them."""
-    activations = {}
+def _given(
+    scales: Mapping[str, ArrayLike], ranges: Ranges, recipe: QuantizationRecipe
+) -> tuple[dict[str, F32], Ranges]:
+    """The given scales of activations, and ranges in which those of states became what gives them."""
+    activations, largest = {}, dict(ranges.largest)
     for name, value in scales.items():
         scale = np.asarray(value, np.float64)
         if not (np.isfinite(scale).all() and (scale > 0).all()):
@@ -104,13 +145,13 @@ def _given(scales: Mapping[str, ArrayLike], ranges: Ranges, recipe: Quantization
             narrow = recipe.widths.get(name) == 8
             reach = INT8_MAX / recipe.int8_state_headroom if narrow else INT16_MAX / recipe.state_headroom
             shaped = scale.reshape(scale.shape + (1,) * (seen.ndim - scale.ndim))
-            ranges.largest[name] = np.broadcast_to(shaped * reach, seen.shape).copy()
+            largest[name] = np.broadcast_to(shaped * reach, seen.shape)
         else:
             raise InputError(
                 f"a scale is given for {name!r}, which is no activation and no state of this decoder, "
                 f"{nearest(name, [*ranges.samples, *ranges.largest])}"
             )
-    return activations
+    return activations, Ranges(ranges.row_stride, ranges.samples, largest)
 
 
 def _check_ranges(ranges: Ranges) -> None:
