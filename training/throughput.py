@@ -23,7 +23,7 @@ from edgebci.block_spec import BlockSpec
 from edgebci.documents import Document
 from edgebci.errors import InputError
 from edgebci.progress import Progress, silent
-from edgebci.training.plain_scan import quadratic_scan, sequential_scan
+from edgebci.training.plain_scan import no_scan, quadratic_scan, sequential_scan
 from edgebci.training.ssm import Mamba2, Scan
 
 FRAMES = 512
@@ -140,13 +140,14 @@ class Reference(nn.Module):
         return y
 
 
-OURS = "edgebci"
+OURS, NO_SCAN, QUADRATIC = "edgebci", "no scan (the bound of any)", "quadratic dual form"
 CONTENDERS = (
     Contender(OURS, Stack),
     Contender("transformers, chunks of 256 (its default)", lambda spec: Reference(spec, 256)),
     Contender("transformers, chunks of 64", lambda spec: Reference(spec, 64)),
-    Contender("quadratic dual form", lambda spec: Stack(spec, quadratic_scan), every=2),
+    Contender(QUADRATIC, lambda spec: Stack(spec, quadratic_scan), every=2),
     Contender("sequential recurrence", lambda spec: Stack(spec, sequential_scan), every=4),
+    Contender(NO_SCAN, lambda spec: Stack(spec, no_scan)),
 )
 BF16 = tuple(Contender(c.name, c.build, "bf16", every=2) for c in CONTENDERS[:3])
 COMPILED = tuple(Contender(c.name, c.build, compiled=True) for c in (CONTENDERS[0], CONTENDERS[2]))

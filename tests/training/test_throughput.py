@@ -9,7 +9,17 @@ from typer.testing import CliRunner
 
 from edgebci.cli.bench import bench_app
 from edgebci.training import throughput
-from edgebci.training.throughput import BF16, CONTENDERS, SIZES, Contender, SizeName, Stack, Throughput, measure
+from edgebci.training.throughput import (
+    BF16,
+    CONTENDERS,
+    NO_SCAN,
+    SIZES,
+    Contender,
+    SizeName,
+    Stack,
+    Throughput,
+    measure,
+)
 
 
 @pytest.mark.parametrize("name", list(SIZES))
@@ -37,6 +47,13 @@ def test_the_contenders_compute_the_same_function_of_the_same_weights() -> None:
         for other in (reference, quadratic, sequential):
             # float32 sums of some hundred terms of order one, through two blocks.
             torch.testing.assert_close(other(x), ours(x), rtol=1e-4, atol=1e-4)
+
+
+def test_without_its_scan_a_block_still_trains_all_that_feeds_it() -> None:
+    bound = next(contender for contender in CONTENDERS if contender.name == NO_SCAN)
+    model = bound.build(SIZES["small"].spec)
+    model(torch.randn(1, 8, 64, generator=torch.Generator().manual_seed(0))).square().mean().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
 
 
 def test_a_run_gives_a_row_for_each_contender_and_leaves_the_threads_as_they_were() -> None:
