@@ -3,6 +3,9 @@
 manifest.json            this module's `Manifest`: sizes, features, accuracy, agreement, hashes of all the others
 decoder_float.onnx       one step in float32
 decoder_int8.onnx        one step with int8 weights and activations and int16 states
+decoder_fp16.onnx        one step in float16, its states in float32
+decoder_chunk.onnx       several steps in one run, of the form that the precision names
+run_decoder.py           runs a step in ONNX Runtime with bound buffers; needs nothing of this package
 quantized.safetensors    the same integers for `edgebci.quantized_decoder`
 front_end.json, front_end.safetensors      from ADC counts to frames
 firmware/                C99 of the whole device program
@@ -43,6 +46,7 @@ from edgebci.workload import Workload
 MANIFEST, FLOAT_ONNX, INT8_ONNX = "manifest.json", "decoder_float.onnx", "decoder_int8.onnx"
 QUANTIZED, FIRMWARE = "quantized.safetensors", "firmware"
 PARAMETERS, SBOM = "parameters.bin", "sbom.json"
+HALF_ONNX, CHUNK_ONNX = "decoder_fp16.onnx", "decoder_chunk.onnx"
 
 
 class TensorRecord(Document):
@@ -172,7 +176,10 @@ class Manifest(BundleFiles):
     training: TrainingRecord
     provenance: Provenance
     float_agreement: FloatAgreement
+    half_agreement: FloatAgreement | None = None
     quantized_agreement: QuantizedAgreement | None
+    int8_share: float | None = None
+    """Of the MACs with a weight, those of int8 weights with int8 activations."""
     accuracy: tuple[Accuracy, ...] = ()
     loss: Loss | None = None
     """What the form that runs on the target loses against the float graph, on the same frames of the test part."""
@@ -181,6 +188,11 @@ class Manifest(BundleFiles):
     recalibration: Recalibration | None = None
     target_record: dict[str, JsonValue] | None = None
     """What the target's own part of the export says of itself."""
+
+
+def shipped_onnx(precision: Precision) -> str:
+    """The file of the step in that precision."""
+    return {"fp32": FLOAT_ONNX, "fp16": HALF_ONNX}.get(precision, INT8_ONNX)
 
 
 AnyManifest = TypeVar("AnyManifest", bound=BundleFiles)
@@ -239,6 +251,11 @@ class Bundle(BundleFolder):
             return None
         path, id_of_all = self.folder / PARAMETERS, self.manifest.bundle_id
         return read_block(path.read_bytes(), self.manifest.parameters, id_of_all, str(path))
+
+    @property
+    def shipped_onnx(self) -> Path:
+        """The step in the precision that was asked for."""
+        return self.folder / shipped_onnx(self.manifest.precision)
 
     def with_accuracy(self, accuracy: Sequence[Accuracy], loss: Loss | None = None) -> Bundle:
         """Write how each form scored into the manifest, in place of what stood there."""

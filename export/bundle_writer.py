@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-import onnx
+from pydantic import JsonValue
 
 from edgebci import __version__
-from edgebci.agreement import FloatAgreement, QuantizedAgreement
 from edgebci.bill_of_materials import Component, bill_of_materials
 from edgebci.bundle import (
-    FIRMWARE,
     FLOAT_ONNX,
+    HALF_ONNX,
     INT8_ONNX,
     QUANTIZED,
     SBOM,
@@ -29,12 +27,9 @@ from edgebci.bundle import (
 from edgebci.checkpoint import Checkpoint
 from edgebci.decoder_spec import DecoderSpec
 from edgebci.errors import InputError
-from edgebci.export.c_generator import generate
 from edgebci.export.calibration import QuantizationRecipe
-from edgebci.export.quantization import quantize
-from edgebci.export.quantized_graph import quantized_step_graph
-from edgebci.export.step_graph import float_step_graph
-from edgebci.export.verification import verify_float, verify_quantized
+from edgebci.export.decoder_forms import Forms, Wanted, verified_forms
+from edgebci.export.target_files import write_target_files
 from edgebci.features.front_end import FrontEnd
 from edgebci.files import replacing_folder, write_text
 from edgebci.frame_stream import FrameStream
@@ -53,17 +48,6 @@ from edgebci.workload import workload
 DEFAULT_TARGET = "cortex-m4f"
 
 
-@dataclass(frozen=True)
-class _Verified:
-    """Every form of one decoder, and how they agree; quantized ones are None where the precision has none."""
-
-    float_graph: onnx.ModelProto
-    float_agreement: FloatAgreement
-    quantized: QuantizedDecoder | None = None
-    quantized_graph: onnx.ModelProto | None = None
-    quantized_agreement: QuantizedAgreement | None = None
-
-
 def export_bundle(
     folder: Path,
     checkpoint: Checkpoint,
@@ -74,7 +58,8 @@ def export_bundle(
     recipe: QuantizationRecipe | None = None,
     target: str = DEFAULT_TARGET,
     progress: Progress = silent,
-    precision: Precision | None = None,
+    *,
+    wanted: Wanted | None = None,
     same_as_training: bool = True,
 ) -> Bundle:
     """Write a bundle into `folder`, in place of one that stood there.
@@ -89,7 +74,7 @@ def export_bundle(
         recipe: of quantization; None takes the defaults.
         target: name of what it is for (`edgebci.targets`).
         progress: told how far it is.
-        precision: None takes the target's own.
+        wanted: precision and all that belongs to it; None: the target's own precision by `recipe`.
         same_as_training: whether the checkpoint was trained on these very calibration frames.
 
     Raises:
@@ -97,55 +82,32 @@ def export_bundle(
             the folder cannot be written.
         VerificationError: a graph does not compute what its reference computes; nothing is written.
     """
-    wanted = find_target(target)
-    chosen, used = precision_for(wanted, precision), recipe or QuantizationRecipe()
+    goal = find_target(target)
+    wanted = wanted or Wanted(goal.default_precision, recipe or QuantizationRecipe())
+    precision = precision_for(goal, wanted.precision)
     _check_match(checkpoint.spec, front_end)
-    forms = _verified(checkpoint, calibration, stream, used, chosen, part(progress, 0.0, 0.9))
+    forms = verified_forms(checkpoint, calibration, stream, wanted, part(progress, 0.0, 0.9))
     progress(0.9, "writing the bundle")
     with replacing_folder(folder) as fresh:
-        _write_forms(fresh, forms, front_end, wanted)
-        _write_bill(fresh, wanted, chosen, provenance)
-        manifest = _manifest(fresh, checkpoint, front_end, forms, used, provenance).model_copy(
-            update={
-                "target": wanted.name,
-                "precision": chosen,
-                "calibration": CalibrationRecord.of(calibration, same_as_training) if forms.quantized else None,
-            }
-        )
+        _write_graphs(fresh, forms, front_end)
+        record = write_target_files(fresh, forms, front_end, goal, precision, stream)
+        _write_bill(fresh, goal, precision, provenance)
+        seen = CalibrationRecord.of(calibration, same_as_training) if forms.quantized else None
+        about = {"target": goal.name, "precision": precision, "calibration": seen, "target_record": record}
+        manifest = _manifest(fresh, checkpoint, front_end, forms, wanted, provenance).model_copy(update=about)
         write_parameters(fresh, manifest, _parameters(checkpoint, front_end, forms))
     progress(1.0, "bundle written")
     return open_bundle(folder)
 
 
-def _verified(
-    checkpoint: Checkpoint,
-    calibration: FrameStream,
-    stream: FrameStream,
-    recipe: QuantizationRecipe,
-    precision: Precision,
-    progress: Progress,
-) -> _Verified:
-    spec, parameters, frames, resets = checkpoint.spec, checkpoint.parameters, stream.frames, stream.reset_before
-    float_graph = float_step_graph(spec, parameters)
-    if precision not in ("int8", "mixed"):
-        return _Verified(float_graph, verify_float(float_graph, spec, parameters, frames, resets, progress=progress))
-    progress(0.0, "quantizing")
-    quantized = quantize(spec, parameters, calibration.frames, recipe, calibration.reset_before)
-    quantized_graph = quantized_step_graph(quantized)
-    first, second = part(progress, 0.1, 0.4), part(progress, 0.4, 1.0)
-    float_agreement = verify_float(float_graph, spec, parameters, frames, resets, progress=first)
-    agreement = verify_quantized(quantized_graph, quantized, frames, resets, stream.truth, stream.scored, second)
-    return _Verified(float_graph, float_agreement, quantized, quantized_graph, agreement)
-
-
-def _write_forms(folder: Path, forms: _Verified, front_end: FrontEnd, target: Target) -> None:
-    (folder / FLOAT_ONNX).write_bytes(forms.float_graph.SerializeToString(deterministic=True))
-    front_end.save(folder)
-    if forms.quantized is not None and forms.quantized_graph is not None:
-        (folder / INT8_ONNX).write_bytes(forms.quantized_graph.SerializeToString(deterministic=True))
+def _write_graphs(folder: Path, forms: Forms, front_end: FrontEnd) -> None:
+    graphs = {FLOAT_ONNX: forms.float_graph, HALF_ONNX: forms.half_graph, INT8_ONNX: forms.quantized_graph}
+    for name, graph in graphs.items():
+        if graph is not None:
+            (folder / name).write_bytes(graph.SerializeToString(deterministic=True))
+    if forms.quantized is not None:
         forms.quantized.save(folder / QUANTIZED)
-    if target.core is not None:
-        generate(folder / INT8_ONNX, front_end, folder / FIRMWARE, target.core)
+    front_end.save(folder)
 
 
 def _write_bill(folder: Path, target: Target, precision: Precision, provenance: Provenance) -> None:
@@ -156,7 +118,7 @@ def _write_bill(folder: Path, target: Target, precision: Precision, provenance: 
     write_text(folder / SBOM, bill.to_json())
 
 
-def _parameters(checkpoint: Checkpoint, front_end: FrontEnd, forms: _Verified) -> Tensors:
+def _parameters(checkpoint: Checkpoint, front_end: FrontEnd, forms: Forms) -> Tensors:
     if forms.quantized is None:
         return normalization_tensors(front_end) | float_readout_tensors(checkpoint.parameters)
     return normalization_tensors(front_end) | quantized_readout_tensors(forms.quantized.readout)
@@ -166,8 +128,8 @@ def _manifest(
     folder: Path,
     checkpoint: Checkpoint,
     front_end: FrontEnd,
-    forms: _Verified,
-    recipe: QuantizationRecipe,
+    forms: Forms,
+    wanted: Wanted,
     provenance: Provenance,
 ) -> Manifest:
     inputs, outputs = _interface(checkpoint.spec, forms.quantized)
@@ -180,13 +142,19 @@ def _manifest(
         inputs=inputs,
         outputs=outputs,
         workload=workload(checkpoint.spec),
-        quantization=recipe.model_dump(mode="json") if forms.quantized else None,
+        quantization=_quantization(wanted) if forms.quantized else None,
+        int8_share=forms.share.share if forms.share else None,
         training=checkpoint.training,
         provenance=provenance,
         float_agreement=forms.float_agreement,
+        half_agreement=forms.half_agreement,
         quantized_agreement=forms.quantized_agreement,
         files=file_records(folder),
     )
+
+
+def _quantization(wanted: Wanted) -> dict[str, JsonValue]:
+    return {"learned": True} if wanted.learned else wanted.recipe.model_dump(mode="json")
 
 
 def _interface(
@@ -194,7 +162,7 @@ def _interface(
 ) -> tuple[tuple[TensorRecord, ...], tuple[TensorRecord, ...]]:
     frame = TensorRecord(name="frame", shape=(spec.n_inputs,), quantized_type="float32")
     output = TensorRecord(name="output", shape=(spec.n_outputs,), quantized_type="float32")
-    types = spec.state_types() if quantized else dict.fromkeys(spec.state_shapes(), "float32")
+    types = quantized.state_types() if quantized else dict.fromkeys(spec.state_shapes(), "float32")
     states = [
         TensorRecord.model_validate({"name": name, "shape": shape, "quantized_type": types[name]})
         for name, shape in spec.state_shapes().items()

@@ -27,6 +27,9 @@ def export(
     precision: Annotated[
         str | None, typer.Option(help="fp32, fp16, int8 or mixed; without it, int8. Not every target has each.")
     ] = None,
+    quantized: Annotated[
+        Path | None, typer.Option(help="The .int8.safetensors that quantization-aware training left beside it.")
+    ] = None,
     max_loss: Annotated[float, typer.Option(help="What mixed precision may cost in R² (in detection: AUROC).")] = 0.01,
     prepared: Annotated[
         Path | None,
@@ -55,7 +58,15 @@ def export(
     from edgebci.pipeline.export_order import ExportOrder
 
     source = FrameSource(prepared=prepared, recording=recording, front_end=front_end, behavior=behavior, lfp=lfp)
-    order = ExportOrder(model=model, out=out, target=target, precision=precision, max_loss=max_loss, frames=source)
+    order = ExportOrder(
+        model=model,
+        out=out,
+        target=target,
+        precision=precision,
+        quantized=quantized,
+        max_loss=max_loss,
+        frames=source,
+    )
     with progress_bar("export") as progress:
         result = run(order, progress)
     if json:
@@ -84,7 +95,7 @@ def print_result(result: ExportResult) -> None:
 def _share(result: ExportResult) -> str:
     if result.int8_share is None:
         return ""
-    return f", {result.int8_share:.1%} with int8 weights and activations and state of 16 bits or less"
+    return f", {result.int8_share:.1%} of those with a weight int8 by int8"
 
 
 def _figures(one: Accuracy) -> str:

@@ -12,6 +12,7 @@ from edgebci.bundle import Bundle, open_bundle
 from edgebci.checkpoint import Checkpoint, load_checkpoint
 from edgebci.decoder_float import FloatDecoder
 from edgebci.export.bundle_writer import export_bundle
+from edgebci.export.decoder_forms import Wanted
 from edgebci.export.step_runner import OnnxStepRunner
 from edgebci.files import replacing_folder
 from edgebci.frame_stream import FrameStream
@@ -21,9 +22,10 @@ from edgebci.pipeline.export_frames import ExportFrames, find_frames
 from edgebci.pipeline.export_order import ExportOrder, ExportResult
 from edgebci.pipeline.export_scoring import C_FORM, TestTruth, score_forms
 from edgebci.pipeline.export_spikes import export_spikes
-from edgebci.pipeline.exporting import FLOAT_FORM, INT8_FORM
+from edgebci.pipeline.exporting import FLOAT_FORM
 from edgebci.pipeline.settling import Settling
 from edgebci.progress import Progress, part
+from edgebci.quantized_decoder import QuantizedDecoder
 from edgebci.targets import precision_for, target
 
 
@@ -40,7 +42,9 @@ def export(order: ExportOrder, progress: Progress) -> ExportResult:
 
 
 def _export_frames(order: ExportOrder, progress: Progress) -> ExportResult:
-    wanted, checkpoint = target(order.target), load_checkpoint(order.model)
+    goal, checkpoint = target(order.target), load_checkpoint(order.model)
+    precision = precision_for(goal, order.precision)
+    learned = QuantizedDecoder.load(order.quantized) if order.quantized else None
     with tempfile.TemporaryDirectory() as work:
         found = find_frames(order.model, checkpoint, order.frames, Path(work), part(progress, 0.0, 0.2))
     truth = TestTruth.of(found.stream, found.prepared)
@@ -55,10 +59,10 @@ def _export_frames(order: ExportOrder, progress: Progress) -> ExportResult:
             found.stream,
             found.provenance,
             order.recipe,
-            wanted.name,
+            goal.name,
             part(progress, 0.2, 0.9),
-            precision_for(wanted, order.precision),
-            found.same_as_training,
+            wanted=Wanted(precision, order.recipe, learned, holds_int8_rule=precision == "int8"),
+            same_as_training=found.same_as_training,
         )
         progress(0.9, "scoring what was written")
         bundle.with_accuracy(*score_forms(truth, forms_of(bundle, found.stream), FLOAT_FORM))
@@ -81,8 +85,8 @@ def forms_of(bundle: Bundle, stream: FrameStream) -> dict[str, Callable[[], F64]
         return lambda: OnnxStepRunner(path).stream(frames, resets).astype(np.float64)
 
     forms = {FLOAT_FORM: graph(bundle.float_onnx)}
-    if bundle.manifest.quantized_agreement is not None:
-        forms[INT8_FORM] = graph(bundle.int8_onnx)
+    if bundle.manifest.precision != "fp32":
+        forms[f"ONNX {bundle.manifest.precision}"] = graph(bundle.shipped_onnx)
     if target(bundle.manifest.target).core is not None:
         forms[C_FORM] = lambda: bundle.quantized_decoder().stream(frames, resets).astype(np.float64)
     return forms
@@ -100,7 +104,7 @@ def result_of(bundle: Bundle, notes: tuple[str, ...] = ()) -> ExportResult:
         n_files=len(manifest.files),
         size_bytes=sum(record.size_bytes for record in manifest.files.values()),
         macs_per_step=work.macs,
-        int8_share=None,
+        int8_share=manifest.int8_share,
         weight_bytes=work.weight_bytes,
         state_bytes=work.state_bytes,
         parameter_bytes=block.size_bytes if block else None,

@@ -25,6 +25,8 @@ class ExportOrder(Document):
     """None takes the target's own."""
     frames: FrameSource = FrameSource()
     recipe: QuantizationRecipe = QuantizationRecipe()
+    quantized: Path | None = None
+    """The integers that quantization-aware training left beside the checkpoint, in place of calibration."""
     max_loss: float = Field(default=0.01, gt=0, lt=1)
     """Of mixed precision: loss in R² (in detection: AUROC) that the search may cost."""
     states: tuple[str, ...] = ()
@@ -43,7 +45,7 @@ class ExportResult(Document):
     """Of all files but the manifest."""
     macs_per_step: int
     int8_share: float | None
-    """Of the MACs, those with int8 weights and activations and state of 16 bits or less."""
+    """Of the MACs with a weight, those of int8 weights with int8 activations; every state has 16 bits or less."""
     weight_bytes: int
     state_bytes: int
     parameter_bytes: int | None

@@ -79,7 +79,7 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     prepare(recording, config, run.features, silent)
     data = load_prepared(run.features).data
     spec = DecoderSpec(
-        n_inputs=20, output_names=data.target_names, output_unit=data.target_unit, d_model=16, d_state=8, headdim=8
+        n_inputs=20, output_names=data.target_names, output_unit=data.target_unit, d_model=32, d_state=8, headdim=16
     )
     record = TrainingRecord(
         recipe={"seed": 1},

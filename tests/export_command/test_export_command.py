@@ -18,13 +18,15 @@ from safetensors.numpy import save_file
 from typer.testing import CliRunner
 
 from edgebci.bundle import open_bundle
+from edgebci.checkpoint import load_checkpoint
 from edgebci.cli.export import export as export_cli
 from edgebci.cli.export import print_result
-from edgebci.errors import InputError
+from edgebci.errors import InputError, VerificationError
+from edgebci.export.calibration import QuantizationRecipe
 from edgebci.frame_stream import part_stream
 from edgebci.metrics import r2
 from edgebci.pipeline.export_command import export
-from edgebci.pipeline.export_frames import FrameSource, prepared_folder
+from edgebci.pipeline.export_frames import ExportFrames, FrameSource, find_frames, prepared_folder
 from edgebci.pipeline.export_order import ExportOrder, ExportResult
 from edgebci.pipeline.preparation import load_prepared
 from edgebci.progress import silent
@@ -86,13 +88,42 @@ def test_the_bill_of_materials_names_weights_tools_and_licences(for_a_core: Expo
     assert all(tool["licenses"][0]["license"]["name"] for tool in made_with.values())
 
 
-def test_a_runtime_gets_graphs_and_no_c(finished_run: Any, tmp_path: Path) -> None:
+def test_a_runtime_gets_graphs_a_chunk_form_and_a_runner_but_no_c(finished_run: Any, tmp_path: Path) -> None:
     result = exported(finished_run.checkpoint, tmp_path / "b", "raspberry-pi-5")
     bundle = open_bundle(tmp_path / "b")
-    assert bundle.int8_onnx.exists()
     assert not bundle.firmware.exists()
     assert result.accuracy[-1].form == "ONNX int8"
     assert {tensor.quantized_type for tensor in bundle.manifest.inputs} == {"float32", "int16"}
+    assert {"decoder_int8.onnx", "decoder_chunk.onnx", "run_decoder.py"} <= bundle.manifest.files.keys()
+    assert bundle.manifest.target_record is not None
+    assert bundle.manifest.target_record["chunk"]["chunks"] > 10  # type: ignore[index,call-overload,operator]
+
+
+def test_half_precision_has_its_own_graph_and_accuracy(finished_run: Any, tmp_path: Path) -> None:
+    result = exported(finished_run.checkpoint, tmp_path / "b", "cpu", precision="fp16")
+    bundle = open_bundle(tmp_path / "b")
+    assert bundle.shipped_onnx.name == "decoder_fp16.onnx"
+    assert bundle.manifest.half_agreement is not None
+    assert 0 < max(bundle.manifest.half_agreement.largest_error.values()) < bundle.manifest.half_agreement.tolerance
+    assert result.loss is not None
+    assert result.loss.high < 0.005
+
+
+def test_int8_that_is_mostly_something_else_is_refused_with_the_tensors(finished_run: Any, tmp_path: Path) -> None:
+    """Four-bit weights in the largest matrix leave too few int8 by int8."""
+    recipe = QuantizationRecipe(widths={"layers.0.mixer.in_proj": 4})
+    with pytest.raises(
+        VerificationError, match=r"layers\.0\.mixer\.in_proj \(4-bit weights .* fall short; export with"
+    ):
+        exported(finished_run.checkpoint, tmp_path / "b", recipe=recipe)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_share_of_int8_is_stated(for_a_core: ExportResult) -> None:
+    spec = open_bundle(for_a_core.bundle).manifest.spec
+    conv = 2 * spec.d_conv * spec.conv_dim
+    work = open_bundle(for_a_core.bundle).manifest.workload
+    assert for_a_core.int8_share == work.dense_macs / (work.dense_macs + conv) > 0.95
 
 
 def test_a_bundle_in_float_has_no_quantized_decoder_and_says_so(in_float: Path) -> None:
@@ -117,15 +148,14 @@ export(ExportOrder(model=Path(sys.argv[1]), out=Path(sys.argv[2]), target="corte
 def test_two_processes_that_hash_differently_write_the_same_bytes(
     finished_run: Any, for_a_core: ExportResult, tmp_path: Path
 ) -> None:
-    """Sets of strings come in another order there; this process is the third."""
-    for seed in ("1", "4242"):
-        command = [sys.executable, "-c", EXPORT_ONCE, str(finished_run.checkpoint), str(tmp_path / seed)]
-        subprocess.run(command, check=True, env=os.environ | {"PYTHONHASHSEED": seed}, capture_output=True)
+    """Sets of strings come in another order there than in this process."""
+    seed = "1" if os.environ.get("PYTHONHASHSEED") == "4242" else "4242"
+    command = [sys.executable, "-c", EXPORT_ONCE, str(finished_run.checkpoint), str(tmp_path / "again")]
+    subprocess.run(command, check=True, env=os.environ | {"PYTHONHASHSEED": seed}, capture_output=True)
     names = sorted(path.relative_to(for_a_core.bundle) for path in for_a_core.bundle.rglob("*") if path.is_file())
     assert len(names) > 12
     for name in names:
-        first, second = ((tmp_path / seed / name).read_bytes() for seed in ("1", "4242"))
-        assert first == second == (for_a_core.bundle / name).read_bytes(), name
+        assert (tmp_path / "again" / name).read_bytes() == (for_a_core.bundle / name).read_bytes(), name
 
 
 def test_a_checkpoint_on_its_own_asks_for_frames(finished_run: Any, tmp_path: Path) -> None:
@@ -137,15 +167,18 @@ def test_a_checkpoint_on_its_own_asks_for_frames(finished_run: Any, tmp_path: Pa
         exported(alone, tmp_path / "b", frames=FrameSource(prepared=tmp_path))
 
 
+def found(finished_run: Any, model: Path, folder: Path, **source: Any) -> ExportFrames:
+    return find_frames(model, load_checkpoint(model), FrameSource(**source), folder, silent)
+
+
 def test_a_recording_gives_frames_by_the_checkpoints_own_front_end(finished_run: Any, tmp_path: Path) -> None:
-    source = FrameSource(recording=finished_run.recording, behavior="velocity")
-    result = exported(finished_run.checkpoint, tmp_path / "b", frames=source)
-    manifest = open_bundle(tmp_path / "b").manifest
-    assert manifest.provenance.recording == "recording.h5"
-    np.testing.assert_array_equal(
-        open_bundle(tmp_path / "b").front_end().mean, load_prepared(finished_run.features).front_end.mean
-    )
-    assert result.verified_steps > 200
+    made = found(finished_run, finished_run.checkpoint, tmp_path, recording=finished_run.recording, behavior="velocity")
+    wanted = load_prepared(finished_run.features)
+    assert made.provenance.recording == "recording.h5"
+    np.testing.assert_array_equal(made.prepared.front_end.mean, wanted.front_end.mean)
+    # Cut as the run was, so the same training part, from the same statistics.
+    np.testing.assert_array_equal(made.calibration.frames, part_stream(wanted.data, "train").frames)
+    assert made.same_as_training
 
 
 def test_a_recording_without_the_name_of_what_is_decoded_is_refused(finished_run: Any, tmp_path: Path) -> None:
@@ -155,10 +188,7 @@ def test_a_recording_without_the_name_of_what_is_decoded_is_refused(finished_run
 
 def test_frames_that_were_not_trained_on_are_told_of(finished_run: Any, tmp_path: Path) -> None:
     other = finished_run.rewritten(tmp_path, data_sha256={"train": "0" * 64})
-    result = exported(other, tmp_path / "b", frames=FrameSource(prepared=finished_run.features))
-    assert result.notes == (
-        "the checkpoint was trained on other frames: whether it knows the test frames cannot be told",
-    )
+    assert not found(finished_run, other, tmp_path, prepared=finished_run.features).same_as_training
 
 
 def rewritten_header(finished_run: Any, folder: Path, old: str, new: str) -> Path:

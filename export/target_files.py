@@ -1,0 +1,57 @@
+"""What one kind of target gets besides the graphs: C for a core, a chunk form and a runner for ONNX Runtime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from edgebci.bundle import CHUNK_ONNX, FIRMWARE, INT8_ONNX, shipped_onnx
+from edgebci.export.c_generator import generate
+from edgebci.export.chunk_graph import chunk_graph
+from edgebci.export.chunk_verification import verify_chunk
+from edgebci.export.decoder_forms import Forms
+from edgebci.export.runtime_stepper import verify_runner, write_runner
+from edgebci.export.stream_comparison import long_stream
+from edgebci.features.front_end import FrontEnd
+from edgebci.frame_stream import FrameStream
+from edgebci.targets import Precision, Target
+
+CHUNK_STEPS = 10
+"""Of the chunk form: at 50 frames per second a packet of 0.2 s."""
+_CHUNK_PROVEN = 500
+"""Steps over which the chunk is followed; it is made of the step's own nodes."""
+
+
+def write_target_files(
+    folder: Path, forms: Forms, front_end: FrontEnd, target: Target, precision: Precision, stream: FrameStream
+) -> dict[str, JsonValue] | None:
+    """Write and prove what `target` needs, beside graphs that lie in `folder` already.
+
+    Returns:
+        What the manifest says of it, or None.
+
+    Raises:
+        InputError: the target has no kernel for a node of the graph.
+        VerificationError: a form does not compute what the step computes.
+    """
+    if target.core is not None:
+        generate(folder / INT8_ONNX, front_end, folder / FIRMWARE, target.core)
+        return None
+    if target.kind == "onnxruntime":
+        return _write_runtime_files(folder, forms, precision, stream)
+    return None
+
+
+def _write_runtime_files(folder: Path, forms: Forms, precision: Precision, stream: FrameStream) -> dict[str, JsonValue]:
+    frames, resets = long_stream(stream.frames, stream.reset_before)
+    write_runner(folder)
+    runner = verify_runner(folder / shipped_onnx(precision), frames, resets)
+    said: dict[str, JsonValue] = {"runner": runner.model_dump(mode="json")}
+    # In fp16 ONNX Runtime keeps some values between two steps of a chunk in float32: other bits than step by step.
+    if precision != "fp16":
+        chunk = chunk_graph(forms.shipped, CHUNK_STEPS)
+        agreement = verify_chunk(chunk, forms.shipped, frames[:_CHUNK_PROVEN], resets[:_CHUNK_PROVEN])
+        (folder / CHUNK_ONNX).write_bytes(chunk.SerializeToString(deterministic=True))
+        said["chunk"] = agreement.model_dump(mode="json")
+    return said
