@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -71,16 +70,8 @@ class Observation:
 
     decoder: FloatDecoder
     ranges: Ranges
-
-    @cached_property
-    def _scales(self) -> dict[str, F32]:
-        return {}
-
-    def scales(self, recipe: QuantizationRecipe, given: Mapping[str, F32]) -> dict[str, F32]:
-        """The scale of each activation, observed once: widths do not change it."""
-        missing = {name: parts for name, parts in self.ranges.samples.items() if name not in {*given, *self._scales}}
-        self._scales.update(Ranges(self.ranges.row_stride, missing).scales(recipe))
-        return self._scales | dict(given)
+    scales: dict[str, F32]
+    """Of the activations, by the recipe's observer; widths do not change them."""
 
 
 def observe(
@@ -90,7 +81,7 @@ def observe(
     recipe: QuantizationRecipe,
     reset_before: NDArray[np.bool_] | None = None,
 ) -> Observation:
-    """Run the float decoder over calibration frames; see `quantize`. An observation belongs to its recipe's observer."""
+    """Run the float decoder over calibration frames; see `quantize`."""
     check_frames(spec, frames)
     if recipe.smoothing:
         parameters = smooth(spec, parameters, frames, recipe.smoothing, reset_before)
@@ -98,7 +89,7 @@ def observe(
     decoder = FloatDecoder.of(spec, parameters)
     decoder.stream(frames, reset_before, ranges)
     _check_ranges(ranges)
-    return Observation(decoder, ranges)
+    return Observation(decoder, ranges, ranges.scales(recipe))
 
 
 def assemble(
@@ -107,7 +98,7 @@ def assemble(
     """Round the weights and states of what was observed, in the recipe's widths; see `quantize`."""
     spec, weights = seen.decoder.spec, seen.decoder.parameters
     activations, ranges = _given(scales or {}, seen.ranges, recipe)
-    chosen = seen.scales(recipe, activations)
+    chosen = seen.scales | activations
     return QuantizedDecoder(
         spec=spec,
         entry=entry_form(spec.entry).quantize(weights, chosen, ranges.largest, recipe),
