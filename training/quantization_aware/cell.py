@@ -36,6 +36,11 @@ class TwinCell(Protocol):
         """The steps that it learns beside those of its dense layers, from the arrays of its quantized form."""
         ...
 
+    @property
+    def fixed(self) -> tuple[str, ...]:
+        """Names of steps that are not learned."""
+        ...
+
     def state_steps(self, values: Values) -> dict[str, Tensor]:
         """One count of each state, in a shape that fits (b, *state)."""
         ...

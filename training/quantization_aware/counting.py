@@ -42,17 +42,6 @@ def count(values: Tensor, limits: Limits) -> Tensor:
     return cast(Tensor, _Count.apply(values, *limits))  # type: ignore[no-untyped-call]
 
 
-def quantized(values: Tensor, step: Tensor, limits: Limits) -> Tensor:
-    """Counts of `step`, with the device's reciprocal: count(values * (1 / step))."""
-    return count(values * (1.0 / step), limits)
-
-
-def weight_counts(weight: Tensor, step: Tensor, largest: int) -> Tensor:
-    """Counts of a weight (rows, columns) with one step per row (rows,), in the precision in which export rounds."""
-    exact = weight.double() / step.double().unsqueeze(1)
-    return count(exact, (-float(largest), float(largest))).to(weight.dtype)
-
-
 class _Scaled(torch.autograd.Function):
     """The identity, whose gradient is multiplied."""
 
@@ -94,6 +83,21 @@ class Values:
     """Largest count of each dense layer's weights, by the layer's name."""
     states: Mapping[str, Limits]
     """Limits of each state."""
+    exact: frozenset[str] = frozenset()
+    """Quantizers, by the names of their steps, that neither round nor clamp."""
+
+    def count(self, counts: Tensor, name: str, limits: Limits) -> Tensor:
+        """What the quantizer with the step `name` makes of values that are in units of the step."""
+        return counts if name in self.exact else count(counts, limits)
+
+    def quantized(self, x: Tensor, name: str, limits: Limits = INT8) -> Tensor:
+        """Counts of x, with the device's reciprocal: x * (1 / step)."""
+        return self.count(x * (1.0 / self.steps[name]), name, limits)
+
+    def weight(self, weight: Tensor, name: str, largest: int) -> Tensor:
+        """Counts of a weight (rows, columns) with a step per row, in the precision in which export rounds."""
+        exact = weight.double() / self.steps[name].double().unsqueeze(1)
+        return self.count(exact, name, (-float(largest), float(largest))).to(weight.dtype)
 
     def within(self, place: str, layer: int) -> Values:
         """Those of one layer's cell; `place` is its name with `.mixer`, states are `{name}.{layer}`."""
@@ -103,6 +107,7 @@ class Values:
             _inside(self.steps, place),
             _inside(self.largest, place),
             {name.removesuffix(end): limits for name, limits in self.states.items() if name.endswith(end)},
+            frozenset(_inside(dict.fromkeys(self.exact), place)),
         )
 
 

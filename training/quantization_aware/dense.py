@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from edgebci.operators.dense import WeightBits, weight_bits, weight_name
-from edgebci.training.quantization_aware.counting import INT8, Values, quantized, weight_counts
+from edgebci.training.quantization_aware.counting import Values
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -36,7 +36,7 @@ class Dense:
 
     def quantize(self, values: Values, x: Tensor) -> Tensor:
         """The counts that this layer takes of x (..., columns)."""
-        return quantized(x, values.steps[f"{self.name}.act_scale"], INT8)
+        return values.quantized(x, f"{self.name}.act_scale")
 
     def __call__(self, values: Values, q: Tensor) -> Tensor:
         """Counts (..., columns) to (..., rows)."""
@@ -45,7 +45,7 @@ class Dense:
     def function(self, values: Values) -> Callable[[Tensor], Tensor]:
         """The layer with its weights rounded once; sums of whole numbers are exact below 2^24, in any order."""
         step = values.steps[f"{self.name}.weight_scale"]
-        weight = weight_counts(values.weights[self.weight], step, values.largest[self.name]).T
+        weight = self._counts(values).T
         scale = values.steps[f"{self.name}.act_scale"] * step
         bias = None if self.bias is None else values.weights[self.bias]
         return lambda q: (q @ weight) * scale if bias is None else (q @ weight) * scale + bias
@@ -57,11 +57,14 @@ class Dense:
         bits: WeightBits = 4 if largest == 7 else 8 if largest == 127 else 16
         kind = torch.int16 if bits == 16 else torch.int8
         return {
-            weight_name(self.name, bits): weight_counts(weight, step, largest).to(kind),
+            weight_name(self.name, bits): self._counts(values).to(kind),
             f"{self.name}.act_scale": values.steps[f"{self.name}.act_scale"],
             f"{self.name}.weight_scale": step,
             f"{self.name}.bias": weight.new_zeros(len(weight)) if self.bias is None else values.weights[self.bias],
         }
+
+    def _counts(self, values: Values) -> Tensor:
+        return values.weight(values.weights[self.weight], f"{self.name}.weight_scale", values.largest[self.name])
 
 
 def rms_norm(x: Tensor, gamma: Tensor, epsilon: float) -> Tensor:

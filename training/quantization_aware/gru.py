@@ -10,11 +10,12 @@ from torch import Tensor
 from edgebci.block_spec import BlockSpec
 from edgebci.operators.gru import HIDDEN_SCALE, HIDDEN_SCALE_INT8
 from edgebci.training.quantization_aware.cell import Tap
-from edgebci.training.quantization_aware.counting import INT8, Limits, Tensors, Values, count
+from edgebci.training.quantization_aware.counting import INT8, Tensors, Values
 from edgebci.training.quantization_aware.dense import Arrays, Dense
 
 _IH = Dense("ih", "gru.weight_ih_l0", "gru.bias_ih_l0")
 _HH = Dense("hh", "gru.weight_hh_l0", "gru.bias_hh_l0")
+_HIDDEN = "hidden_scale"
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class GruTwin:
     block: BlockSpec
     dense: tuple[Dense, ...] = (_IH, _HH)
     input_step: str = "ih.act_scale"
+    fixed: tuple[str, ...] = (_HIDDEN,)
 
     def starts(self, _: Arrays) -> Arrays:
         """Nothing beside its dense layers."""
@@ -35,11 +37,11 @@ class GruTwin:
 
     def run(self, values: Values, q: Tensor, states: Tensors, tap: Tap) -> tuple[Tensor, dict[str, Tensor]]:
         """See `TwinCell.run`."""
-        step, limits, h = _hidden_step(values), values.states["hidden"], states["hidden"]
+        step, h = _hidden_step(values), states["hidden"]
         ratio, hh, before, after = step / values.steps["hh.act_scale"], _HH.function(values), [], []
         for p in _IH(values, q).unbind(1):
-            seen = count(h * ratio, INT8)
-            h = _gru_step(p, hh(seen), h, step, limits)
+            seen = values.count(h * ratio, "hh.act_scale", INT8)
+            h = values.count(_moved(p, hh(seen), h * step) * (1.0 / step), _HIDDEN, values.states["hidden"])
             before.append(seen)
             after.append(h)
         hidden = torch.stack(after, dim=1)
@@ -52,13 +54,12 @@ class GruTwin:
         return _IH.tensors(values) | _HH.tensors(values) | {"hidden_scale": _hidden_step(values)}
 
 
-def _gru_step(p: Tensor, s: Tensor, h: Tensor, step: Tensor, limits: Limits) -> Tensor:
-    """Counts of n + z (h - n) for p and s (b, 3 H) and counts h (b, H)."""
+def _moved(p: Tensor, s: Tensor, h: Tensor) -> Tensor:
+    """n + z (h - n) for p and s (b, 3 H) and h (b, H)."""
     p_reset, p_update, p_new = p.chunk(3, dim=-1)
     s_reset, s_update, s_new = s.chunk(3, dim=-1)
     new = torch.tanh(p_new + torch.sigmoid(p_reset + s_reset) * s_new)
-    update = torch.sigmoid(p_update + s_update)
-    return count((new + update * (h * step - new)) * (1.0 / step), limits)
+    return new + torch.sigmoid(p_update + s_update) * (h - new)
 
 
 def _hidden_step(values: Values) -> Tensor:

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from edgebci.block_spec import BlockSpec
 from edgebci.training.quantization_aware.cell import Tap
-from edgebci.training.quantization_aware.counting import Tensors, Values, count, quantized, weight_counts
+from edgebci.training.quantization_aware.counting import Tensors, Values
 from edgebci.training.quantization_aware.dense import Arrays, Dense, rms_norm
 
 _IN, _OUT = Dense("in_proj", "in_proj.weight"), Dense("out_proj", "out_proj.weight")
@@ -25,6 +25,7 @@ class Mamba2Twin:
     block: BlockSpec
     dense: tuple[Dense, ...] = (_IN, _OUT)
     input_step: str = "in_proj.act_scale"
+    fixed: tuple[str, ...] = ()
 
     def starts(self, tensors: Arrays) -> Arrays:
         """Taps, the convolution's input, h."""
@@ -52,9 +53,8 @@ class Mamba2Twin:
 
     def _convolution(self, values: Values, xbc: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
         """Active channels (b, T, conv_dim), and the last inputs after each step (b, T, conv_dim, taps - 1)."""
-        xq = quantized(xbc, values.steps["conv1d.scale"], values.states["conv"])
-        step = values.steps["conv1d.weight_scale"]
-        taps = weight_counts(values.weights["conv1d.weight"][:, 0], step, _LARGEST_TAP)
+        xq = values.quantized(xbc, "conv1d.scale", values.states["conv"])
+        step, taps = values.steps["conv1d.weight_scale"], _taps(values)
         windows = torch.cat([before, xq.transpose(1, 2)], dim=-1).unfold(-1, self.block.d_conv, 1).transpose(1, 2)
         sums = (windows * taps).sum(-1) * (values.steps["conv1d.scale"] * step)
         return functional.silu(sums + values.weights["conv1d.bias"]), windows[..., 1:]
@@ -65,17 +65,23 @@ class Mamba2Twin:
         injected = ((dt[..., None] * x) * (1.0 / values.steps["ssm_scale"])[:, None])[..., None] * B[:, :, None, None]
         limits, after = values.states["ssm"], []
         for a, u in zip(decay.exp().unbind(1), injected.unbind(1), strict=True):
-            h = count(h * a + u, limits)
+            h = values.count(h * a + u, "ssm_scale", limits)
             after.append(h)
         return torch.stack(after, dim=1)
 
     def tensors(self, values: Values) -> dict[str, Tensor]:
         """See `TwinCell.tensors`."""
         weights, steps = values.weights, values.steps
-        taps = weight_counts(weights["conv1d.weight"][:, 0], steps["conv1d.weight_scale"], _LARGEST_TAP)
         same = {name: weights[name] for name in ("conv1d.bias", "dt_bias", "D", "norm.weight")}
-        own = {"conv1d.weight": taps.to(torch.int8), "A": _rates(values)} | {name: steps[name] for name in _STEPS}
+        own = {"conv1d.weight": _taps(values).to(torch.int8), "A": _rates(values)} | {
+            name: steps[name] for name in _STEPS
+        }
         return _IN.tensors(values) | _OUT.tensors(values) | own | same
+
+
+def _taps(values: Values) -> Tensor:
+    """Counts of the convolution's weights (conv_dim, d_conv)."""
+    return values.weight(values.weights["conv1d.weight"][:, 0], "conv1d.weight_scale", _LARGEST_TAP)
 
 
 def _rates(values: Values) -> Tensor:

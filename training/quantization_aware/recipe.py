@@ -22,14 +22,14 @@ class QuantizationAwareRecipe(Document):
     burn_in_frames: int = Field(default=8, ge=0)
     """Start of each window without loss. States are carried into a window as the float student leaves them there: the
     first frames bring them to what the twin itself would hold."""
-    patience_epochs: int = Field(default=5, gt=0)
+    patience_epochs: int = Field(default=8, gt=0)
     optimiser: Optimiser = Optimiser(
         learning_rate=3e-4,
         weight_decay=0.0,
         warm_up_epochs=1,
         average_decay=0.98,
-        epochs=12,
-        batch_windows=16,
+        epochs=30,
+        batch_windows=8,
         window_frames=64,
         save_every_epochs=1,
     )

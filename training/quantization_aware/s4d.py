@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from edgebci.block_spec import BlockSpec
 from edgebci.training.quantization_aware.cell import Tap
-from edgebci.training.quantization_aware.counting import Tensors, Values, count
+from edgebci.training.quantization_aware.counting import Tensors, Values
 from edgebci.training.quantization_aware.dense import Arrays, Dense
 
 _OUT = Dense("out_proj", "out_proj.weight", "out_proj.bias")
@@ -25,6 +25,7 @@ class S4DTwin:
     block: BlockSpec
     dense: tuple[Dense, ...] = (_OUT,)
     input_step: str = "act_scale"
+    fixed: tuple[str, ...] = ()
 
     def starts(self, tensors: Arrays) -> Arrays:
         """The input, the modes."""
@@ -55,7 +56,7 @@ def _scan(arrays: Tensors, q: Tensor, modes: Tensor, values: Values) -> Tensor:
     for u in q.unbind(1):
         real, imag = modes.chunk(2, dim=-1)
         turned = torch.cat([(a * real - b * imag) + arrays["inject"] * u[..., None], b * real + a * imag], dim=-1)
-        modes = count(turned, limits)
+        modes = values.count(turned, _MODES, limits)
         after.append(modes)
     return torch.stack(after, dim=1)
 

@@ -81,10 +81,17 @@ class QuantizedTwin(nn.Module):
         weights = {name: np.asarray(parameters[name], np.float32) for name in spec.parameter_shapes()}
         return cls(spec, weights, steps, largest, limits)
 
-    def values(self) -> Values:
-        """Weights and steps as they are now."""
+    @property
+    def quantizers(self) -> tuple[str, ...]:
+        """The names of all steps, those that are not learned included."""
+        fixed = [f"layers.{i}.mixer.{name}" for i in range(self.spec.n_layers) for name in self.cell.fixed]
+        return (*map(_name, self.starts), *fixed)
+
+    def values(self, exact: frozenset[str] = frozenset()) -> Values:
+        """Weights and steps as they are now; the quantizers `exact` pass on what they are given."""
         weights = {_name(key): value for key, value in self.weights.items()}
-        return Values(weights, {_name(key): self._step(key) for key in self.starts}, self.largest, self.limits)
+        steps = {_name(key): self._step(key) for key in self.starts}
+        return Values(weights, steps, self.largest, self.limits, exact)
 
     def _step(self, key: str) -> Tensor:
         start, elements, largest = self.starts[key], self._shared(key), 127.0
@@ -143,7 +150,7 @@ class QuantizedTwin(nn.Module):
     def _layer(self, i: int, values: Values, x: Tensor, states: Tensors, tap: Tap) -> tuple[Tensor, dict[str, Tensor]]:
         place, cell = f"layers.{i}", self.cell
         own = values.within(f"{place}.mixer", i)
-        q = count(self._normed(values, x, f"{place}.norm") * (1.0 / own.steps[cell.input_step]), INT8)
+        q = own.quantized(self._normed(values, x, f"{place}.norm"), cell.input_step)
         tap(f"{place}.norm_q", q)
         before = {name.removesuffix(f".{i}"): state for name, state in states.items() if name.endswith(f".{i}")}
         mixed, after = cell.run(own, q, before, _torch_tap(tap, i))

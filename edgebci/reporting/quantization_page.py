@@ -1,0 +1,94 @@
+"""The page of a quantization report: one file that opens offline."""
+
+from __future__ import annotations
+
+from edgebci.comparison import Comparison, Interval, Verdict
+from edgebci.quantization_error import QuantizationReport
+from edgebci.reporting.page import drawing, page_text
+from edgebci.reporting.quantization_figure import activation_range_svg, costs_svg, noise_svg, range_svg
+
+
+def report_page(report: QuantizationReport) -> str:
+    """Draw and fill in the page."""
+    pictures = {"noise": noise_svg(report), "states": range_svg(report), "activations": activation_range_svg(report)}
+    if report.costs:
+        pictures["costs"] = costs_svg(report)
+    return page_text(
+        "quantization.html.j2",
+        report=report,
+        decision=decision(report),
+        figures={name: drawing(svg) for name, svg in pictures.items()},
+        fine=fine,
+        seconds=lambda step: f"{step / report.frame_rate_hz:.1f}",
+    )
+
+
+def decision(report: QuantizationReport) -> list[str]:
+    """The findings that decide, first things first."""
+    return [_loss(report), _cost(report), _saturation(report), _noise(report)]
+
+
+def fine(interval: Interval) -> str:
+    """-0.00041 (-0.00102 to 0.00020): losses of quantization need more digits than R² itself."""
+    return f"{interval.value:+.5f} ({interval.low:+.5f} to {interval.high:+.5f})"
+
+
+def bound(comparison: Comparison) -> float:
+    """Upper 95 % bound of the loss in R²."""
+    return -comparison.difference.low
+
+
+def verdict_text(comparison: Comparison) -> str:
+    """reached, not reached or cannot tell, of the goal that the loss is at most the margin."""
+    if comparison.verdict in (Verdict.SUPERIOR, Verdict.NON_INFERIOR):
+        return "reached"
+    # An interval wholly beyond the margin decides; fewer blocks than a verdict needs, or one across it, does not.
+    beyond = comparison.difference.high < -comparison.margin
+    return "not reached" if beyond and comparison.verdict is Verdict.INFERIOR else "cannot tell"
+
+
+def _loss(report: QuantizationReport) -> str:
+    return (
+        f"R² {report.r2_float:.4f} in float, {report.r2_quantized:.4f} quantized: difference "
+        f"{fine(report.loss.difference)}, so a loss of at most {bound(report.loss):.5f}; the goal of "
+        f"{report.loss.margin:g}: {verdict_text(report.loss)}."
+    )
+
+
+def _cost(report: QuantizationReport) -> str:
+    if not report.costs:
+        return f"{report.costs_note[0].upper()}{report.costs_note[1:]}."
+    worst = report.costs[0]
+    if worst.alone.difference.high >= 0:
+        return (
+            f"No operator alone costs accuracy that these data could show; the largest difference is that of "
+            f"{worst.name}, {fine(worst.alone.difference)}."
+        )
+    return (
+        f"{worst.name} costs most: quantized alone it changes R² by {fine(worst.alone.difference)}; with it alone in "
+        f"float the rest changes R² by {fine(worst.spared.difference)}."
+    )
+
+
+def _saturation(report: QuantizationReport) -> str:
+    states = [one for one in report.saturating if one.kind == "state"]
+    if not states:
+        fullest = max(
+            (one for one in report.quantizers if one.kind == "state"), key=lambda o: max(o.range_per_bin), default=None
+        )
+        used = f": the fullest, {fullest.name}, used {max(fullest.range_per_bin):.0%} of its range" if fullest else ""
+        return f"No state saturates in {report.n_steps:,} steps{used}."
+    first = min(states, key=lambda one: one.first_saturated_step or 0)
+    return (
+        f"{len(states)} of the states saturate, {first.name} first, at step {first.first_saturated_step:,}; "
+        f"{states[0].name} most often, {states[0].saturated_share:.2e} of its elements."
+    )
+
+
+def _noise(report: QuantizationReport) -> str:
+    worst = report.noisiest
+    return f"The least signal over quantization noise has {worst.name}: {_db(worst.sqnr_db)} dB over the stream."
+
+
+def _db(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"
