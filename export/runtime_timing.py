@@ -1,0 +1,114 @@
+"""How long one step of each form takes in ONNX Runtime on this machine, measured side by side, and what to say of it.
+
+Forms take turns in rounds of some steps, so that a machine that slows down slows them all, and the order turns round
+from one round to the next. int8 is made for microcontrollers and for size: on a PC a step of some 100,000 products is
+often slower in int8 than in float32, and the report must say so.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgebci.documents import Document
+from edgebci.errors import InputError
+from edgebci.export.run_decoder import BoundDecoder
+from edgebci.export.runtime_stepper import runtime_stepper
+from edgebci.progress import Progress, silent
+
+ROUNDS, STEPS_PER_ROUND, WARM_UP = 20, 50, 50
+
+
+class StepTime(Document):
+    """One form; quantiles over all its timed steps."""
+
+    form: str
+    median_us: float
+    p99_us: float
+    slowest_us: float
+
+
+class RuntimeTiming(Document):
+    """Measured on the machine that exported, with pre-bound buffers and one thread; no other figure of a bundle is
+    taken on it."""
+
+    evidence: str = "measured"
+    provider: str
+    steps: int
+    """Timed, of each form."""
+    times: tuple[StepTime, ...]
+
+    def of(self, form: str) -> StepTime:
+        """One form; raises InputError if it was not timed."""
+        found = next((entry for entry in self.times if entry.form == form), None)
+        if found is None:
+            raise InputError(f"{form!r} was not timed; there are {', '.join(entry.form for entry in self.times)}")
+        return found
+
+    def sentence(self, fast: str = "int8", plain: str = "fp32") -> str:
+        """Whether `fast` is faster than `plain` here, for a report."""
+        a, b = self.of(fast).median_us, self.of(plain).median_us
+        taken = (
+            f"a step takes {a:.1f} µs in {fast} and {b:.1f} µs in {plain} (medians of {self.steps}, {self.provider})"
+        )
+        if a > b:
+            purpose = "it is for chips with integer arithmetic and for size"
+            return f"{fast} is slower than {plain} on this machine, {a / b:.2f} times: {taken}; {purpose}"
+        return f"{fast} is {b / a:.2f} times as fast as {plain} on this machine: {taken}"
+
+
+def time_forms(
+    forms: Mapping[str, Path],
+    frames: NDArray[Any],
+    provider: str = "cpu",
+    rounds: int = ROUNDS,
+    progress: Progress = silent,
+) -> RuntimeTiming:
+    """Time the steps of several graphs of one decoder in one interleaved run.
+
+    Args:
+        forms: step graphs by the names that they get.
+        frames: (T, ...) that each round goes through, from the first again when they end.
+        provider: see `run_decoder.PROVIDERS`.
+        rounds: of 50 steps each.
+        progress: told how far it is.
+
+    Raises:
+        InputError: nothing to time, or a graph that cannot be run.
+    """
+    if not forms or not len(frames) or rounds < 1:
+        raise InputError(
+            f"{len(forms)} forms, {len(frames)} frames, {rounds} rounds to time; give at least one of each"
+        )
+    decoders = {name: runtime_stepper(path, provider) for name, path in forms.items()}
+    for decoder in decoders.values():
+        _steps(decoder, frames, 0, WARM_UP)
+    taken: dict[str, list[NDArray[np.float64]]] = {name: [] for name in forms}
+    for k in range(rounds):
+        names = list(forms) if k % 2 == 0 else list(forms)[::-1]
+        for name in names:
+            taken[name].append(_steps(decoders[name], frames, k * STEPS_PER_ROUND, STEPS_PER_ROUND))
+        progress((k + 1) / rounds, "timing the forms")
+    times = tuple(_summary(name, np.concatenate(rows)) for name, rows in taken.items())
+    return RuntimeTiming(provider=provider, steps=rounds * STEPS_PER_ROUND, times=times)
+
+
+def _steps(decoder: BoundDecoder, frames: NDArray[Any], first: int, n: int) -> NDArray[np.float64]:
+    """Microseconds of `n` steps (n,)."""
+    taken = np.empty(n)
+    for i in range(n):
+        frame = frames[(first + i) % len(frames)]
+        before = time.perf_counter_ns()
+        decoder.step(frame)
+        taken[i] = time.perf_counter_ns() - before
+    return taken / 1e3
+
+
+def _summary(form: str, taken_us: NDArray[np.float64]) -> StepTime:
+    median, p99 = np.quantile(taken_us, (0.5, 0.99))
+    return StepTime(form=form, median_us=float(median), p99_us=float(p99), slowest_us=float(taken_us.max()))
