@@ -12,8 +12,21 @@ import pytest
 from edgebci.errors import InputError, VerificationError
 from edgebci.export.chunk_graph import chunk_graph
 from edgebci.export.chunk_verification import verify_chunk
+from edgebci.export.half_graph import HALF_TOLERANCE, halved
 from edgebci.export.traceability import trace
 from tests.graph.conftest import altered
+
+MIDDLE = {
+    "mamba2": "layers.1.mixer.A",
+    "s4d": "layers.1.mixer.read",
+    "gru": "layers.1.mixer.gru.weight_ih_l0.half",
+    "tokenizer": "layers.1.mixer.A",
+    "wide tokenizer": "layers.1.mixer.gru.weight_ih_l0.half",
+    "possm gru": "layers.1.mixer.gru.weight_ih_l0.half",
+    "possm mamba2": "layers.1.mixer.A",
+    "possm s4d": "layers.1.mixer.read",
+}
+"""A weight of each form that every step reads."""
 
 
 @pytest.mark.parametrize("precision", ["float", "int8"])
@@ -23,6 +36,19 @@ def test_a_chunk_is_its_steps_bit_for_bit_across_resets(form: Any, precision: st
     found = verify_chunk(chunk_graph(step, 6), step, form.frames[:400], resets, evaluator_chunks=1)
     # 77, 1, 172 and 150 frames follow each other: whole chunks of 6.
     assert (found.n_steps, found.chunks, found.evaluator_chunks) == (6, 12 + 28 + 25, 1)
+    assert found.largest_error == found.tolerance == 0
+
+
+def test_a_chunk_in_fp16_has_the_bits_of_its_steps_in_the_evaluator_and_its_tolerance_in_onnx_runtime(
+    form: Any,
+) -> None:
+    step = halved(form.float_graph)
+    found = verify_chunk(chunk_graph(step, 6), step, form.frames[:400], evaluator_chunks=4, tolerance=HALF_TOLERANCE)
+    assert (found.chunks, found.evaluator_chunks, found.tolerance) == (66, 4, HALF_TOLERANCE)
+    assert found.largest_error < HALF_TOLERANCE / 2
+    broken = altered(chunk_graph(step, 6), MIDDLE[form.name], 1.5)
+    with pytest.raises(VerificationError, match=r"ONNX Runtime, chunk form: .* at step \d+ by .* allowed is 0\.02"):
+        verify_chunk(broken, step, form.frames[:400], tolerance=HALF_TOLERANCE)
 
 
 @pytest.mark.parametrize("precision", ["float", "int8"])
@@ -67,7 +93,7 @@ def test_a_chunk_of_no_steps_or_of_too_many_is_refused(mamba2: Any, length: int)
 def test_a_chunk_with_another_weight_is_refused(mamba2: Any) -> None:
     step = mamba2.float_graph
     broken = altered(chunk_graph(step, 4), "layers.1.mixer.D", 1.0 + 1e-6)
-    with pytest.raises(VerificationError, match=r"ONNX Runtime, chunk form: the bits of output differ at step \d;"):
+    with pytest.raises(VerificationError, match=r"ONNX Runtime, chunk form: output differs at step \d in its bits;"):
         verify_chunk(broken, step, mamba2.frames[:40])
 
 
@@ -76,7 +102,7 @@ def test_a_chunk_whose_third_step_reads_the_state_of_the_first_is_refused_at_tha
     crossed = chunk_graph(step, 4)
     node = next(node for node in crossed.graph.node if node.name == "step.2/layers.0.mixer")
     node.input[2] = "step.0/ssm.0.next"
-    with pytest.raises(VerificationError, match="the bits of output differ at step 2;"):
+    with pytest.raises(VerificationError, match="output differs at step 2 in its bits;"):
         verify_chunk(crossed, step, mamba2.frames[:40])
 
 
@@ -88,7 +114,7 @@ def test_a_chunk_that_gives_back_an_older_state_is_refused(mamba2: Any) -> None:
             node.output[2] = "ssm.1.next"
         elif node.name == "step.3/layers.1.mixer":
             node.input[2], node.output[2] = "ssm.1.next", "unread"
-    with pytest.raises(VerificationError, match=r"the bits of ssm\.1\.next differ at step 3;"):
+    with pytest.raises(VerificationError, match=r"ssm\.1\.next differs at step 3 in its bits;"):
         verify_chunk(stale, step, mamba2.frames[:40])
 
 
