@@ -20,6 +20,7 @@ from edgebci.metrics import F64
 from edgebci.pipeline.checkpoint_kind import kind_of
 from edgebci.pipeline.export_frames import ExportFrames, find_frames
 from edgebci.pipeline.export_order import ExportOrder, ExportResult
+from edgebci.pipeline.export_result import frames_result
 from edgebci.pipeline.export_scoring import C_FORM, TestTruth, score_forms
 from edgebci.pipeline.export_spikes import export_spikes
 from edgebci.pipeline.exporting import FLOAT_FORM
@@ -67,7 +68,7 @@ def _export_frames(order: ExportOrder, progress: Progress) -> ExportResult:
         progress(0.9, "scoring what was written")
         bundle.with_accuracy(*score_forms(truth, forms_of(bundle, found.stream), FLOAT_FORM))
     progress(1.0, "done")
-    return result_of(open_bundle(order.out), _notes(found))
+    return frames_result(open_bundle(order.out), _notes(found))
 
 
 def _require_settled(checkpoint: Checkpoint, calibration: FrameStream) -> None:
@@ -90,29 +91,6 @@ def forms_of(bundle: Bundle, stream: FrameStream) -> dict[str, Callable[[], F64]
     if target(bundle.manifest.target).core is not None:
         forms[C_FORM] = lambda: bundle.quantized_decoder().stream(frames, resets).astype(np.float64)
     return forms
-
-
-def result_of(bundle: Bundle, notes: tuple[str, ...] = ()) -> ExportResult:
-    """What a bundle is worth, in figures."""
-    manifest, work = bundle.manifest, bundle.manifest.workload
-    block = manifest.parameters
-    return ExportResult(
-        bundle=bundle.folder,
-        bundle_id=manifest.bundle_id,
-        target=manifest.target,
-        precision=manifest.precision,
-        n_files=len(manifest.files),
-        size_bytes=sum(record.size_bytes for record in manifest.files.values()),
-        macs_per_step=work.macs,
-        int8_share=manifest.int8_share,
-        weight_bytes=work.weight_bytes,
-        state_bytes=work.state_bytes,
-        parameter_bytes=block.size_bytes if block else None,
-        verified_steps=manifest.float_agreement.steps,
-        accuracy=manifest.accuracy,
-        loss=manifest.loss,
-        notes=notes,
-    )
 
 
 def _notes(found: ExportFrames) -> tuple[str, ...]:

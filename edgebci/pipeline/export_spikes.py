@@ -15,6 +15,7 @@ from edgebci.export.step_runner import OnnxStepRunner
 from edgebci.files import replacing_folder
 from edgebci.metrics import F64
 from edgebci.pipeline.export_order import ExportOrder, ExportResult
+from edgebci.pipeline.export_result import spikes_result
 from edgebci.pipeline.export_scoring import C_FORM, TestTruth, score_forms
 from edgebci.pipeline.exporting import FLOAT_FORM, INT8_FORM
 from edgebci.pipeline.sessions import SPIKES_NAME, load_session
@@ -47,29 +48,6 @@ def export_spikes(order: ExportOrder, progress: Progress) -> ExportResult:
         bundle.with_accuracy(*score_forms(truth, _forms(bundle, unseen), FLOAT_FORM))
     progress(1.0, "done")
     return spikes_result(open_possm_bundle(order.out))
-
-
-def spikes_result(bundle: PossmBundle) -> ExportResult:
-    """What a bundle is worth, in figures."""
-    from edgebci.training.possm.workload import possm_workload
-
-    manifest, work = bundle.manifest, possm_workload(bundle.manifest.spec)
-    return ExportResult(
-        bundle=bundle.folder,
-        bundle_id=manifest.bundle_id,
-        target=manifest.target,
-        precision="int8",
-        n_files=len(manifest.files),
-        size_bytes=sum(record.size_bytes for record in manifest.files.values()),
-        macs_per_step=work.token_macs + work.beyond_macs,
-        int8_share=None,
-        weight_bytes=manifest.weight_bytes,
-        state_bytes=manifest.state_bytes,
-        parameter_bytes=None,
-        verified_steps=manifest.float_agreement.steps,
-        accuracy=manifest.accuracy,
-        loss=manifest.loss,
-    )
 
 
 def _session_folder(order: ExportOrder) -> Path:

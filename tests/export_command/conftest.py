@@ -12,6 +12,8 @@ from edgebci.decoder_spec import DecoderSpec
 from edgebci.example_decoder import random_parameters
 from edgebci.features.specification import Band, FeatureSpec
 from edgebci.pipeline.configuration import PreparationConfig, RecordingConfig
+from edgebci.pipeline.export_command import export
+from edgebci.pipeline.export_order import ExportOrder, ExportResult
 from edgebci.pipeline.preparation import load_prepared, prepare
 from edgebci.pipeline.source import obtain, recording_path
 from edgebci.progress import silent
@@ -91,3 +93,18 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     )
     save_checkpoint(run.checkpoint, refit_readout(Checkpoint(spec, random_parameters(spec, 1), record), data, RIDGE))
     return run
+
+
+@pytest.fixture(scope="session")
+def for_a_core(finished_run: Run, tmp_path_factory: pytest.TempPathFactory) -> ExportResult:
+    """The bundle for a Cortex-M4F; tests copy it before they change it."""
+    folder = tmp_path_factory.mktemp("bundles") / "m4"
+    return export(ExportOrder(model=finished_run.checkpoint, out=folder, target="cortex-m4f"), silent)
+
+
+@pytest.fixture(scope="session")
+def in_float(finished_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundle for ONNX Runtime in float32."""
+    folder = tmp_path_factory.mktemp("bundles") / "cpu"
+    export(ExportOrder(model=finished_run.checkpoint, out=folder, target="cpu", precision="fp32"), silent)
+    return folder

@@ -39,18 +39,6 @@ def exported(model: Path, out: Path, target: str = "host", **more: Any) -> Expor
     return export(ExportOrder(model=model, out=out, target=target, **more), silent)
 
 
-@pytest.fixture(scope="module")
-def for_a_core(finished_run: Any, tmp_path_factory: pytest.TempPathFactory) -> ExportResult:
-    return exported(finished_run.checkpoint, tmp_path_factory.mktemp("bundles") / "m4", "cortex-m4f")
-
-
-@pytest.fixture(scope="module")
-def in_float(finished_run: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("bundles") / "cpu"
-    exported(finished_run.checkpoint, folder, "cpu", precision="fp32")
-    return folder
-
-
 def test_the_frames_of_a_runs_checkpoint_are_found_without_being_named(
     finished_run: Any, for_a_core: ExportResult
 ) -> None:

@@ -1,0 +1,84 @@
+"""`edgebci bundle`: look into a bundle, and check that it is whole and computes what it should."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edgebci.cli.output import JsonFlag, print_json, print_rows, progress_bar
+
+if TYPE_CHECKING:
+    from edgebci.foreign.bundle import ForeignBundle
+
+bundle_app = typer.Typer(no_args_is_help=True, help="Look into a bundle, and check that it is whole.")
+Folder = Annotated[Path, typer.Argument(help="The folder that edgebci export wrote.")]
+
+
+@bundle_app.command()
+def verify(
+    bundle: Folder,
+    steps: Annotated[int, typer.Option(min=10, help="Steps of the random stream.")] = 500,
+    json: JsonFlag = False,
+) -> None:
+    """Compare every file with its hash, open every graph, and run them against the bit-exact reference.
+
+    Exit code 0: all is well; 1: damaged, or it computes something else here; 2: there is no bundle.
+    """
+    from edgebci.pipeline.bundle_check import verify_bundle
+
+    with progress_bar("verify") as progress:
+        found = verify_bundle(bundle, steps, progress)
+    if json:
+        print_json(found)
+        return
+    rows = [
+        ("files", f"{found.files}, all as their hashes say"),
+        ("graphs", f"{', '.join(found.graphs)}: open in ONNX Runtime"),
+        ("float", f"ONNX Runtime and onnx's reference evaluator agree over {found.float_steps} random steps"),
+    ]
+    if found.quantized_steps:
+        rows.append(("int8", f"agrees with the bit-exact reference over {found.quantized_steps} random steps"))
+    if found.parameter_block:
+        rows.append(("parameter block", "its check sum is right, and it belongs to this bundle"))
+    print_rows(f"{bundle} is whole", [*rows, ("id", found.bundle_id), *(("note", note) for note in found.notes)])
+
+
+@bundle_app.command()
+def show(bundle: Folder, json: JsonFlag = False) -> None:
+    """Say what a bundle is for, what it is worth and what it was made from."""
+    from edgebci.cli.export import print_result
+    from edgebci.pipeline.bundle_kinds import manifest_of
+
+    kind, _ = manifest_of(bundle)
+    if kind == "foreign":
+        from edgebci.foreign.bundle import open_foreign_bundle
+
+        opened = open_foreign_bundle(bundle)
+        if json:
+            print_json(opened.manifest)
+        else:
+            _show_foreign(opened)
+        return
+    from edgebci.pipeline.export_result import read_result
+
+    result = read_result(bundle)
+    if json:
+        print_json(result)
+    else:
+        print_result(result)
+
+
+def _show_foreign(bundle: ForeignBundle) -> None:
+    manifest = bundle.manifest
+    rows = [
+        ("target", f"{manifest.target} in {manifest.precision}"),
+        ("model", f"{manifest.model.name} by {manifest.model.producer}, opset {manifest.model.opset}"),
+        ("work", f"{manifest.macs:,} MACs per step, {manifest.int8_share:.1%} of them int8 by int8"),
+        ("size", f"{manifest.weight_bytes:,} bytes of constants, {manifest.state_bytes:,} of state"),
+        ("files", f"{len(manifest.files)}, {sum(f.size_bytes for f in manifest.files.values()):,} bytes"),
+        ("verified", f"over {manifest.float_agreement.steps:,} steps"),
+        ("id", manifest.bundle_id),
+    ]
+    print_rows(f"bundle: {bundle.folder}", rows)

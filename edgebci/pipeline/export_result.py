@@ -1,0 +1,63 @@
+"""What a bundle is worth, in figures: of one that was just written, and of one that lies there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgebci.bundle import Bundle, open_bundle
+from edgebci.pipeline.bundle_kinds import manifest_of
+from edgebci.pipeline.export_order import ExportResult
+from edgebci.possm_bundle import PossmBundle, open_possm_bundle
+
+
+def read_result(folder: Path) -> ExportResult:
+    """That of a bundle of frames or spikes, after comparing its hashes; raises InputError as opening does."""
+    kind, _ = manifest_of(folder)
+    return spikes_result(open_possm_bundle(folder)) if kind == "spikes" else frames_result(open_bundle(folder))
+
+
+def frames_result(bundle: Bundle, notes: tuple[str, ...] = ()) -> ExportResult:
+    """That of a decoder of frames."""
+    manifest, work = bundle.manifest, bundle.manifest.workload
+    block = manifest.parameters
+    old = () if block else ("written as edgebci.bundle/1, without parameter block and bill of materials",)
+    return ExportResult(
+        bundle=bundle.folder,
+        bundle_id=manifest.bundle_id,
+        target=manifest.target,
+        precision=manifest.precision,
+        n_files=len(manifest.files),
+        size_bytes=sum(record.size_bytes for record in manifest.files.values()),
+        macs_per_step=work.macs,
+        int8_share=manifest.int8_share,
+        weight_bytes=work.weight_bytes,
+        state_bytes=work.state_bytes,
+        parameter_bytes=block.size_bytes if block else None,
+        verified_steps=manifest.float_agreement.steps,
+        accuracy=manifest.accuracy,
+        loss=manifest.loss,
+        notes=(*notes, *old),
+    )
+
+
+def spikes_result(bundle: PossmBundle) -> ExportResult:
+    """That of a decoder of spikes."""
+    from edgebci.training.possm.workload import possm_workload
+
+    manifest, work = bundle.manifest, possm_workload(bundle.manifest.spec)
+    return ExportResult(
+        bundle=bundle.folder,
+        bundle_id=manifest.bundle_id,
+        target=manifest.target,
+        precision="int8",
+        n_files=len(manifest.files),
+        size_bytes=sum(record.size_bytes for record in manifest.files.values()),
+        macs_per_step=work.token_macs + work.beyond_macs,
+        int8_share=None,
+        weight_bytes=manifest.weight_bytes,
+        state_bytes=manifest.state_bytes,
+        parameter_bytes=None,
+        verified_steps=manifest.float_agreement.steps,
+        accuracy=manifest.accuracy,
+        loss=manifest.loss,
+    )

@@ -1,0 +1,34 @@
+"""A step graph with the tensors of a parameter block in place of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import onnx
+from numpy.typing import NDArray
+from onnx import numpy_helper
+
+from edgebci.errors import InputError
+
+
+def with_parameters(model: onnx.ModelProto, tensors: Mapping[str, NDArray[Any]]) -> onnx.ModelProto:
+    """A copy of `model` whose constants of these names hold `tensors`; names that it does not have are left out.
+
+    Raises:
+        InputError: a constant has another shape or type than its tensor.
+    """
+    changed = onnx.ModelProto()
+    changed.CopyFrom(model)
+    for constant in changed.graph.initializer:
+        if constant.name not in tensors:
+            continue
+        wanted = tensors[constant.name]
+        own = numpy_helper.to_array(constant)
+        if own.shape != wanted.shape or own.dtype != wanted.dtype:
+            raise InputError(
+                f"the parameter block has {constant.name} as {wanted.dtype.name} {wanted.shape}, the graph as "
+                f"{own.dtype.name} {own.shape}; calibrate the bundle again"
+            )
+        constant.CopyFrom(numpy_helper.from_array(wanted, constant.name))
+    return changed
