@@ -13,6 +13,7 @@ import typer
 
 from edgebci import __version__
 from edgebci.cli.bench import bench_app
+from edgebci.cli.bundle import bundle_app
 from edgebci.cli.calibrate import calibrate
 from edgebci.cli.claims import claims
 from edgebci.cli.data import data_app
@@ -44,6 +45,7 @@ app.command()(export)
 app.command()(calibrate)
 data_app.command()(fetch)
 app.add_typer(data_app, name="data")
+app.add_typer(bundle_app, name="bundle")
 app.add_typer(profiles_app, name="profiles")
 app.add_typer(bench_app, name="bench")
 reproduce_app = typer.Typer(no_args_is_help=True, help="Try what the papers claim.")
