@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgebci.arithmetic import F32
-from edgebci.comparison import Comparison
+from edgebci.comparison import FEWEST_BLOCKS, Comparison
 from edgebci.decoder_float import FloatDecoder, segments
 from edgebci.documents import Document
 from edgebci.errors import InputError
@@ -30,6 +30,7 @@ from edgebci.progress import Progress, silent
 from edgebci.quantized_decoder import CHUNK, QuantizedDecoder
 
 Arrays = Mapping[str, NDArray[Any]]
+Goal = Literal["reached", "not reached", "cannot tell"]
 OUTPUT = "output"
 
 
@@ -89,6 +90,23 @@ class QuantizationReport(Document):
         """The one with the least signal over noise, the output apart."""
         measured = [one for one in self.quantizers if one.sqnr_db is not None and one.kind != "output"]
         return min(measured or self.quantizers, key=lambda one: one.sqnr_db or 0.0)
+
+
+def loss_bound(comparison: Comparison) -> float:
+    """Upper bound of the loss in R²: the lower end of the 95 % interval of the difference, with its sign turned."""
+    return -comparison.difference.low
+
+
+def goal(comparison: Comparison) -> Goal:
+    """Whether the loss is at most the margin: decided where the whole interval lies on one side of it.
+
+    Fewer blocks of test data than a verdict needs decide nothing.
+    """
+    if comparison.n_blocks < FEWEST_BLOCKS:
+        return "cannot tell"
+    if loss_bound(comparison) <= comparison.margin:
+        return "reached"
+    return "not reached" if comparison.difference.high < -comparison.margin else "cannot tell"
 
 
 @dataclass

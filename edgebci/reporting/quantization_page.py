@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from edgebci.comparison import Comparison, Interval, Verdict
-from edgebci.quantization_error import QuantizationReport
+from edgebci.comparison import Interval
+from edgebci.quantization_error import QuantizationReport, goal, loss_bound
 from edgebci.reporting.page import drawing, page_text
 from edgebci.reporting.quantization_figure import activation_range_svg, costs_svg, noise_svg, range_svg
 
@@ -33,25 +33,11 @@ def fine(interval: Interval) -> str:
     return f"{interval.value:+.5f} ({interval.low:+.5f} to {interval.high:+.5f})"
 
 
-def bound(comparison: Comparison) -> float:
-    """Upper 95 % bound of the loss in R²."""
-    return -comparison.difference.low
-
-
-def verdict_text(comparison: Comparison) -> str:
-    """reached, not reached or cannot tell, of the goal that the loss is at most the margin."""
-    if comparison.verdict in (Verdict.SUPERIOR, Verdict.NON_INFERIOR):
-        return "reached"
-    # An interval wholly beyond the margin decides; fewer blocks than a verdict needs, or one across it, does not.
-    beyond = comparison.difference.high < -comparison.margin
-    return "not reached" if beyond and comparison.verdict is Verdict.INFERIOR else "cannot tell"
-
-
 def _loss(report: QuantizationReport) -> str:
     return (
         f"R² {report.r2_float:.4f} in float, {report.r2_quantized:.4f} quantized: difference "
-        f"{fine(report.loss.difference)}, so a loss of at most {bound(report.loss):.5f}; the goal of "
-        f"{report.loss.margin:g}: {verdict_text(report.loss)}."
+        f"{fine(report.loss.difference)}, so a loss of at most {loss_bound(report.loss):.5f}; the goal of "
+        f"{report.loss.margin:g}: {goal(report.loss)}."
     )
 
 

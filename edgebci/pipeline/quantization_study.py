@@ -1,0 +1,183 @@
+"""What int8 costs in R²: rounded after training and trained in the integers, on held-out streams, against the goals.
+
+    int8 after training     loss of at most 0.005
+    int8 in training        loss of at most 0.002
+
+A loss is that of the mean R² over axes, of the integers that ship against the float decoder on the same frames, with a
+paired block bootstrap (`edgebci.comparison`); a goal is reached where the upper end of the 95 % interval lies within
+it. The integers run in the bit-exact reference, which the host twin and the emulated cores equal bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from edgebci.checkpoint import Checkpoint, load_checkpoint
+from edgebci.comparison import Comparison, compare
+from edgebci.decoder_float import FloatDecoder
+from edgebci.decoding_data import DecodingData
+from edgebci.documents import Document
+from edgebci.errors import InputError
+from edgebci.files import sha256, write_text
+from edgebci.frame_stream import FrameStream, part_stream
+from edgebci.metrics import F64, r2
+from edgebci.pipeline.cache import run_stage, source_digest
+from edgebci.pipeline.imports import training_digest
+from edgebci.pipeline.quantization_aware import Integers, quantize_after_training, quantize_in_training
+from edgebci.pipeline.quantization_stream import Disturbance, disturbed
+from edgebci.progress import Progress, part
+from edgebci.quantization_error import Goal, goal, loss_bound
+from edgebci.quantized_decoder import QuantizedDecoder
+
+if TYPE_CHECKING:
+    from edgebci.training.quantization_aware.recipe import QuantizationAwareRecipe
+
+Way = Literal["int8 after training", "int8 in training"]
+MARGINS: dict[Way, float] = {"int8 after training": 0.005, "int8 in training": 0.002}
+"""Accepted loss in R², fixed beforehand."""
+TABLE_NAME, TRAINED_NAME = "quantization_losses.json", "trained.safetensors"
+HELD_OUT, DISTURBED = "held-out", "held-out with drift and artefacts"
+# Besides what trains: what rounds, and both forms of the arithmetic.
+_SOURCES = (
+    *("arithmetic.py", "decoder_float.py", "operators", "quantized_decoder.py"),
+    *("export/calibration.py", "export/observers.py", "export/operators", "export/quantization.py"),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One trained decoder and the session that it was trained on."""
+
+    name: str
+    """Of the decoder and the session, fit for a folder."""
+    checkpoint: Path
+    data: DecodingData
+
+
+class LossRow(Document):
+    """What one way to integers costs one decoder on one stream."""
+
+    case: str
+    cell: str
+    way: Way
+    stream: str
+    seconds: float
+    """Of frames that count."""
+    r2_float: float
+    r2_integers: float
+    comparison: Comparison
+    """Integers minus float."""
+    upper_loss: float
+    """Upper end of the 95 % interval of the loss."""
+    goal: Goal
+
+
+class LossTable(Document):
+    """All rows of a study."""
+
+    schema_version: Literal["edgebci.quantization_losses/1"] = "edgebci.quantization_losses/1"
+    size: str
+    rows: tuple[LossRow, ...]
+    margins: dict[str, float]
+    disturbance: Disturbance
+
+    def reached(self, way: Way) -> bool:
+        """Whether every decoder reached the goal on every stream."""
+        return all(row.goal == "reached" for row in self.rows if row.way == way)
+
+
+def measure_losses(
+    cases: Sequence[Case],
+    root: Path,
+    recipe: QuantizationAwareRecipe,
+    size: str,
+    progress: Progress,
+    disturbance: Disturbance | None = None,
+) -> LossTable:
+    """Quantize every decoder both ways and compare it with its float form; finished trainings are kept in `root`.
+
+    Args:
+        cases: trained decoders with their prepared sessions; each is scored on the session's test part as it is, and
+            with drift and artefacts laid over it.
+        root: folder for what is kept, and for the table.
+        recipe: of quantization-aware training.
+        size: what the study is called.
+        progress: of all.
+        disturbance: None takes the defaults.
+
+    Raises:
+        InputError: there is no case, a session has no test part, or a checkpoint does not fit its session.
+    """
+    used, rows = disturbance or Disturbance(), []
+    if not cases:
+        raise InputError("no decoder to quantize; give at least one checkpoint with its prepared session")
+    for i, case in enumerate(cases):
+        share = part(progress, i / len(cases), (i + 1) / len(cases))
+        rows += _losses(case, root, recipe, used, share)
+    table = LossTable(size=size, rows=tuple(rows), margins=dict(MARGINS), disturbance=used)
+    write_text(root / TABLE_NAME, table.model_dump_json(indent=1) + "\n")
+    return table
+
+
+def _losses(
+    case: Case, root: Path, recipe: QuantizationAwareRecipe, disturbance: Disturbance, progress: Progress
+) -> list[LossRow]:
+    if not case.data.test:
+        raise InputError(f"{case.name} has no test part; prepare the session with one")
+    checkpoint = load_checkpoint(case.checkpoint)
+    forms: dict[Way, Integers] = {
+        "int8 after training": quantize_after_training(case.data, checkpoint),
+        "int8 in training": _trained(case, root, recipe, part(progress, 0.0, 0.7)),
+    }
+    streams, rows = held_out_streams(case.data, disturbance), []
+    for i, (name, stream) in enumerate(streams.items()):
+        progress(0.7 + 0.3 * i / len(streams), f"{case.name}: {name}")
+        exact = FloatDecoder.of(checkpoint.spec, checkpoint.parameters).stream(stream.frames, stream.reset_before)
+        compared = partial(_row, case, checkpoint, name, stream, exact)
+        rows += [compared(way, integers.decoder) for way, integers in forms.items()]
+    return rows
+
+
+def held_out_streams(data: DecodingData, disturbance: Disturbance, seed: int = 0) -> Mapping[str, FrameStream]:
+    """The test part as it is, and with drift and artefacts."""
+    test = part_stream(data, "test")
+    return {HELD_OUT: test, DISTURBED: disturbed(test, data.frame_rate_hz, disturbance, seed)}
+
+
+def _row(
+    case: Case, checkpoint: Checkpoint, name: str, stream: FrameStream, exact: F64, way: Way, decoder: QuantizedDecoder
+) -> LossRow:
+    kept, rate_hz = stream.scored, case.data.frame_rate_hz
+    counted = decoder.stream(stream.frames, stream.reset_before).astype(np.float64)
+    found = compare(stream.truth[kept], [counted[kept]], exact[kept], rate_hz, MARGINS[way])
+    return LossRow(
+        case=case.name,
+        cell=checkpoint.spec.cell,
+        way=way,
+        stream=name,
+        seconds=float(kept.sum() / rate_hz),
+        r2_float=float(r2(stream.truth[kept], exact[kept]).mean()),
+        r2_integers=float(r2(stream.truth[kept], counted[kept]).mean()),
+        comparison=found,
+        upper_loss=loss_bound(found),
+        goal=goal(found),
+    )
+
+
+def _trained(case: Case, root: Path, recipe: QuantizationAwareRecipe, progress: Progress) -> Integers:
+    """Train in the integers, or read what an earlier call did."""
+    from edgebci.training.quantization_aware.learning import integers_path
+
+    def work(folder: Path) -> None:
+        quantize_in_training(case.data, load_checkpoint(case.checkpoint), folder / TRAINED_NAME, recipe, None, progress)
+
+    inputs = [case.data.fingerprint("train", "validation"), sha256(case.checkpoint), recipe.model_dump_json()]
+    digest = source_digest(*_SOURCES) + training_digest("edgebci.training.quantization_aware.learning")
+    out = run_stage(root, f"{case.name}_quantized", inputs, work, digest).folder / TRAINED_NAME
+    return Integers(load_checkpoint(out), QuantizedDecoder.load(integers_path(out)))
