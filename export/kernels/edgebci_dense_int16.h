@@ -18,16 +18,51 @@ typedef struct {
     const float *bias;     /* [rows], or NULL: none */
 } edgebci_dense_int16_t;
 
+static inline float edgebci_dense_int16_scaled(const edgebci_dense_int16_t *d, uint32_t row, int32_t sum)
+{
+    return (float)sum * d->scale[row] + (d->bias != NULL ? d->bias[row] : 0.0f);
+}
+
+/* Four rows at a time: one load of an activation serves four multiplications. */
+static inline void edgebci_dense_int16_four_rows(const int16_t *restrict w, uint32_t columns,
+                                                 const int8_t *restrict q, int32_t *restrict sums)
+{
+    const int16_t *restrict w0 = w;
+    const int16_t *restrict w1 = w0 + columns;
+    const int16_t *restrict w2 = w1 + columns;
+    const int16_t *restrict w3 = w2 + columns;
+    int32_t s0 = 0, s1 = 0, s2 = 0, s3 = 0;
+    for (uint32_t j = 0; j < columns; j++) {
+        const int32_t x = q[j];
+        s0 += w0[j] * x;
+        s1 += w1[j] * x;
+        s2 += w2[j] * x;
+        s3 += w3[j] * x;
+    }
+    sums[0] = s0;
+    sums[1] = s1;
+    sums[2] = s2;
+    sums[3] = s3;
+}
+
 static EDGEBCI_INLINE void edgebci_dense_int16(const edgebci_dense_int16_t *d, uint32_t columns,
                                                const int8_t *restrict q, float *restrict y)
 {
     const int16_t *w = d->weight;
-    for (uint32_t row = 0; row < d->rows; row++, w += columns) {
+    uint32_t row = 0;
+    for (; row + 4 <= d->rows; row += 4, w += 4 * columns) {
+        int32_t sums[4];
+        edgebci_dense_int16_four_rows(w, columns, q, sums);
+        for (uint32_t i = 0; i < 4; i++) {
+            y[row + i] = edgebci_dense_int16_scaled(d, row + i, sums[i]);
+        }
+    }
+    for (; row < d->rows; row++, w += columns) {
         int32_t sum = 0;
         for (uint32_t j = 0; j < columns; j++) {
             sum += w[j] * q[j];
         }
-        y[row] = (float)sum * d->scale[row] + (d->bias != NULL ? d->bias[row] : 0.0f);
+        y[row] = edgebci_dense_int16_scaled(d, row, sum);
     }
 }
 

@@ -1,7 +1,8 @@
 /* edgebci.DenseInt4: int4 weights, two to a byte, times int8 activations, summed in int32, scaled to float.
  *
  * EDGEBCI_DEFINE_DENSE_INT4(name, columns) defines the kernel for one width, `void name(d, q, y)`.
- * weight [rows][(columns + 1) / 2], the even column in the low half of a byte, two's complement; q [columns]; y [rows].
+ * weight [rows][(columns + 1) / 2], each weight plus 8 in half a byte, the even column in the low half; q [columns];
+ * y [rows]. A sum of (w + 8) q is that of w q and 8 times the sum of q, which is the same for all rows.
  */
 #ifndef EDGEBCI_DENSE_INT4_H
 #define EDGEBCI_DENSE_INT4_H
@@ -18,31 +19,60 @@ typedef struct {
     const float *bias;     /* [rows], or NULL: none */
 } edgebci_dense_int4_t;
 
-/* Two weights in one byte, signed: (v ^ 8) - 8 is the value of a nibble in two's complement. */
-static inline int32_t edgebci_low_int4(uint8_t both)
+static inline float edgebci_dense_int4_scaled(const edgebci_dense_int4_t *d, uint32_t row, int32_t sum)
 {
-    return (int32_t)((both & 15u) ^ 8u) - 8;
+    return (float)sum * d->scale[row] + (d->bias != NULL ? d->bias[row] : 0.0f);
 }
 
-static inline int32_t edgebci_high_int4(uint8_t both)
+/* Four rows at a time: one load of two activations serves eight multiplications. The columns beyond the last pair are
+ * left to the caller. */
+static inline void edgebci_dense_int4_four_rows(const uint8_t *restrict w, uint32_t columns, const int8_t *restrict q,
+                                                int32_t *restrict sums)
 {
-    return (int32_t)((both >> 4) ^ 8u) - 8;
+    const uint32_t pitch = (columns + 1) / 2;
+    const uint8_t *restrict w0 = w;
+    const uint8_t *restrict w1 = w0 + pitch;
+    const uint8_t *restrict w2 = w1 + pitch;
+    const uint8_t *restrict w3 = w2 + pitch;
+    int32_t s0 = 0, s1 = 0, s2 = 0, s3 = 0;
+    for (uint32_t j = 0; j < columns / 2; j++) {
+        const int32_t even = q[2 * j], odd = q[2 * j + 1];
+        s0 += (w0[j] & 15) * even + (w0[j] >> 4) * odd;
+        s1 += (w1[j] & 15) * even + (w1[j] >> 4) * odd;
+        s2 += (w2[j] & 15) * even + (w2[j] >> 4) * odd;
+        s3 += (w3[j] & 15) * even + (w3[j] >> 4) * odd;
+    }
+    sums[0] = s0;
+    sums[1] = s1;
+    sums[2] = s2;
+    sums[3] = s3;
 }
 
 static EDGEBCI_INLINE void edgebci_dense_int4(const edgebci_dense_int4_t *d, uint32_t columns,
                                               const int8_t *restrict q, float *restrict y)
 {
+    const uint32_t pitch = (columns + 1) / 2, pairs = columns / 2;
     const uint8_t *w = d->weight;
-    for (uint32_t row = 0; row < d->rows; row++) {
-        int32_t sum = 0;
-        uint32_t j = 0;
-        for (; j + 2 <= columns; j += 2, w++) {
-            sum += edgebci_low_int4(*w) * q[j] + edgebci_high_int4(*w) * q[j + 1];
+    const int32_t last = columns % 2 ? q[columns - 1] : 0;
+    int32_t offset = 0;
+    uint32_t row = 0;
+    for (uint32_t j = 0; j < columns; j++) {
+        offset += 8 * q[j];
+    }
+    for (; row + 4 <= d->rows; row += 4, w += 4 * pitch) {
+        int32_t sums[4];
+        edgebci_dense_int4_four_rows(w, columns, q, sums);
+        for (uint32_t i = 0; i < 4; i++) {
+            const int32_t rest = columns % 2 ? (w[i * pitch + pairs] & 15) * last : 0;
+            y[row + i] = edgebci_dense_int4_scaled(d, row + i, sums[i] + rest - offset);
         }
-        if (j < columns) {
-            sum += edgebci_low_int4(*w++) * q[j];
+    }
+    for (; row < d->rows; row++, w += pitch) {
+        int32_t sum = columns % 2 ? (w[pairs] & 15) * last : 0;
+        for (uint32_t j = 0; j < pairs; j++) {
+            sum += (w[j] & 15) * q[2 * j] + (w[j] >> 4) * q[2 * j + 1];
         }
-        y[row] = (float)sum * d->scale[row] + (d->bias != NULL ? d->bias[row] : 0.0f);
+        y[row] = edgebci_dense_int4_scaled(d, row, sum - offset);
     }
 }
 

@@ -3,14 +3,15 @@
     edgebci.DenseInt4(q, weight, act_scale, weight_scale, bias)                      -> y float32, weight of ONNX's INT4
     edgebci.DenseInt16(q, weight, act_scale, weight_scale, bias)                     -> y float32
 
-In C two int4 weights lie in a byte, the even column in its low half, each row on a byte of its own. In ONNX int16
-weights are 256 high + low, both in eight bits: each of the two sums is below 2^24 (up to 1,024 columns) and thus exact
-in float32, and their own sum is rounded once, as the reference rounds its int32.
+In C two int4 weights lie in a byte, each plus 8, the even column in its low half, each row on a byte of its own. In
+ONNX int16 weights are 256 high + low, both in eight bits: each of the two sums is below 2^24 (up to 1,024 columns) and
+thus exact in float32, and their own sum is rounded once, as the reference rounds its int32.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
@@ -61,11 +62,11 @@ DENSE_FUNCTIONS = {"DenseInt4": dense_int4_function, "DenseInt16": dense_int16_f
 
 
 def packed_int4(weight: NDArray[np.signedinteger]) -> NDArray[np.uint8]:
-    """(rows, columns) in [-8, 7] as (rows, ceil(columns / 2)) bytes, two's complement, even columns low."""
-    nibbles = weight.astype(np.uint8) & 15
-    even = np.pad(nibbles, ((0, 0), (0, nibbles.shape[1] % 2)))
-    bytes_: NDArray[np.uint8] = even[:, ::2] | (even[:, 1::2] << 4)
-    return bytes_
+    """(rows, columns) in [-8, 7] as (rows, ceil(columns / 2)) bytes: each weight plus 8, even columns low."""
+    halves = (weight.astype(np.int16) + 8).astype(np.uint8)
+    even = np.pad(halves, ((0, 0), (0, halves.shape[1] % 2)))
+    both: NDArray[np.uint8] = even[:, ::2] | (even[:, 1::2] << 4)
+    return both
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class _DenseForm:
         rows, columns = weight.shape
         check_columns(node, columns, sizes[q])
         name, kind = c_name(node), f"int{self.bits}"
-        values = packed_int4(weight.astype(np.int8)) if self.bits == 4 else weight
+        values: NDArray[Any] = packed_int4(weight.astype(np.int8)) if self.bits == 4 else weight
         constants = [
             Constant(f"{name}_weight", values, f"{weight_name}: {kind} [{rows}][{columns}]"),
             Constant(f"{name}_scale", per_row(graph, act_scale, weight_scale), f"{act_scale} * {weight_scale}"),

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import ctypes
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from onnx import TensorProto
 
+import edgebci
 from edgebci.arithmetic import F32
 from edgebci.decoder_spec import DecoderSpec
 from edgebci.device_reference import run_reference
@@ -28,9 +32,33 @@ from edgebci.features.cases import front_end_case
 from edgebci.firmware_sim.host_twin import HostTwin
 from edgebci.firmware_sim.target_run import run_on_target
 from edgebci.firmware_sim.toolchain import compile_host, compile_target
+from edgebci.operators.dense import QuantizedDense
 from edgebci.quantized_decoder import QuantizedDecoder, no_tap
 
 CASE = front_end_case("clean")
+KERNELS = Path(edgebci.__file__).parent / "export" / "kernels"
+PROBE = """
+#include "edgebci_dense_int4.h"
+#include "edgebci_dense_int16.h"
+
+void probe_int4(uint32_t rows, uint32_t columns, const uint8_t *weight, const float *scale, const float *bias,
+                const int8_t *q, float *y);
+void probe_int4(uint32_t rows, uint32_t columns, const uint8_t *weight, const float *scale, const float *bias,
+                const int8_t *q, float *y)
+{
+    const edgebci_dense_int4_t d = {rows, weight, scale, bias};
+    edgebci_dense_int4(&d, columns, q, y);
+}
+
+void probe_int16(uint32_t rows, uint32_t columns, const int16_t *weight, const float *scale, const float *bias,
+                 const int8_t *q, float *y);
+void probe_int16(uint32_t rows, uint32_t columns, const int16_t *weight, const float *scale, const float *bias,
+                 const int8_t *q, float *y)
+{
+    const edgebci_dense_int16_t d = {rows, weight, scale, bias};
+    edgebci_dense_int16(&d, columns, q, y);
+}
+"""
 STATES = {"mamba2": "ssm", "s4d": "modes", "gru": "hidden"}
 
 
@@ -139,6 +167,38 @@ def _feeds(decoder: QuantizedDecoder, frame: F32) -> dict[str, Any]:
     return {"frame": frame, **decoder.initial_states()}
 
 
+@pytest.fixture(scope="module")
+def kernels(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+    """Both kernels for columns of 1 to 9, behind functions that take the shape."""
+    folder = tmp_path_factory.mktemp("dense_widths")
+    for name in ("math.h", "kernels.h", "kernels.c", "dense.h", "mamba2.h", "dense_int4.h", "dense_int16.h"):
+        shutil.copy(KERNELS / f"edgebci_{name}", folder)
+    probe = tmp_path_factory.mktemp("probe") / "probe.c"
+    probe.write_text(PROBE, encoding="utf-8")
+    return ctypes.CDLL(str(compile_host(folder, folder / "probe.so", "gcc", "2", probe)))
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([4, 16]), st.integers(1, 11), st.integers(1, 9))
+@settings(max_examples=40)
+def test_kernels_equal_the_reference_for_any_shape(
+    kernels: ctypes.CDLL, seed: int, bits: Literal[4, 16], rows: int, columns: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    weight: NDArray[np.signedinteger[Any]]
+    if bits == 4:
+        weight = rng.integers(-8, 8, (rows, columns)).astype(np.int8)
+    else:
+        weight = rng.integers(-32768, 32768, (rows, columns)).astype(np.int16)
+    scale, bias = rng.standard_normal((2, rows)).astype(np.float32)
+    q = rng.integers(-128, 128, columns).astype(np.int8)
+    dense = QuantizedDense(weight, np.ones((), np.float32), scale, bias, bits)
+    stored = packed_int4(weight) if bits == 4 else weight
+    y = np.empty(rows, np.float32)
+    at = [ctypes.c_void_p(array.ctypes.data) for array in (stored, scale, bias, q, y)]
+    kernels[f"probe_int{bits}"](ctypes.c_uint32(rows), ctypes.c_uint32(columns), *at)
+    np.testing.assert_array_equal(y.view(np.uint32), dense(q[None])[0].view(np.uint32))
+
+
 @given(st.integers(0, 2**32 - 1), st.integers(1, 9), st.integers(1, 33))
 @settings(max_examples=25)
 def test_two_weights_lie_in_a_byte_and_come_out_again(seed: int, rows: int, columns: int) -> None:
@@ -146,4 +206,4 @@ def test_two_weights_lie_in_a_byte_and_come_out_again(seed: int, rows: int, colu
     packed = packed_int4(weight)
     assert packed.shape == (rows, (columns + 1) // 2)
     halves = np.stack([packed & 15, packed >> 4], axis=-1).reshape(rows, -1)[:, :columns].astype(np.int8)
-    np.testing.assert_array_equal((halves ^ 8) - 8, weight)
+    np.testing.assert_array_equal(halves - 8, weight)
