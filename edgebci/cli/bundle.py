@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from edgebci.cli.output import JsonFlag, print_json, print_rows, progress_bar
-
-if TYPE_CHECKING:
-    from edgebci.foreign.bundle import ForeignBundle
 
 bundle_app = typer.Typer(no_args_is_help=True, help="Look into a bundle, and check that it is whole.")
 Folder = Annotated[Path, typer.Argument(help="The folder that edgebci export wrote.")]
@@ -49,18 +46,6 @@ def verify(
 def show(bundle: Folder, json: JsonFlag = False) -> None:
     """Say what a bundle is for, what it is worth and what it was made from."""
     from edgebci.cli.export import print_result
-    from edgebci.pipeline.bundle_kinds import manifest_of
-
-    kind, _ = manifest_of(bundle)
-    if kind == "foreign":
-        from edgebci.foreign.bundle import open_foreign_bundle
-
-        opened = open_foreign_bundle(bundle)
-        if json:
-            print_json(opened.manifest)
-        else:
-            _show_foreign(opened)
-        return
     from edgebci.pipeline.export_result import read_result
 
     result = read_result(bundle)
@@ -68,17 +53,3 @@ def show(bundle: Folder, json: JsonFlag = False) -> None:
         print_json(result)
     else:
         print_result(result)
-
-
-def _show_foreign(bundle: ForeignBundle) -> None:
-    manifest = bundle.manifest
-    rows = [
-        ("target", f"{manifest.target} in {manifest.precision}"),
-        ("model", f"{manifest.model.name} by {manifest.model.producer}, opset {manifest.model.opset}"),
-        ("work", f"{manifest.macs:,} MACs per step, {manifest.int8_share:.1%} of them int8 by int8"),
-        ("size", f"{manifest.weight_bytes:,} bytes of constants, {manifest.state_bytes:,} of state"),
-        ("files", f"{len(manifest.files)}, {sum(f.size_bytes for f in manifest.files.values()):,} bytes"),
-        ("verified", f"over {manifest.float_agreement.steps:,} steps"),
-        ("id", manifest.bundle_id),
-    ]
-    print_rows(f"bundle: {bundle.folder}", rows)

@@ -45,6 +45,13 @@ def export(
     behavior: Annotated[
         str | None, typer.Option(help="With --recording: name of the series, or of the events' intervals.")
     ] = None,
+    calibration: Annotated[
+        Path | None, typer.Option(help="Of an ONNX model: frames (T, n_inputs) of its training data, .npy or .h5.")
+    ] = None,
+    state: Annotated[
+        list[str] | None,
+        typer.Option(help="Of an ONNX model: a state, input=output; may be repeated. Without it, found by names."),
+    ] = None,
     lfp: Annotated[str | None, typer.Option(help="Name of the ElectricalSeries, where there are several.")] = None,
     json: JsonFlag = False,
 ) -> None:
@@ -66,6 +73,8 @@ def export(
         quantized=quantized,
         max_loss=max_loss,
         frames=source,
+        calibration=calibration,
+        states=tuple(state or ()),
     )
     with progress_bar("export") as progress:
         result = run(order, progress)

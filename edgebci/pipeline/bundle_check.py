@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
 from edgebci.bundle import FLOAT_ONNX, INT8_ONNX, MANIFEST, Bundle, bundle_faults, open_bundle
@@ -89,7 +90,7 @@ def _opened(folder: Path, name: str) -> str:
     try:
         onnx.checker.check_model(str(folder / name), full_check=True)
         open_session(folder / name)
-    except (InputError, onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+    except (InputError, DecodeError, onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise VerificationError(f"{folder / name} cannot be run: {error}") from error
     return name
 

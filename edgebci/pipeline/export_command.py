@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from edgebci.bundle import Bundle, open_bundle
-from edgebci.checkpoint import Checkpoint, load_checkpoint
-from edgebci.decoder_float import FloatDecoder
+from edgebci.checkpoint import load_checkpoint
+from edgebci.errors import InputError
 from edgebci.export.bundle_writer import export_bundle
 from edgebci.export.decoder_forms import Wanted
+from edgebci.export.settling import check_settled
 from edgebci.export.step_runner import OnnxStepRunner
 from edgebci.files import replacing_folder
 from edgebci.frame_stream import FrameStream
@@ -20,11 +21,10 @@ from edgebci.metrics import F64
 from edgebci.pipeline.checkpoint_kind import kind_of
 from edgebci.pipeline.export_frames import ExportFrames, find_frames
 from edgebci.pipeline.export_order import ExportOrder, ExportResult
-from edgebci.pipeline.export_result import frames_result
+from edgebci.pipeline.export_result import foreign_result, frames_result
 from edgebci.pipeline.export_scoring import C_FORM, TestTruth, score_forms
 from edgebci.pipeline.export_spikes import export_spikes
 from edgebci.pipeline.exporting import FLOAT_FORM
-from edgebci.pipeline.settling import Settling
 from edgebci.progress import Progress, part
 from edgebci.quantized_decoder import QuantizedDecoder
 from edgebci.targets import precision_for, target
@@ -38,8 +38,22 @@ def export(order: ExportOrder, progress: Progress) -> ExportResult:
         VerificationError: an exported form does not compute what it should; nothing is written.
     """
     precision_for(target(order.target), order.precision)
-    kind = kind_of(order.model)
-    return export_spikes(order, progress) if kind == "spikes" else _export_frames(order, progress)
+    exporters = {"frames": _export_frames, "spikes": export_spikes, "foreign": _export_foreign}
+    return exporters[kind_of(order.model)](order, progress)
+
+
+def _export_foreign(order: ExportOrder, progress: Progress) -> ExportResult:
+    from edgebci.pipeline.foreign_export import export_foreign
+
+    if order.calibration is None:
+        raise InputError(
+            f"{order.model} was made elsewhere; give --calibration with frames (T, n_inputs) of its own training data, "
+            ".npy or .h5"
+        )
+    done = export_foreign(
+        order.model, order.target, order.precision, order.calibration, order.out, order.states, order.recipe, progress
+    )
+    return foreign_result(done)
 
 
 def _export_frames(order: ExportOrder, progress: Progress) -> ExportResult:
@@ -50,7 +64,8 @@ def _export_frames(order: ExportOrder, progress: Progress) -> ExportResult:
         found = find_frames(order.model, checkpoint, order.frames, Path(work), part(progress, 0.0, 0.2))
     truth = TestTruth.of(found.stream, found.prepared)
     progress(0.2, "watching the states settle")
-    _require_settled(checkpoint, found.calibration)
+    seen = found.calibration
+    check_settled(checkpoint.spec, checkpoint.parameters, seen.frames, seen.reset_before)
     with replacing_folder(order.out) as fresh:
         bundle = export_bundle(
             fresh,
@@ -69,13 +84,6 @@ def _export_frames(order: ExportOrder, progress: Progress) -> ExportResult:
         bundle.with_accuracy(*score_forms(truth, forms_of(bundle, found.stream), FLOAT_FORM))
     progress(1.0, "done")
     return frames_result(open_bundle(order.out), _notes(found))
-
-
-def _require_settled(checkpoint: Checkpoint, calibration: FrameStream) -> None:
-    settling = Settling(len(calibration))
-    decoder = FloatDecoder.of(checkpoint.spec, checkpoint.parameters)
-    decoder.stream(calibration.frames, calibration.reset_before, settling)
-    settling.require_settled()
 
 
 def forms_of(bundle: Bundle, stream: FrameStream) -> dict[str, Callable[[], F64]]:

@@ -29,8 +29,10 @@ class ExportOrder(Document):
     """The integers that quantization-aware training left beside the checkpoint, in place of calibration."""
     max_loss: float = Field(default=0.01, gt=0, lt=1)
     """Of mixed precision: loss in R² (in detection: AUROC) that the search may cost."""
+    calibration: Path | None = None
+    """Of a model made elsewhere: its frames (T, n_inputs), .npy or .h5."""
     states: tuple[str, ...] = ()
-    """Of a model made elsewhere: pairs of state tensors, each in=out."""
+    """Of a model made elsewhere: pairs of state tensors, each in=out; none: found by their names."""
 
 
 class ExportResult(Document):

@@ -19,9 +19,10 @@ from edgebci.pipeline.export_result import spikes_result
 from edgebci.pipeline.export_scoring import C_FORM, TestTruth, score_forms
 from edgebci.pipeline.exporting import FLOAT_FORM, INT8_FORM
 from edgebci.pipeline.sessions import SPIKES_NAME, load_session
+from edgebci.pipeline.settling import Settling
 from edgebci.possm_bundle import PossmBundle, open_possm_bundle
 from edgebci.possm_spec import PossmSpec, PossmStepSpec, load_possm_step
-from edgebci.possm_stream import ChunkStream
+from edgebci.possm_stream import ChunkStream, FloatPossmStream
 from edgebci.progress import Progress, part
 from edgebci.session import Session
 from edgebci.targets import precision_for, target
@@ -38,6 +39,7 @@ def export_spikes(order: ExportOrder, progress: Progress) -> ExportResult:
         )
     session = load_session(_session_folder(order))
     seen, unseen = (_chunks(session, name, spec) for name in ("train", "test"))
+    _require_settled(order.model, seen)
     with replacing_folder(order.out) as fresh:
         share = part(progress, 0.1, 0.9)
         bundle = export_possm_bundle(
@@ -48,6 +50,12 @@ def export_spikes(order: ExportOrder, progress: Progress) -> ExportResult:
         bundle.with_accuracy(*score_forms(truth, _forms(bundle, unseen), FLOAT_FORM))
     progress(1.0, "done")
     return spikes_result(open_possm_bundle(order.out))
+
+
+def _require_settled(step: Path, seen: ChunkStream) -> None:
+    checkpoint, settling = load_possm_step(step), Settling(len(seen.chunks))
+    FloatPossmStream.of(checkpoint.spec, checkpoint.parameters).stream(seen.chunks, seen.reset_before, settling)
+    settling.require_settled()
 
 
 def _session_folder(order: ExportOrder) -> Path:
