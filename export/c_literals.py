@@ -43,9 +43,11 @@ def identifier(name: str) -> str:
 
 
 def literal(value: Any) -> str:
-    """An integer, or a finite float32 as an exact hexadecimal literal: -0x1.8p+1f."""
+    """An integer, or a float32 as an exact hexadecimal literal: -0x1.8p+1f; infinity as what compilers build in."""
     if isinstance(value, np.integer | int):
         return str(int(value))
+    if np.isinf(value):
+        return "-__builtin_inff()" if value < 0 else "__builtin_inff()"
     mantissa, exponent = float(np.float32(value)).hex().split("p")
     mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
     return f"{mantissa}p{exponent}f"

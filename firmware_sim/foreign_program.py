@@ -1,4 +1,4 @@
-"""Running the C of a decoder that takes frames of floats: to the host twin and the emulator, frames are rows of counts."""
+"""Running the C of a decoder that takes frames of floats: to host twin and emulator, frames are rows of counts."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The bundle of a decoder that was made elsewhere: as `edgebci.bundle`, with frames where that has a front end.
 
 manifest.json            this module's `ForeignManifest`
-decoder_float.onnx       one step in float32: the model as it was understood, in standard operators, LSTM and GRU taken apart
+decoder_float.onnx       one step in float32: the model as it was understood, LSTM and GRU taken apart
 decoder_int8.onnx        one step with int8 weights and activations and int16 states (int8 only)
 decoder.safetensors      the form that the target runs, for `edgebci.foreign.decoder`
 firmware/                C99 of the whole program (targets of C only)

@@ -144,9 +144,7 @@ class ForeignDecoder:
         tensors, header = read_tensors(path, ForeignHeader)
         nodes = tuple(_node(record, tensors) for record in header.nodes)
         constants = {name.removeprefix("constant."): v for name, v in tensors.items() if name.startswith("constant.")}
-        inputs, outputs = (
-            tuple(Port(p.name, p.shape) for p in ports) for ports in (header.inputs, header.outputs)
-        )
+        inputs, outputs = (tuple(Port(p.name, p.shape) for p in ports) for ports in (header.inputs, header.outputs))
         states = tuple(State(**record.model_dump()) for record in header.states)
         return cls(ForeignGraph(nodes, constants, inputs, outputs, states))
 
@@ -194,9 +192,7 @@ def _records(ports: tuple[Port, ...]) -> tuple[PortRecord, ...]:
 
 
 def _node(record: NodeRecord, tensors: dict[str, NDArray[Any]]) -> Node:
-    operands = tuple(
-        Operand(tensor, tensors.get(f"index.{record.name}.{i}")) for i, tensor in enumerate(record.reads)
-    )
+    operands = tuple(Operand(tensor, tensors.get(f"index.{record.name}.{i}")) for i, tensor in enumerate(record.reads))
     return Node(record.name, record.operator, operands, record.output, record.size, record.sizes)
 
 
@@ -252,7 +248,7 @@ def _dense_int8(node: Node, operands: list[NDArray[Any]], n_frames: int) -> NDAr
         weight.reshape(groups, rows, columns).astype(np.float64),
         optimize=True,
     )
-    y = sums.astype(np.float32).reshape(n_frames * positions, -1) * scale + bias
+    y: F32 = sums.astype(np.float32).reshape(n_frames * positions, -1) * scale + bias
     return y.reshape(n_frames, -1)
 
 

@@ -59,6 +59,11 @@ def power(x: F32, y: F32) -> F32:
     return arithmetic.exp(y * arithmetic.log(x))
 
 
+def select(condition: F32, x: F32, y: F32) -> F32:
+    """x where the condition is not zero, else y."""
+    return np.where(condition != _ZERO, x, y)
+
+
 def _truth(condition: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> F32:
     return np.where(condition, _ONE, _ZERO)
 
@@ -88,13 +93,13 @@ FUNCTIONS: dict[str, Function] = {
     "equal": lambda x, y: _truth(x == y),
     "less": lambda x, y: _truth(x < y),
     "less_equal": lambda x, y: _truth(x <= y),
-    "select": lambda condition, x, y: np.where(condition != _ZERO, x, y),
+    "select": select,
 }
 """Of one element of each operand."""
 
-ARITY = {name: 1 for name in FUNCTIONS} | {
-    **{name: 2 for name in ("add", "subtract", "multiply", "divide", "minimum", "maximum", "power", "leaky_relu")},
-    **{name: 2 for name in ("equal", "less", "less_equal")},
+ARITY = dict.fromkeys(FUNCTIONS, 1) | {
+    **dict.fromkeys(("add", "subtract", "multiply", "divide", "minimum", "maximum", "power", "leaky_relu"), 2),
+    **dict.fromkeys(("equal", "less", "less_equal"), 2),
     "select": 3,
 }
 

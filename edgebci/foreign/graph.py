@@ -113,9 +113,7 @@ class ForeignGraph:
         """Elements of every tensor, constants included."""
         of_states = {state.name: state.size for state in self.states}
         of_constants = {name: values.size for name, values in self.constants.items()}
-        return (
-            {FRAME: self.n_inputs} | of_states | of_constants | {node.output: node.size for node in self.nodes}
-        )
+        return {FRAME: self.n_inputs} | of_states | of_constants | {node.output: node.size for node in self.nodes}
 
     @property
     def n_inputs(self) -> int:
@@ -129,7 +127,7 @@ class ForeignGraph:
 
     @property
     def output_names(self) -> tuple[str, ...]:
-        """One for each decoded value: `velocity.0`, `velocity.1`, ..., or the port's own name where it has one value."""
+        """One for each decoded value: `velocity.0`, `velocity.1`, ..., or the port's name where it has one value."""
         return tuple(name for port in self.outputs for name in _names(port))
 
     @property

@@ -118,11 +118,15 @@ def load_frames(path: Path) -> tuple[F32, Bool | None]:
             "save them so"
         )
     if resets is not None and resets.shape != (len(frames),):
-        raise InputError(f"{path}: {RESETS} has shape {resets.shape} where there are {len(frames)} frames; save it anew")
+        raise InputError(
+            f"{path}: {RESETS} has shape {resets.shape} where there are {len(frames)} frames; save it anew"
+        )
     return np.ascontiguousarray(frames, np.float32), None if resets is None else resets.astype(bool)
 
 
-Loaded = tuple[np.ndarray[tuple[int, ...], np.dtype[np.generic]], np.ndarray[tuple[int, ...], np.dtype[np.generic]] | None]
+Loaded = tuple[
+    np.ndarray[tuple[int, ...], np.dtype[np.generic]], np.ndarray[tuple[int, ...], np.dtype[np.generic]] | None
+]
 
 
 def _npy(path: Path) -> Loaded:

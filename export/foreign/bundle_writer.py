@@ -140,8 +140,8 @@ def _forms(
     quantized = quantize_foreign(graph, source.frames, recipe, source.reset_before)
     int8_onnx = foreign_onnx(quantized.graph)
     integers = verify_foreign_quantized(int8_onnx, quantized, stream, part(progress, 0.5, 1.0))
-    outputs = (one.stream(stream.frames, stream.reset_before) for one in (floating, quantized))
-    snr_db = quantization_snr_db(*outputs, graph.output_names)
+    exact, rounded = (one.stream(stream.frames, stream.reset_before) for one in (floating, quantized))
+    snr_db = quantization_snr_db(exact, rounded, graph.output_names)
     return stream, _Forms(floating, float_onnx, agreement, quantized, int8_onnx, integers, snr_db)
 
 

@@ -64,9 +64,8 @@ class Program:
         codes = "_".join(found.code for found in accesses)
         name = f"{node.operator}_{node.size}_{codes}"
         reads = ", ".join(found.expression for found in accesses)
-        self.kernels[name] = (
-            f"EDGEBCI_DEFINE_MAP_{len(accesses)}({name}, {kind}, {node.size}u, edgebci_foreign_{node.operator}, {reads})"
-        )
+        sizes = f"{name}, {kind}, {node.size}u"
+        self.kernels[name] = f"EDGEBCI_DEFINE_MAP_{len(accesses)}({sizes}, edgebci_foreign_{node.operator}, {reads})"
         in_place = all(found.straight and not found.offset for found in accesses)
         return self._call(node, name, accesses, kind, overwrites=in_place)
 
@@ -100,9 +99,7 @@ class Program:
         positions, groups, rows, columns = node.sizes
         gathered = [self._gathered(node, i, operand) for i, operand in enumerate(node.operands)]
         name = f"dense_f32_{positions}_{groups}_{rows}_{columns}"
-        self.kernels[name] = (
-            f"EDGEBCI_DEFINE_FLOAT_DENSE({name}, {positions}u, {groups}u, {rows}u, {columns}u)"
-        )
+        self.kernels[name] = f"EDGEBCI_DEFINE_FLOAT_DENSE({name}, {positions}u, {groups}u, {rows}u, {columns}u)"
         accesses = [found for _, _, found in gathered]
         call = self._call(node, name, accesses, "float", reads=tuple(tensor for tensor, _, _ in gathered))
         return [*(step for _, steps, _ in gathered for step in steps), call]

@@ -1,4 +1,4 @@
-"""Writing a foreign decoder in C: one call per node of its flat graph, kernels for its sizes, everything in one context.
+"""Writing a foreign decoder in C: one call per node of its flat graph, kernels for its sizes, one context.
 
 The result is C99 without heap, libc or static memory; what it computes is, bit for bit, `ForeignDecoder`.
 """

@@ -136,8 +136,11 @@ def _swish(node: OnnxNode, to: Emitter) -> list[Value]:
 
 
 def _mish(node: OnnxNode, to: Emitter) -> list[Value]:
+    """x tanh(log(1 + e^x)) = x n / (n + 2) with n = e^x (e^x + 2), which keeps its digits where x is very negative."""
     x = node.value(0)
-    return [to.apply("multiply", x, to.apply("tanh", to.apply("softplus", x)))]
+    e = to.apply("exp", to.apply("minimum", x, number(20)))
+    n = to.apply("multiply", e, to.apply("add", e, number(2)))
+    return [to.apply("multiply", x, to.apply("divide", n, to.apply("add", n, number(2))))]
 
 
 def _gelu(node: OnnxNode, to: Emitter) -> list[Value]:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
 
@@ -133,7 +131,7 @@ class _Lowering:
         graph = onnx.helper.make_graph([proto], "known", inputs, outputs)
         try:
             evaluator = ReferenceEvaluator(onnx.helper.make_model(graph, opset_imports=list(self._imports)))
-            found: list[NDArray[Any]] = evaluator.run(None, feeds)
+            found = list(evaluator.run(None, feeds))
         except Exception as error:  # the evaluator's operators raise what they like
             raise Unsupported(f"it cannot be computed beforehand: {str(error).splitlines()[0]}") from error
         by_name = dict(zip(names, found, strict=True))

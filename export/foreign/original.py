@@ -37,9 +37,18 @@ class OriginalModel:
         rows: list[Tensors] = []
         for frame in frames:
             rows.append(self._called(frame, values))
+            self._check_shapes(rows[-1])
             values = {name: rows[-1][output] for name, output in self._states.items() if name != held}
             values |= {held: np.zeros(self._shapes[held], np.float32)} if held else {}
         return {name: np.stack([row[name] for row in rows]) for name in self._outputs}
+
+    def _check_shapes(self, results: Tensors) -> None:
+        for name, output in self._states.items():
+            if results[output].shape != self._shapes[name] or results[output].dtype != np.float32:
+                raise InputError(
+                    f"the state {name} {list(self._shapes[name])} cannot be followed by {output}, which is "
+                    f"{results[output].dtype} {list(results[output].shape)}; correct --state"
+                )
 
     def _step(self, feeds: Mapping[str, NDArray[Any]]) -> Tensors:
         states = {name: feeds[state_name(name)].reshape(self._shapes[name]) for name in self._states}

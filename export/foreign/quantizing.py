@@ -1,8 +1,8 @@
 """Post-training quantization of a flat graph, calibrated by rollout.
 
-Dense layers with known weights get int8 weights (one scale per row) behind an int8 quantizer (one scale per tensor, that
-with the least mean squared error on the samples); states get int16 with headroom. Everything else stays float32 between
-quantizers. A product of two computed tensors stays in float and counts against the share of int8.
+Dense layers with known weights get int8 weights (one scale per row) behind an int8 quantizer (one scale per tensor,
+that with the least mean squared error on the samples); states get int16 with headroom. Everything else stays float32
+between quantizers. A product of two computed tensors stays in float and counts against the share of int8.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from edgebci.arithmetic import F32
 from edgebci.errors import InputError
 from edgebci.export.calibration import INT16_MAX, QuantizationRecipe, Ranges, quantize_weight, scale_of
 from edgebci.foreign.decoder import ForeignDecoder
+from edgebci.foreign.functions import FUNCTIONS
 from edgebci.foreign.graph import ForeignGraph, Node, Operand, State
+from edgebci.operators.gru import HIDDEN_SCALE
 
 LEAST_INT8_SHARE = 0.95
 FEWEST_FRAMES = 32
@@ -58,7 +60,8 @@ def quantize_foreign(
         )
     settling.check()
     quantizer = _Quantizer(graph, ranges.scales(recipe), dict(graph.constants))
-    states = tuple(_state(state, ranges.largest[state.name], recipe) for state in graph.states)
+    active = _of_activations(graph)
+    states = tuple(_state(state, ranges.largest[state.name], recipe, active) for state in graph.states)
     quantized = replace(graph, nodes=tuple(quantizer.nodes()), constants=quantizer.constants, states=states)
     _check_share(quantized)
     return ForeignDecoder(_with_used_constants(quantized))
@@ -122,9 +125,21 @@ class _Settling:
                 )
 
 
-def _state(state: State, largest: NDArray[np.float64], recipe: QuantizationRecipe) -> State:
+def _state(state: State, largest: NDArray[np.float64], recipe: QuantizationRecipe, active: set[str]) -> State:
+    """int16; what comes from sigmoid or tanh has an absolute error, so its counts are no finer than those of a GRU."""
     scale = scale_of(np.asarray(largest.max() * recipe.state_headroom), INT16_MAX)
-    return replace(state, type="int16", scale=float(scale))
+    finest = HIDDEN_SCALE if state.following in active else 0.0
+    return replace(state, type="int16", scale=float(max(scale, finest)))
+
+
+def _of_activations(graph: ForeignGraph) -> set[str]:
+    """Tensors that come from sigmoid or tanh element by element."""
+    found: set[str] = set()
+    for node in graph.nodes:
+        elementwise = node.operator in FUNCTIONS or node.operator == "join"
+        if node.operator in ("sigmoid", "tanh") or (elementwise and found.intersection(node.reads)):
+            found.add(node.output)
+    return found
 
 
 @dataclass

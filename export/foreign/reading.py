@@ -58,10 +58,8 @@ def _check_size(path: Path, size: int | None) -> None:
 
 
 def _load_external(model: onnx.ModelProto, path: Path) -> None:
-    folder, files = path.resolve().parent, {}
-    for tensor in _tensors(model.graph):
-        if uses_external_data(tensor):
-            files[_external_file(tensor, folder, path)] = None
+    folder, elsewhere = path.resolve().parent, filter(uses_external_data, _tensors(model.graph))
+    files = {_external_file(tensor, folder, path) for tensor in elsewhere}
     _check_size(path, path.stat().st_size + sum(file.stat().st_size for file in files))
     if not files:
         return
@@ -77,7 +75,7 @@ def _external_file(tensor: TensorProto, folder: Path, path: Path) -> Path:
     """Where a tensor's data lie; raises InputError where that is no file inside the model's folder."""
     entries = {entry.key: entry.value for entry in tensor.external_data}
     location = entries.get("location", "")
-    file = (folder / location).resolve()
+    file: Path = (folder / location).resolve()
     if not location or not file.is_relative_to(folder) or file == folder:
         raise InputError(
             f"{path}: the data of {tensor.name!r} lie at {location!r}, allowed are files inside the model's folder; "
@@ -171,7 +169,9 @@ def _check_weights(model: onnx.ModelProto, path: Path) -> None:
     for tensor in model.graph.initializer:
         values = numpy_helper.to_array(tensor)
         if values.dtype.kind == "f" and np.isnan(values).any():
-            raise InputError(f"{path}: the weight {tensor.name!r} holds NaN, allowed are numbers; train the model again")
+            raise InputError(
+                f"{path}: the weight {tensor.name!r} holds NaN, allowed are numbers; train the model again"
+            )
 
 
 def _first_line(error: Exception) -> str:

@@ -29,7 +29,7 @@ _ACTIVATIONS: dict[str, Activation] = {
     "Relu": lambda x, to: to.apply("relu", x),
     "Softplus": lambda x, to: to.apply("softplus", x),
     "HardSigmoid": lambda x, to: hard_sigmoid(x, to, 0.2, 0.5),
-    "Affine": lambda x, to: x,
+    "Affine": lambda x, _: x,
 }
 _DEFAULTS = {"RNN": ("Tanh",), "GRU": ("Sigmoid", "Tanh"), "LSTM": ("Sigmoid", "Tanh", "Tanh")}
 _GATES = {"RNN": 1, "GRU": 3, "LSTM": 4}
@@ -51,7 +51,7 @@ class Cell:
     @property
     def hidden(self) -> int:
         """H."""
-        return self.r.shape[1]
+        return int(self.r.shape[1])
 
     def dense(self, x: Value, weight: Floats, bias: Floats, to: Emitter) -> Value:
         """(batch, columns) to (batch, rows)."""
@@ -121,7 +121,7 @@ def _translate(node: OnnxNode, to: Emitter) -> list[Value]:
         for d, cell in enumerate(cells)
     ]
     y = _stacked([_stacked(hidden, to) for hidden, _, _ in directions], to)  # (directions, T, batch, H)
-    ends = [_stacked([direction[k] for direction in directions], to) for k in (1, 2)]
+    ends = [_stacked([h for _, h, _ in directions], to), _stacked([c for _, _, c in directions], to)]
     if batch_first:
         y, ends = transposed(y, (2, 1, 0, 3)), [transposed(end, (1, 0, 2)) for end in ends]
     else:
@@ -183,9 +183,7 @@ def _cells(node: OnnxNode) -> list[Cell]:
     peepholes = np.zeros((n, 3, hidden), np.float32) if given is None else given.reshape(n, 3, hidden)
     functions = _activations(node, n)
     late = bool(node.get("linear_before_reset", 0))
-    return [
-        Cell(w[d], r[d], biases[d, :rows], biases[d, rows:], peepholes[d], functions[d], late) for d in range(n)
-    ]
+    return [Cell(w[d], r[d], biases[d, :rows], biases[d, rows:], peepholes[d], functions[d], late) for d in range(n)]
 
 
 def _activations(node: OnnxNode, n_directions: int) -> list[tuple[Activation, ...]]:
@@ -206,4 +204,4 @@ def _with_numbers(node: OnnxNode) -> set[str]:
     return {name for name, values in given.items() if values}
 
 
-TRANSLATIONS: dict[str, Translate] = {name: _translate for name in _STEPS}
+TRANSLATIONS: dict[str, Translate] = dict.fromkeys(_STEPS, _translate)

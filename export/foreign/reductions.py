@@ -144,9 +144,7 @@ def _batch_norm(node: OnnxNode, to: Emitter) -> list[Value]:
     scale, bias, middle, variance = (node.constant(i + 1, name).astype(np.float64) for i, name in enumerate(names))
     factor = scale / np.sqrt(variance + node.get("epsilon", 1e-5))
     x = node.value(0)
-    factors, offsets = (
-        _by_channel(values.astype(np.float32), x) for values in (factor, bias - middle * factor)
-    )
+    factors, offsets = (_by_channel(values.astype(np.float32), x) for values in (factor, bias - middle * factor))
     return [to.apply("add", to.apply("multiply", x, factors), offsets)]
 
 

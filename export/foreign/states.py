@@ -20,6 +20,8 @@ from edgebci.export.foreign.original import OriginalModel
 
 _BEFORE = {"in", "prev", "previous", "past", "old", "init", "initial", "before", "0", "last", "input"}
 _AFTER = {"out", "next", "new", "present", "n", "after", "updated", "following", "output", "final"}
+_BEFORE_ALONE, _AFTER_ALONE = {"past", "prev", "previous", "old"}, {"present", "next", "new", "updated"}
+"""Marks that are a whole name: `past` and `present`, but not `input` and `output`."""
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|\d+")
 CHECKED_STEPS = 64
 
@@ -48,6 +50,9 @@ def find_states(model: onnx.ModelProto, given: Sequence[str] = ()) -> dict[str, 
                 f"the state {name} {list(shape_of(inputs[name]))} cannot be followed by {output} "
                 f"{list(shape_of(outputs[output]))}, shapes must be equal; correct --state"
             )
+    if len(pairs) == len(inputs) and not given:
+        # What takes nothing but states is no decoder: names that look alike are chance, as of an autoencoder.
+        pairs = {}
     if len(pairs) == len(inputs):
         raise InputError("every input of the model is a state, a decoder takes frames too; name states with --state")
     if len(pairs) == len(outputs):
@@ -55,8 +60,10 @@ def find_states(model: onnx.ModelProto, given: Sequence[str] = ()) -> dict[str, 
     return pairs
 
 
-def check_states(model: onnx.ModelProto, states: dict[str, str], frames: F32) -> None:
+def check_states(model: onnx.ModelProto, states: dict[str, str], frames: F32) -> int:
     """Run the model: what it says with each state fed back must not be what it says with that state at zero.
+
+    Returns the number of steps that it ran.
 
     Raises:
         InputError: names the state that changes nothing.
@@ -73,6 +80,7 @@ def check_states(model: onnx.ModelProto, states: dict[str, str], frames: F32) ->
                 f"feeding {output!r} back into {name!r} changes nothing over {len(seen)} frames, so it is no state; "
                 "name the right pairs with --state INPUT=OUTPUT, or remove that input"
             )
+    return len(seen)
 
 
 def _given(pairs: Sequence[str], inputs: list[str], outputs: list[str]) -> dict[str, str]:
@@ -109,6 +117,8 @@ def _guessed(inputs: list[str], outputs: list[str]) -> dict[str, str]:
 def _matches(name: str, output: str) -> bool:
     """Whether the names are of one thing before and after, of which the later one says so."""
     before, after = _words(name), _words(output)
+    if {*before, *after} <= _BEFORE_ALONE | _AFTER_ALONE:
+        return len(before) == len(after) == 1 and before[0] in _BEFORE_ALONE and after[0] in _AFTER_ALONE
     stems = {before, *_without(before, _BEFORE)}
     return bool(stems.intersection(_without(after, _AFTER)))
 
@@ -127,6 +137,7 @@ def _words(name: str) -> Words:
 
 
 def _fit(given: onnx.ValueInfoProto, output: onnx.ValueInfoProto) -> bool:
-    return shape_of(given) == shape_of(output)
-
-
+    """Whether shapes are equal, as far as the model says."""
+    shape = shape_of(output)
+    unsaid = not output.type.tensor_type.HasField("shape") or 0 in shape
+    return unsaid or shape_of(given) == shape

@@ -57,7 +57,8 @@ class _Writer:
         graph = self._graph
         inputs = [tensor_value(FRAME, FLOAT, (graph.n_inputs,))]
         inputs += [tensor_value(s.name, ir.DataType[s.type.upper().replace("32", "")], (s.size,)) for s in graph.states]
-        self._values |= {value.name: value for value in inputs}
+        names = [FRAME, *(state.name for state in graph.states)]
+        self._values |= dict(zip(names, inputs, strict=True))
         for state in graph.states:
             self._load(state)
         for node in graph.nodes:
@@ -119,8 +120,14 @@ class _Writer:
         )
         seen = self._shaped(x, (positions, groups, 1, columns), f"{name}.x")
         sums = self._builder.node("MatMul", [seen, columns_first], f"{name}.sums")
-        y = self._builder.node("Add", [self._shaped(sums, (positions, groups, rows), f"{name}.rows"),
-                                       self._shaped(bias, (groups, rows), f"{name}.b")], f"{name}.y")
+        y = self._builder.node(
+            "Add",
+            [
+                self._shaped(sums, (positions, groups, rows), f"{name}.rows"),
+                self._shaped(bias, (groups, rows), f"{name}.b"),
+            ],
+            f"{name}.y",
+        )
         return self._shaped(y, (node.size,), name)
 
     def _quantize(self, node: Node, operands: list[ir.Value]) -> ir.Value:
@@ -133,9 +140,7 @@ class _Writer:
         positions, groups, rows, columns = node.sizes
         q = self._shaped(operands[0], (positions, groups, 1, columns), f"{node.output}.rows_in")
         weight = self._shaped(operands[1], (groups, rows, columns), f"{node.output}.w")
-        scale, bias = (
-            self._shaped(operands[i], (groups, 1, rows), f"{node.output}.part.{i}") for i in (2, 3)
-        )
+        scale, bias = (self._shaped(operands[i], (groups, 1, rows), f"{node.output}.part.{i}") for i in (2, 3))
         y = self._call("GroupedDense", [q, weight, scale, bias], f"{node.output}.y")
         return self._shaped(y, (node.size,), node.output)
 
@@ -189,5 +194,3 @@ def _store_function() -> ir.Function:
     body, inputs = CountingBody(), formal("x", "inverse_scale")
     counts = body.node("Mul", list(inputs), "counts")
     return body.function("StateStore", inputs, [body.quantize(counts, INT16, "h")])
-
-
