@@ -16,6 +16,7 @@ from onnx import numpy_helper
 from edgebci.decoder_float import FloatDecoder
 from edgebci.decoder_spec import DecoderSpec
 from edgebci.example_decoder import draw_parameters, random_frames, random_parameters
+from edgebci.export.calibration import QuantizationRecipe, Width
 from edgebci.export.possm_step import float_possm_graph, quantize_possm, quantized_possm_graph
 from edgebci.export.quantization import quantize
 from edgebci.export.quantized_graph import quantized_step_graph
@@ -35,8 +36,13 @@ DECODERS: dict[str, dict[str, Any]] = {
     "tokenizer": {"tokenizer": TOKENIZER, "readout_lags": 3},
     "wide tokenizer": {"cell": "gru", "tokenizer": TOKENIZER | {"channel_features": 3, "activation": "gelu"}},
 }
+MIXED: dict[str, dict[str, Width]] = {
+    "mixed mamba2": {"input": 16, "layers.0.mixer.in_proj": 4, "layers.1.mixer.out_proj": 16, "ssm.0": 8},
+    "mixed gru": {"layers.0.mixer.ih": 16, "layers.1.mixer.hh": 4, "readout": 4, "hidden.1": 8},
+}
+"""Weights and states of other widths than int8 and int16; the float form is that of the plain decoder."""
 BACKBONES = {"possm gru": "gru", "possm mamba2": "mamba2", "possm s4d": "s4d"}
-FORMS = (*DECODERS, *BACKBONES)
+FORMS = (*DECODERS, *BACKBONES, *MIXED)
 
 
 @dataclass(frozen=True)
@@ -69,14 +75,15 @@ def mamba2() -> StepForm:
 
 @cache
 def step_form(name: str) -> StepForm:
-    return _decoder(name) if name in DECODERS else _possm(name)
+    return _possm(name) if name in BACKBONES else _decoder(name)
 
 
 def _decoder(name: str) -> StepForm:
     sizes: dict[str, Any] = {"d_model": 12, "n_layers": 2, "d_state": 8, "headdim": 6, "d_conv": 3}
-    spec = DecoderSpec(n_inputs=INPUTS, output_names=("vx", "vy"), output_unit="cm/s", **sizes, **DECODERS[name])
+    fields = DECODERS[name.removeprefix("mixed ")]
+    spec = DecoderSpec(n_inputs=INPUTS, output_names=("vx", "vy"), output_unit="cm/s", **sizes, **fields)
     parameters, frames = random_parameters(spec, 3), random_frames(spec, CALIBRATION + FRAMES, 4)
-    decoder = quantize(spec, parameters, frames[:CALIBRATION])
+    decoder = quantize(spec, parameters, frames[:CALIBRATION], QuantizationRecipe(widths=MIXED.get(name, {})))
     graphs = float_step_graph(spec, parameters), quantized_step_graph(decoder)
     reference = FloatDecoder.of(spec, parameters)
     return StepForm(name, *graphs, reference, decoder, frames[CALIBRATION:], spec.state_shapes())

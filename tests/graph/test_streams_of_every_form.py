@@ -56,13 +56,13 @@ def test_the_int8_form_holds_against_the_bit_exact_reference_with_resets(form: A
 
 
 def test_a_broken_float_graph_is_named_by_tensor_and_step(form: Any) -> None:
-    broken = wrong_scale(form.float_graph, MIDDLE[form.name])
+    broken = wrong_scale(form.float_graph, MIDDLE[form.name.removeprefix("mixed ")])
     with pytest.raises(VerificationError, match=r"ONNX Runtime: \S+ differs at step \d+ by .*nothing is written"):
         verify_float_reference(broken, form.float_reference, form.frames[:100])
 
 
 def test_a_broken_int8_graph_is_named_by_tensor_and_step(form: Any) -> None:
-    broken = wrong_scale(form.quantized_graph, MIDDLE[form.name])
+    broken = wrong_scale(form.quantized_graph, MIDDLE[form.name.removeprefix("mixed ")])
     with pytest.raises(VerificationError, match=r"ONNX Runtime: \S+ differs at step \d+ by .*nothing is written"):
         verify_quantized(broken, form.quantized_reference, form.frames[:100])
 
