@@ -1,4 +1,4 @@
-"""What a board says of itself: model, release, power mode, clocks, temperatures and power. Reads files, changes nothing.
+"""What a board says of itself: model, release, power mode, clocks, temperatures, power. Reads files, changes nothing.
 
 Part of a Jetson bundle: needs Python 3.10 and nothing else. What a board does not say is left out, never guessed.
 Paths: the Jetson Linux Developer Guide, "Platform Power and Performance" (nvpmodel, cpufreq, devfreq, INA3221).
@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 ROOT = Path("/")
-_FREQUENCIES = {
-    "gpu": ("sys/class/devfreq/*", "cur_freq", "min_freq", "max_freq", "governor", 1),
-    "cpu": ("sys/devices/system/cpu/cpufreq/policy*", *(f"scaling_{what}" for what in
-            ("cur_freq", "min_freq", "max_freq", "governor")), 1000),
-}
-"""By kind: where, the four files, and how many Hz their unit is."""
+_FREQUENCIES = (
+    ("gpu", "sys/class/devfreq/*", "", 1),
+    ("cpu", "sys/devices/system/cpu/cpufreq/policy*", "scaling_", 1000),
+)
+"""Kind, where its folders are, what their files' names begin with, and how many Hz their unit is."""
 
 Run = Callable[[list[str]], str]
 
@@ -52,20 +52,21 @@ def power_mode(run: Run = ran) -> str | None:
 def clocks(root: Path = ROOT) -> list[dict[str, Any]]:
     """Every clock that the kernel shows, in Hz; locked where its least and greatest are the same (jetson_clocks)."""
     found = []
-    for kind, (place, current, least, greatest, governor, hz) in _FREQUENCIES.items():
+    for kind, place, start, hz in _FREQUENCIES:
         for folder in sorted(root.glob(place)):
-            values = [_number(folder / name) for name in (current, least, greatest)]
-            if None not in values:
-                now, low, high = (int(value) * hz for value in values if value is not None)
-                found.append(
-                    {
-                        "name": f"{kind} {folder.name}",
-                        "current_hz": now,
-                        "least_hz": low,
-                        "greatest_hz": high,
-                        "governor": _text(folder / governor),
-                    }
-                )
+            values = [_number(folder / f"{start}{what}_freq") for what in ("cur", "min", "max")]
+            now, least, greatest = (None if value is None else value * hz for value in values)
+            if now is None or least is None or greatest is None:
+                continue
+            found.append(
+                {
+                    "name": f"{kind} {folder.name}",
+                    "current_hz": now,
+                    "least_hz": least,
+                    "greatest_hz": greatest,
+                    "governor": _text(folder / f"{start}governor"),
+                }
+            )
     return found
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
-from typing import Any, Callable, Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 

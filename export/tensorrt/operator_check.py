@@ -122,4 +122,4 @@ class _Graph:
 
     def _name(self, value: str) -> str:
         number = self._types.get(value, TensorProto.UNDEFINED)
-        return _NAMES.get(number, TensorProto.DataType.Name(number))
+        return _NAMES.get(number, str(TensorProto.DataType.Name(number)))

@@ -82,7 +82,7 @@ _ELEVEN = _BOTH | _rows(
         ("FP32",): "STFT",
     }
 )
-_AXES = {name: (1,) for name in ("Squeeze", "Unsqueeze", "CumSum", "OneHot", *_REDUCTIONS.split())}
+_AXES = dict.fromkeys(("Squeeze", "Unsqueeze", "CumSum", "OneHot", *_REDUCTIONS.split()), (1,))
 _ELSEWHERE = {
     "AveragePool": "2 or 3 spatial dimensions without dilations",
     "DeformConv": "1 or 2 spatial dimensions and equal pads",
@@ -101,7 +101,7 @@ _ELSEWHERE = {
     "TopK": "sorted, fewer than 3,840",
 }
 TABLES = (
-    OperatorTable("10.x", "10.1", (9, 20), _TEN, {**_AXES, "Slice": (3,), "Pad": (3,)}, elsewhere=_ELSEWHERE),
+    OperatorTable("10.x", "10.1", (9, 20), _TEN, _AXES | {"Slice": (3,), "Pad": (3,)}, elsewhere=_ELSEWHERE),
     OperatorTable(
         "11.x",
         "10.15, opsets of 11.2",

@@ -15,10 +15,12 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import math
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -46,7 +48,7 @@ class TensorInfo:
     @property
     def n_bytes(self) -> int:
         """Of its buffer."""
-        return int(np.prod(self.shape, dtype=np.int64)) * np.dtype(self.dtype).itemsize
+        return math.prod(self.shape) * int(np.dtype(self.dtype).itemsize)
 
 
 class StreamDecoder:
@@ -67,8 +69,8 @@ class StreamDecoder:
         self._states = [tensor for tensor in tensors if tensor.is_input and tensor.name != FRAME]
         _check_step(by_name, self._states)
         self._context, self._cuda = context, cuda
-        self._frame = cuda.pinned(by_name[FRAME].shape, by_name[FRAME].dtype)
-        self._output = cuda.pinned(by_name[OUTPUT].shape, by_name[OUTPUT].dtype)
+        self._frame: np.ndarray[Any, Any] = cuda.pinned(by_name[FRAME].shape, by_name[FRAME].dtype)
+        self._output: np.ndarray[Any, Any] = cuda.pinned(by_name[OUTPUT].shape, by_name[OUTPUT].dtype)
         self._frame_at, self._output_at = (cuda.memory(by_name[name].n_bytes) for name in (FRAME, OUTPUT))
         self._state_at = [{state.name: cuda.memory(state.n_bytes) for state in self._states} for _ in range(2)]
         self._turn = 0
@@ -171,7 +173,9 @@ def open_decoder(path: str | Path, with_graph: bool = True) -> StreamDecoder:
     try:
         trt: Any = importlib.import_module("tensorrt")
     except ImportError as error:
-        raise DecoderError(f"TensorRT's Python binding is absent ({error}); apt-get install python3-libnvinfer") from error
+        raise DecoderError(
+            f"TensorRT's Python binding is absent ({error}); apt-get install python3-libnvinfer"
+        ) from error
     runtime = trt.Runtime(trt.Logger(trt.Logger.WARNING))
     engine = runtime.deserialize_cuda_engine(Path(path).read_bytes())
     if engine is None:
@@ -179,9 +183,8 @@ def open_decoder(path: str | Path, with_graph: bool = True) -> StreamDecoder:
             f"TensorRT {trt.__version__} cannot open {path}, which another version or board may have made; run "
             "build_engine.py here"
         )
-    decoder = StreamDecoder(engine.create_execution_context(), tensors_of(engine), open_cuda(), with_graph)
-    decoder.kept_alive = (runtime, engine)  # type: ignore[attr-defined]
-    return decoder
+    # The binding keeps the runtime and the engine for as long as the context lives.
+    return StreamDecoder(engine.create_execution_context(), tensors_of(engine), open_cuda(), with_graph)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -42,7 +42,7 @@ def take_over_norms(model: onnx.ModelProto, int8_layers: set[str], integers: Map
 
 def _readers(model: onnx.ModelProto, value: str) -> list[onnx.NodeProto]:
     """The nodes that compute with a value, those behind casts included."""
-    found = []
+    found: list[onnx.NodeProto] = []
     for node in model.graph.node:
         if value in node.input:
             found += _readers(model, node.output[0]) if node.op_type in _PASSES else [node]

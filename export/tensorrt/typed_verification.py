@@ -72,9 +72,7 @@ def verify_int8_layers(
         largest = max([largest, *(layer.error(found, k) for layer in layers)])
         if k % 256 == 0:
             progress(k / len(frames), "int8 layers in ONNX Runtime")
-    return LayerAgreement(
-        steps=len(frames), layers=tuple(layer.record.name for layer in layers), largest_share=largest
-    )
+    return LayerAgreement(steps=len(frames), layers=tuple(layer.record.name for layer in layers), largest_share=largest)
 
 
 class _Layer:
