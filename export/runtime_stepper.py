@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import platform
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,8 @@ class RuntimeRecord(Document):
     intra_op_threads: int
     session_options: dict[str, str]
     """Of those that ONNX Runtime calls configuration entries."""
+    verified_on: str
+    """Processor of the machine that exported, as its system calls it; a Raspberry Pi 5 is aarch64."""
     verified_steps: int
     """For which the bound runner gave the bits of the plain one."""
 
@@ -92,5 +95,6 @@ def _record(provider: str, steps: int) -> RuntimeRecord:
         execution_providers=PROVIDERS[provider],
         intra_op_threads=options.intra_op_num_threads,
         session_options=entries,
+        verified_on=platform.machine(),
         verified_steps=steps,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -33,6 +34,7 @@ def test_bound_buffers_give_the_bits_of_the_plain_runner_across_resets(
     resets = np.isin(np.arange(150), [0, 5, 6, 101])
     found = verify_runner(path, frames, resets)
     assert (found.provider, found.execution_providers, found.verified_steps) == ("cpu", ("CPUExecutionProvider",), 150)
+    assert found.verified_on == platform.machine()
     assert found.session_options["session.x64quantprecision"] == "1"
     expected = OnnxStepRunner(path).stream(frames, resets)
     assert runtime_stepper(path).stream(frames, resets).tobytes() == expected.tobytes()
