@@ -12,6 +12,7 @@ from edgebci.comparison import Interval
 from edgebci.documents import Document
 from edgebci.errors import VerificationError
 from edgebci.export.calibration import Width
+from edgebci.export.decay_report import DecayReport
 from edgebci.reporting.frontier_figure import Candidate, frontier_svg
 
 
@@ -31,7 +32,8 @@ class FrontierPoint(Document):
     Fields:
         name: of a uniform assignment, or what the last step narrowed.
         widths: of every tensor that has a choice.
-        loss: float decoder's R2 (mean over axes) minus this one's, on the validation frames, with its 95 % interval.
+        loss: the float decoder's R2 (mean over axes; in detection AUROC) minus this one's, on the validation frames,
+            with its 95 % interval.
         noise: of the output, over its variance.
         cycles: of dense layers and states per step, from the target's table.
         weight_bytes, state_bytes: of the quantized decoder.
@@ -58,16 +60,18 @@ class Frontier(Document):
 
     Fields:
         core: whose cycles count. max_loss: what may be lost in R2.
-        frames, float_r2, block_s: of the validation.
+        figure: of accuracy, R2 or AUROC. frames, float_accuracy, block_s: of the validation.
         proven: the chosen point's upper bound is within `max_loss`.
     """
 
     schema_version: Literal["edgebci.precision_frontier/1"] = "edgebci.precision_frontier/1"
     core: str
     max_loss: float
+    figure: str
     frames: int
-    float_r2: float
+    float_accuracy: float
     block_s: float
+    decay: DecayReport
     sensitivities: tuple[Sensitivity, ...]
     points: tuple[FrontierPoint, ...]
     chosen_index: int
@@ -92,8 +96,9 @@ class Frontier(Document):
         widths = {bits: [name for name, b in point.widths.items() if b == bits] for bits in (4, 8, 16)}
         shown = "; ".join(f"{bits} bits: {', '.join(names)}" for bits, names in widths.items() if names)
         return (
-            f"{shown}; loses {point.loss.value:.4f} of R2 ({point.loss.low:.4f} to {point.loss.high:.4f}, {verdict} "
-            f"{self.max_loss:g}), {point.cycles:,.0f} cycles in dense layers and states, {point.bytes:,} bytes"
+            f"{shown}; loses {point.loss.value:.4f} of {self.figure} ({point.loss.low:.4f} to {point.loss.high:.4f}, "
+            f"{verdict} {self.max_loss:g}), {point.cycles:,.0f} cycles in dense layers and states, "
+            f"{point.bytes:,} bytes"
         )
 
 
@@ -111,7 +116,7 @@ def choose(
     least = min(range(len(points)), key=lambda i: points[i].loss.value)
     if points[least].loss.value > max_loss:
         raise VerificationError(
-            f"no widths lose {max_loss:g} of R2 or less: the best ({points[least].name}) loses "
+            f"no widths lose {max_loss:g} or less: the best ({points[least].name}) loses "
             f"{points[least].loss.value:.4f} on the validation frames; allow more with --max-loss, or export fp32"
         )
     return least, False

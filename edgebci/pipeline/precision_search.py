@@ -4,12 +4,13 @@ Weights may have 4, 8 or 16 bits, states 8 or 16. (No layer stays in float: betw
 forms there is always a quantizer, and what int16 weights lose is below what that leaves.) The search is greedy over
 what was measured:
 
+0. The decay report of the calibration frames says which states hold in int8; the others stay in int16.
 1. Every narrower width of every tensor is tried alone, all else in 16 bits, and its sensitivity is the noise that it
    adds to the output on the validation frames, over the output's variance.
 2. From all tensors in 16 bits on, the step with the least sensitivity for what it saves is taken again and again; what
    is saved is cycles and bytes, each over those of the uniform int8 form. A step that saves nothing is never taken.
-3. Every assignment on the way, and the uniform ones, is scored against the behaviour: the loss in R2 to the float
-   decoder, with its paired block-bootstrap interval.
+3. Every assignment on the way, and the uniform ones, is scored against the behaviour: the loss in R2 (in detection:
+   AUROC) to the float decoder, with its paired block-bootstrap interval.
 
 Chosen is, of the assignments whose upper bound of the loss is within `max_loss`, the one that costs least. Where no
 bound is, the choice is that with the least loss among those whose loss itself is within it, and it is not proven.
@@ -23,96 +24,73 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgebci.comparison import Interval, compare
 from edgebci.decoder_float import F64, FloatDecoder, Parameters
 from edgebci.decoder_spec import DecoderSpec
 from edgebci.errors import InputError
 from edgebci.export.calibration import QuantizationRecipe, Width
+from edgebci.export.decay_report import DecayReport, decay_report
 from edgebci.export.quantization import Observation, assemble, observe
-from edgebci.export.widths import choices, dense_names, state_names, uniform
+from edgebci.export.settling import longest_stretch
+from edgebci.export.widths import choices, state_names, uniform
 from edgebci.frame_stream import FrameStream
-from edgebci.metrics import r2
 from edgebci.pipeline.cycle_table import CycleTable, load_cycle_table
 from edgebci.pipeline.precision_frontier import Frontier, FrontierPoint, Sensitivity, choose, mark_efficient
+from edgebci.pipeline.precision_scoring import Cost, Validation, Widths, complete
 from edgebci.progress import Progress, part, silent
-from edgebci.workload import workload
 
-Widths = dict[str, Width]
+DECAY_FRAMES = 2000
+"""Of the decay report: every step of them is computed alone, twice."""
 _UNIFORM: dict[str, tuple[Width, Width]] = {
     "all int16": (16, 16),
     "all int8, states int16": (8, 16),
-    "all int8, states int8": (8, 8),
     "all int4, states int16": (4, 16),
 }
 
 
-@dataclass(frozen=True)
-class _Cost:
-    """What the tensors that have a choice cost in an assignment."""
+@dataclass(frozen=True, eq=False)
+class _Bench:
+    """What every assignment is tried with."""
 
-    spec: DecoderSpec
-    table: CycleTable
-
-    def cycles(self, widths: Mapping[str, Width]) -> float:
-        """Per step."""
-        spec, shapes = self.spec, self.spec.state_shapes()
-        dense = sum(
-            self.table.dense_cycles(rows, columns, widths[name]) for name, (rows, columns) in dense_names(spec).items()
-        )
-        return dense + sum(
-            self.table.state_cycles(spec.cell, int(np.prod(shapes[name])), widths[name]) for name in state_names(spec)
-        )
-
-    def bytes(self, widths: Mapping[str, Width]) -> tuple[int, int]:
-        """Of all weights, and of all states; int4 weights fill whole bytes in each row."""
-        spec, counted = self.spec, workload(self.spec)
-        weights, states = counted.weight_bytes, counted.state_bytes
-        for name, (rows, columns) in dense_names(spec).items():
-            weights += rows * ((columns * widths[name] + 7) // 8) - rows * columns
-        for name in state_names(spec):
-            states += int(np.prod(spec.state_shapes()[name])) * (widths[name] - 16) // 8
-        return weights, states
-
-    def relative(self, widths: Mapping[str, Width]) -> float:
-        """Cycles and bytes, each over those of the uniform int8 form, added."""
-        plain = _complete(self.spec, {})
-        return self.cycles(widths) / self.cycles(plain) + sum(self.bytes(widths)) / sum(self.bytes(plain))
-
-
-@dataclass(frozen=True)
-class _Validation:
-    """The frames on which assignments are scored, and what the float decoder says to them."""
-
-    stream: FrameStream
+    seen: Observation
+    recipe: QuantizationRecipe
+    validation: Validation
     exact: F64
-    rate_hz: float
+    """What the float decoder says to the validation frames."""
+    cost: Cost
     max_loss: float
 
-    def decoded(self, seen: Observation, recipe: QuantizationRecipe, widths: Mapping[str, Width]) -> F64:
-        decoder = assemble(seen, recipe.model_copy(update={"widths": dict(widths)}))
-        return decoder.stream(self.stream.frames, self.stream.reset_before).astype(np.float64)
+    def decoded(self, widths: Mapping[str, Width]) -> F64:
+        """What the quantized decoder says to them."""
+        decoder = assemble(self.seen, self.recipe.model_copy(update={"widths": dict(widths)}))
+        stream = self.validation.stream
+        return decoder.stream(stream.frames, stream.reset_before).astype(np.float64)
 
-    def noise(self, decoded: F64) -> float:
-        """Mean over outputs of squared noise over variance."""
-        counted = self.stream.scored
-        return float(np.mean(np.mean((decoded - self.exact)[counted] ** 2, axis=0) / self.exact[counted].var(axis=0)))
+    def noise(self, widths: Mapping[str, Width]) -> float:
+        """That an assignment adds to the output."""
+        return self.validation.noise(self.decoded(widths), self.exact)
 
-    def loss(self, decoded: F64) -> tuple[Interval, float]:
-        """Of R2 to the float decoder, and the length of the blocks (s)."""
-        counted = self.stream.scored
-        found = compare(
-            self.stream.truth[counted], [decoded[counted]], self.exact[counted], self.rate_hz, self.max_loss
+    def point(self, name: str, widths: Widths) -> tuple[FrontierPoint, float]:
+        """An assignment with all its figures, and the length of the bootstrap's blocks (s)."""
+        decoded = self.decoded(widths)
+        loss, block_s = self.validation.loss(decoded, self.exact, self.max_loss)
+        weight_bytes, state_bytes = self.cost.bytes(widths)
+        point = FrontierPoint(
+            name=name,
+            widths=widths,
+            loss=loss,
+            noise=self.validation.noise(decoded, self.exact),
+            cycles=self.cost.cycles(widths),
+            weight_bytes=weight_bytes,
+            state_bytes=state_bytes,
         )
-        difference = found.difference
-        return Interval(value=-difference.value, low=-difference.high, high=-difference.low), found.block_s
+        return point, block_s
 
 
 def search(
     spec: DecoderSpec,
     parameters: Parameters,
     calibration: FrameStream,
-    validation: FrameStream,
-    rate_hz: float,
+    validation: Validation,
     max_loss: float,
     recipe: QuantizationRecipe | None = None,
     table: CycleTable | None = None,
@@ -123,33 +101,36 @@ def search(
     Args:
         spec, parameters: of the float decoder.
         calibration: training frames, from which scales come.
-        validation: frames with behaviour on which assignments are compared; never those of the test.
-        rate_hz: frames per second.
-        max_loss: loss in R2 that is accepted, fixed beforehand.
+        validation: what assignments are compared on.
+        max_loss: loss in R2 (in detection: AUROC) that is accepted, fixed beforehand.
         recipe: what else may be chosen; its widths are ignored. None takes the defaults.
         table: cycles of the target; None is that of the Cortex-M4F.
         progress: told how far it is.
 
     Raises:
-        InputError: frames do not fit, validation has no scored frame, or max_loss is not positive.
+        InputError: frames do not fit, or max_loss is not positive.
         VerificationError: every assignment loses more than `max_loss`.
     """
-    _check(validation, max_loss)
-    recipe, cost = recipe or QuantizationRecipe(), _Cost(spec, table or load_cycle_table("cortex-m4f"))
+    if not max_loss > 0.0:
+        raise InputError(f"--max-loss is {max_loss:g}, allowed are numbers above 0; 0.01 is usual")
     progress(0.0, "calibrating")
+    recipe, cost = recipe or QuantizationRecipe(), Cost(spec, table or load_cycle_table("cortex-m4f"))
     seen = observe(spec, parameters, calibration.frames, recipe, calibration.reset_before)
-    exact = FloatDecoder.of(spec, parameters).stream(validation.frames, validation.reset_before)
-    scored = _Validation(validation, exact, rate_hz, max_loss)
-    sensitivities = _sensitivities(spec, seen, recipe, scored, cost, part(progress, 0.05, 0.5))
-    assignments = _assignments(spec, sensitivities, cost)
-    points, block_s = _scored(assignments, seen, recipe, scored, cost, part(progress, 0.5, 1.0))
+    exact = FloatDecoder.of(spec, parameters).stream(validation.stream.frames, validation.stream.reset_before)
+    bench = _Bench(seen, recipe, validation, exact, cost, max_loss)
+    decay = _decay(spec, parameters, calibration, recipe, part(progress, 0.05, 0.15))
+    sensitivities = _sensitivities(bench, narrower(spec, decay), part(progress, 0.15, 0.5))
+    assignments = _assignments(spec, sensitivities, cost, decay.widths())
+    points, block_s = _scored(bench, assignments, part(progress, 0.5, 1.0))
     index, proven = choose(points, max_loss, lambda point: cost.relative(point.widths))
     return Frontier(
         core=cost.table.core,
+        figure=validation.figure,
         max_loss=max_loss,
-        frames=int(validation.scored.sum()),
-        float_r2=_float_r2(scored),
+        frames=int(validation.stream.scored.sum()),
+        float_accuracy=validation.accuracy(exact),
         block_s=block_s,
+        decay=decay,
         sensitivities=tuple(sensitivities),
         points=tuple(points),
         chosen_index=index,
@@ -157,50 +138,50 @@ def search(
     )
 
 
-def _check(validation: FrameStream, max_loss: float) -> None:
-    if not validation.scored.any():
-        raise InputError("no validation frame is scored, needed are minutes; give the checkpoint a validation part")
-    if not max_loss > 0.0:
-        raise InputError(f"--max-loss is {max_loss:g}, allowed are numbers above 0; 0.01 is usual")
-
-
-def _complete(spec: DecoderSpec, widths: Mapping[str, Width]) -> Widths:
-    """The width of every tensor that has a choice."""
-    plain: Widths = dict.fromkeys(dense_names(spec), 8)
-    return plain | dict.fromkeys(state_names(spec), 16) | dict(widths)
-
-
 def _widest(spec: DecoderSpec) -> Widths:
-    return _complete(spec, uniform(spec, 16, 16))
+    return complete(spec, uniform(spec, 16, 16))
 
 
-def _sensitivities(
-    spec: DecoderSpec,
-    seen: Observation,
-    recipe: QuantizationRecipe,
-    scored: _Validation,
-    cost: _Cost,
-    progress: Progress,
-) -> list[Sensitivity]:
+def _sensitivities(bench: _Bench, tried: Sequence[tuple[str, Width]], progress: Progress) -> list[Sensitivity]:
     """Each tensor narrowed alone, all else in 16 bits."""
-    widest = _widest(spec)
-    least, cycles, size = scored.noise(scored.decoded(seen, recipe, widest)), cost.cycles(widest), cost.bytes(widest)
-    tried = [(name, bits) for name, allowed in choices(spec).items() for bits in sorted(allowed)[:-1]]
-    found = []
+    cost, widest = bench.cost, _widest(bench.cost.spec)
+    least, found = bench.noise(widest), []
     for k, (name, bits) in enumerate(tried):
         progress(k / len(tried), f"{name} in int{bits}")
         widths = widest | {name: bits}
-        noise = scored.noise(scored.decoded(seen, recipe, widths)) - least
-        saved = cycles - cost.cycles(widths), sum(size) - sum(cost.bytes(widths))
         found.append(
-            Sensitivity(name=name, bits=bits, noise=max(noise, 0.0), cycles_saved=saved[0], bytes_saved=saved[1])
+            Sensitivity(
+                name=name,
+                bits=bits,
+                noise=max(bench.noise(widths) - least, 0.0),
+                cycles_saved=cost.cycles(widest) - cost.cycles(widths),
+                bytes_saved=sum(cost.bytes(widest)) - sum(cost.bytes(widths)),
+            )
         )
     return found
 
 
-def _assignments(spec: DecoderSpec, sensitivities: Sequence[Sensitivity], cost: _Cost) -> list[tuple[str, Widths]]:
+def narrower(spec: DecoderSpec, decay: DecayReport) -> list[tuple[str, Width]]:
+    """Every width below the widest that a tensor may have; int8 for a state only where the decay report allows it."""
+    held = decay.widths()
+    found = [(name, bits) for name, allowed in choices(spec).items() for bits in sorted(allowed)[:-1]]
+    return [(name, bits) for name, bits in found if name not in state_names(spec) or name in held]
+
+
+def _decay(
+    spec: DecoderSpec, parameters: Parameters, calibration: FrameStream, recipe: QuantizationRecipe, progress: Progress
+) -> DecayReport:
+    stretch = longest_stretch(calibration.frames, calibration.reset_before)
+    return decay_report(spec, parameters, stretch[:DECAY_FRAMES], recipe, progress)
+
+
+def _assignments(
+    spec: DecoderSpec, sensitivities: Sequence[Sensitivity], cost: Cost, held: Widths
+) -> list[tuple[str, Widths]]:
     """The uniform ones, then those on the greedy way, without repetition."""
-    found = [(name, _complete(spec, uniform(spec, *pair))) for name, pair in _UNIFORM.items()]
+    found = [(name, complete(spec, uniform(spec, *pair))) for name, pair in _UNIFORM.items()]
+    if held:
+        found.append(("all int8, states int8 where they hold", complete(spec, held)))
     for name, widths in greedy_way(_widest(spec), sensitivities, cost.relative):
         if widths not in [seen for _, seen in found]:
             found.append((name, widths))
@@ -231,34 +212,13 @@ def greedy_way(
 
 
 def _scored(
-    assignments: Sequence[tuple[str, Widths]],
-    seen: Observation,
-    recipe: QuantizationRecipe,
-    scored: _Validation,
-    cost: _Cost,
-    progress: Progress,
+    bench: _Bench, assignments: Sequence[tuple[str, Widths]], progress: Progress
 ) -> tuple[list[FrontierPoint], float]:
+    """All points, told which are efficient, and the longest block (s)."""
     points, longest = [], 0.0
     for k, (name, widths) in enumerate(assignments):
         progress(k / len(assignments), name)
-        decoded = scored.decoded(seen, recipe, widths)
-        loss, block_s = scored.loss(decoded)
-        weight_bytes, state_bytes = cost.bytes(widths)
+        point, block_s = bench.point(name, widths)
+        points.append(point)
         longest = max(longest, block_s)
-        points.append(
-            FrontierPoint(
-                name=name,
-                widths=widths,
-                loss=loss,
-                noise=scored.noise(decoded),
-                cycles=cost.cycles(widths),
-                weight_bytes=weight_bytes,
-                state_bytes=state_bytes,
-            )
-        )
     return mark_efficient(points), longest
-
-
-def _float_r2(scored: _Validation) -> float:
-    counted = scored.stream.scored
-    return float(r2(scored.stream.truth[counted], scored.exact[counted]).mean())

@@ -65,8 +65,7 @@ def packed_int4(weight: NDArray[np.signedinteger]) -> NDArray[np.uint8]:
     """(rows, columns) in [-8, 7] as (rows, ceil(columns / 2)) bytes: each weight plus 8, even columns low."""
     halves = (weight.astype(np.int16) + 8).astype(np.uint8)
     even = np.pad(halves, ((0, 0), (0, halves.shape[1] % 2)))
-    both: NDArray[np.uint8] = even[:, ::2] | (even[:, 1::2] << 4)
-    return both
+    return (even[:, ::2] + 16 * even[:, 1::2]).astype(np.uint8)
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,9 @@ class _DenseForm:
         rows, columns = weight.shape
         check_columns(node, columns, sizes[q])
         name, kind = c_name(node), f"int{self.bits}"
-        values: NDArray[Any] = packed_int4(weight.astype(np.int8)) if self.bits == 4 else weight
+        values: NDArray[Any] = weight
+        if self.bits == 4:
+            values = packed_int4(weight.astype(np.int8))
         constants = [
             Constant(f"{name}_weight", values, f"{weight_name}: {kind} [{rows}][{columns}]"),
             Constant(f"{name}_scale", per_row(graph, act_scale, weight_scale), f"{act_scale} * {weight_scale}"),
