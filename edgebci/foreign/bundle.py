@@ -76,6 +76,9 @@ class ForeignManifest(BundleFiles):
     inputs: tuple[PortPlace, ...]
     outputs: tuple[PortPlace, ...]
     states: tuple[StatePlace, ...]
+    """Those of the model."""
+    window_frames: int | None
+    """Frames that the model looks at together, where the step keeps the last ones; None where it takes one frame."""
     macs: int
     """Of one step: products that are added, in dense layers, convolutions and matrix products."""
     int8_macs: int

@@ -62,8 +62,8 @@ class ForeignDecoder:
     def run(self, frames: F32, states: States, tap: Tap = no_tap) -> tuple[F32, States]:
         """Decode frames (T, n_inputs) that follow each other, from `states` on.
 
-        `tap` sees what each quantizer gave by the name of its tensor, the input of each float dense layer as
-        `{node}.input`, and every state as `{state}.next`, in the order of computation.
+        `tap` sees what each quantizer gave by the name of its tensor, the input of each float dense layer of known
+        weights as `{node}.input`, and every state as `{state}.next`, in the order of computation.
         """
         before, during, after = self._phases
         values: Values = {FRAME: np.ascontiguousarray(frames, np.float32)}
@@ -104,7 +104,7 @@ class ForeignDecoder:
         for node in self.graph.nodes:
             if node.operator == "quantize":
                 tap(node.output, values[node.output])
-            elif node.operator == "dense":
+            elif node.operator == "dense" and node.operands[1].tensor in self.graph.constants:
                 tap(f"{node.name}.input", self._operand(node.operands[0], values))
         for state in self.graph.states:
             tap(f"{state.name}.next", values[f"{state.name}.next"])

@@ -19,6 +19,7 @@ from edgebci.export.foreign.c_program import generate_foreign_program
 from edgebci.export.foreign.lowering import STANDARD, lower, state_name
 from edgebci.export.foreign.quantizing import check_frames, quantize_foreign
 from edgebci.export.foreign.states import check_states
+from edgebci.export.foreign.streaming import WINDOW, find_window, with_window
 from edgebci.export.foreign.verifying import (
     Bool,
     VerificationStream,
@@ -126,13 +127,15 @@ def _forms(
     source: ForeignSource, precision: Precision, recipe: QuantizationRecipe, progress: Progress
 ) -> tuple[VerificationStream, _Forms]:
     graph = lower(source.model, source.states, source.path.name)
+    window = find_window(graph, source.frames.shape[1])
+    graph = with_window(graph, window) if window else graph
     check_frames(graph, source.frames)
-    check_states(source.model, dict(source.states), source.frames)
+    check_states(source.model, dict(source.states), source.frames, window)
     stream = VerificationStream.of(source.frames, source.reset_before)
     floating, float_onnx = ForeignDecoder(graph), foreign_onnx(graph)
     progress(0.05, "verifying the float form")
     agreement = verify_foreign_float(
-        source.model, source.states, floating, float_onnx, stream, part(progress, 0.05, 0.4)
+        source.model, source.states, floating, float_onnx, stream, part(progress, 0.05, 0.4), window
     )
     if precision == "fp32":
         return stream, _Forms(floating, float_onnx, agreement)
@@ -176,6 +179,7 @@ def _manifest(
         inputs=_places(graph.inputs),
         outputs=_places(graph.outputs),
         states=_states(source, forms),
+        window_frames=next((1 + state.shape[0] for state in graph.states if state.name == WINDOW), None),
         macs=graph.macs,
         int8_macs=graph.int8_macs,
         weight_bytes=sum(values.nbytes for values in graph.constants.values()),

@@ -14,6 +14,7 @@ from edgebci.errors import InputError
 from edgebci.export.foreign.emitter import Emitter, Unsupported, Value, View, reshaped
 from edgebci.export.foreign.node import OnnxNode
 from edgebci.export.foreign.simplifying import simplified
+from edgebci.export.foreign.streaming import WINDOW
 from edgebci.export.foreign.translations import TRANSLATIONS
 from edgebci.foreign.graph import FRAME, OUTPUT, ForeignGraph, Port, State
 
@@ -144,7 +145,7 @@ def _has_body(proto: onnx.NodeProto) -> bool:
 
 def state_name(name: str) -> str:
     """A state's name in graphs and C: a name that begins with `conv.` means a window elsewhere in the project."""
-    return f"state.{name}" if name in (FRAME, OUTPUT) or name.startswith("conv.") else name
+    return f"state.{name}" if name in (FRAME, OUTPUT, WINDOW) or name.startswith("conv.") else name
 
 
 def shape_of(value: onnx.ValueInfoProto) -> Shape:

@@ -17,6 +17,7 @@ from edgebci.documents import nearest
 from edgebci.errors import InputError
 from edgebci.export.foreign.lowering import shape_of
 from edgebci.export.foreign.original import OriginalModel
+from edgebci.export.foreign.streaming import Window
 
 _BEFORE = {"in", "prev", "previous", "past", "old", "init", "initial", "before", "0", "last", "input"}
 _AFTER = {"out", "next", "new", "present", "n", "after", "updated", "following", "output", "final"}
@@ -60,7 +61,7 @@ def find_states(model: onnx.ModelProto, given: Sequence[str] = ()) -> dict[str, 
     return pairs
 
 
-def check_states(model: onnx.ModelProto, states: dict[str, str], frames: F32) -> int:
+def check_states(model: onnx.ModelProto, states: dict[str, str], frames: F32, window: Window | None = None) -> int:
     """Run the model: what it says with each state fed back must not be what it says with that state at zero.
 
     Returns the number of steps that it ran.
@@ -68,7 +69,7 @@ def check_states(model: onnx.ModelProto, states: dict[str, str], frames: F32) ->
     Raises:
         InputError: names the state that changes nothing.
     """
-    original = OriginalModel(model, states)
+    original = OriginalModel(model, states, window)
     seen = frames[:CHECKED_STEPS]
     expected = original.rollout(seen)
     for name, output in states.items():

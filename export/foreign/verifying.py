@@ -15,6 +15,7 @@ from edgebci.arithmetic import F32
 from edgebci.decoder_float import F64
 from edgebci.decoder_float import States as FloatStates
 from edgebci.export.foreign.original import OriginalModel
+from edgebci.export.foreign.streaming import Window
 from edgebci.export.stream_comparison import FloatFollower
 from edgebci.export.verification import verify_float_reference, verify_quantized
 from edgebci.foreign.decoder import ForeignDecoder
@@ -68,6 +69,7 @@ def verify_foreign_float(
     graph: onnx.ModelProto,
     stream: VerificationStream,
     progress: Progress = silent,
+    window: Window | None = None,
 ) -> FloatAgreement:
     """Follow the model as it came, and the float step in every implementation, beside the NumPy form.
 
@@ -75,7 +77,7 @@ def verify_foreign_float(
         VerificationError: names the implementation, the first tensor and the step that differ.
     """
     reference = _Reference(decoder)
-    own = FloatFollower(ORIGINAL, OriginalModel(model, states).step, reference)
+    own = FloatFollower(ORIGINAL, OriginalModel(model, states, window).step, reference)
     error = own.stream(stream.frames, stream.reset_before, part(progress, 0.0, 0.4))
     found = verify_float_reference(
         graph, reference, stream.frames, stream.reset_before, progress=part(progress, 0.4, 1.0)

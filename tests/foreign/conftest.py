@@ -128,6 +128,23 @@ def conv_model(seed: int = 4) -> onnx.ModelProto:
     )
 
 
+def window_model(seed: int = 5, channels_first: bool = True) -> onnx.ModelProto:
+    """Two causal convolutions over a window of five frames, x (1, 8, 5) or (1, 5, 8), to velocity (1, 2); no state."""
+    constants: dict[str, Array] = dict(
+        weights(seed, W=(12, N_INPUTS, 3), b=(12,), W2=(6, 12, 2), b2=(6,), Wo=(2, 12), bo=(2,))
+    )
+    nodes = [] if channels_first else [helper.make_node("Transpose", ["x"], ["c"], name="turn", perm=[0, 2, 1])]
+    nodes += [
+        helper.make_node("Conv", ["x" if channels_first else "c", "W", "b"], ["p"], name="first"),
+        helper.make_node("Tanh", ["p"], ["t"], name="tanh"),
+        helper.make_node("Conv", ["t", "W2", "b2"], ["q"], name="second"),
+        helper.make_node("Flatten", ["q"], ["f"], name="flatten"),
+        helper.make_node("Gemm", ["f", "Wo", "bo"], ["velocity"], name="readout", transB=1),
+    ]
+    shape = (1, N_INPUTS, 5) if channels_first else (1, 5, N_INPUTS)
+    return model(nodes, {"x": shape}, {"velocity": (1, 2)}, constants)
+
+
 MODELS: dict[str, Callable[[], onnx.ModelProto]] = {
     "gru": gru_model,
     "lstm": lstm_model,
