@@ -9,6 +9,7 @@ build_engine.py lists all that it refuses.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 _FLOATS = ("FP32", "FP16", "BF16")
@@ -35,10 +36,10 @@ class OperatorTable:
     name: str
     source: str
     opsets: tuple[int, int]
-    types: dict[str, Types]
-    constants: dict[str, tuple[int, ...]]
+    types: Mapping[str, Types]
+    constants: Mapping[str, tuple[int, ...]]
     zero_points: frozenset[str] = frozenset({"QuantizeLinear", "DequantizeLinear"})
-    elsewhere: dict[str, str] = field(default_factory=dict)
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
 
 
 def _rows(groups: dict[Types, str]) -> dict[str, Types]:

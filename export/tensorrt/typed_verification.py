@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 from edgebci.agreement import FloatAgreement
 from edgebci.documents import Document
@@ -41,11 +41,16 @@ class LayerAgreement(Document):
 
 
 def verify_floating(
-    step: TypedStep, reference: FloatReference, frames: NDArray[Any], reset_before: Bool, precision: Precision
+    step: TypedStep,
+    reference: FloatReference,
+    frames: NDArray[Any],
+    reset_before: Bool,
+    precision: Precision,
+    evaluator_steps: int = 300,
 ) -> FloatAgreement:
     """Follow an fp32 or fp16 step; raises VerificationError as `verify_float` does."""
     tolerance = FLOAT_TOLERANCE if precision == "fp32" else HALF_TOLERANCE
-    return verify_float_reference(step.model, reference, frames, reset_before, tolerance=tolerance)
+    return verify_float_reference(step.model, reference, frames, reset_before, evaluator_steps, tolerance=tolerance)
 
 
 def verify_int8_layers(
@@ -118,8 +123,3 @@ def _exposed(model: onnx.ModelProto, names: Sequence[str]) -> onnx.ModelProto:
         if name not in given:
             copy.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT16, None))
     return copy
-
-
-def weights_of(model: onnx.ModelProto) -> int:
-    """Bytes of all initializers."""
-    return sum(numpy_helper.to_array(tensor).nbytes for tensor in model.graph.initializer)
