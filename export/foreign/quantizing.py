@@ -47,17 +47,14 @@ def quantize_foreign(
             MACs in dense layers with known weights.
     """
     recipe = recipe or QuantizationRecipe()
+    _check_recipe(recipe)
     check_frames(graph, frames)
     widest = max([graph.n_inputs, *(node.size for node in graph.nodes)])
     ranges = Ranges(max(1, len(frames) * widest // recipe.activation_samples))
     settling = _Settling(len(frames) // 2)
     with np.errstate(all="ignore"):
         outputs = ForeignDecoder(graph).stream(frames, reset_before, settling.beside(ranges))
-    if not np.isfinite(outputs).all():
-        raise InputError(
-            "the model gives NaN or infinity on the calibration frames, needed are finite values; normalise the frames "
-            "as in training"
-        )
+    _check_outputs(graph, outputs)
     settling.check()
     quantizer = _Quantizer(graph, ranges.scales(recipe), dict(graph.constants))
     active = _of_activations(graph)
@@ -84,6 +81,28 @@ def check_frames(graph: ForeignGraph, frames: F32) -> None:
         first = int(np.argmin(np.isfinite(frames).all(axis=1)))
         raise InputError(
             f"calibration frame {first} holds NaN or infinity, allowed are finite numbers; compute the frames again"
+        )
+
+
+def _check_outputs(graph: ForeignGraph, outputs: F32) -> None:
+    if not np.isfinite(outputs).all():
+        raise InputError(
+            "the model gives NaN or infinity on the calibration frames, needed are finite values; normalise the frames "
+            "as in training"
+        )
+    still = [name for name, same in zip(graph.output_names, np.ptp(outputs, axis=0) == 0, strict=True) if same]
+    if still:
+        raise InputError(
+            f"the outputs {', '.join(still)} never change over {len(outputs)} calibration frames, so what quantization "
+            "costs them cannot be told; give frames of the recording that the model was trained on"
+        )
+
+
+def _check_recipe(recipe: QuantizationRecipe) -> None:
+    if recipe.widths or recipe.smoothing:
+        raise InputError(
+            "a model made elsewhere has int8 weights and int16 states, without smoothing; leave widths and smoothing "
+            "out of the recipe"
         )
 
 

@@ -6,12 +6,14 @@ folder does harm.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import onnx
 import onnx.inliner
+import onnx.shape_inference
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import TensorProto, numpy_helper
 from onnx.external_data_helper import load_external_data_for_model, uses_external_data
@@ -20,6 +22,8 @@ from edgebci.errors import InputError
 
 LARGEST_BYTES = 1 << 30
 """Of the model and its external data: what is larger is no decoder for an implant."""
+MOST_VALUES = 1 << 24
+"""Of one tensor between two nodes."""
 OLDEST_OPSET, NEWEST_OPSET = 13, 26
 """Before 13 axes were attributes and softmax meant another sum; ONNX Runtime refuses what is newer."""
 
@@ -44,6 +48,7 @@ def read_model(path: Path) -> onnx.ModelProto:
     model = onnx.inliner.inline_local_functions(model)
     _check_interface(model, path)
     _check_weights(model, path)
+    _check_tensors(model, path)
     return model
 
 
@@ -85,13 +90,22 @@ def _external_file(tensor: TensorProto, folder: Path, path: Path) -> Path:
         raise InputError(
             f"{path}: its external data file {location!r} (of {tensor.name!r}) is missing; put it beside the model"
         )
-    start, length = int(entries.get("offset", 0)), int(entries.get("length", 0))
+    start, length = (_count(entries.get(key, "0"), tensor.name, path) for key in ("offset", "length"))
     if start < 0 or length < 0 or start + length > file.stat().st_size:
         raise InputError(
             f"{path}: {location!r} has {file.stat().st_size} bytes where {tensor.name!r} needs {start + length}; "
             "it may be cut short: copy it again"
         )
     return file
+
+
+def _count(text: str, name: str, path: Path) -> int:
+    try:
+        return int(text)
+    except ValueError as error:
+        raise InputError(
+            f"{path}: the place of the data of {name!r} is {text!r}, allowed is a number of bytes; export it again"
+        ) from error
 
 
 def _tensors(graph: onnx.GraphProto) -> Iterator[TensorProto]:
@@ -163,6 +177,18 @@ def _shown(value: onnx.ValueInfoProto) -> str:
         return "(no shape)"
     dimensions = value.type.tensor_type.shape.dim
     return f"({', '.join(str(d.dim_value) if d.HasField('dim_value') else d.dim_param or '?' for d in dimensions)})"
+
+
+def _check_tensors(model: onnx.ModelProto, path: Path) -> None:
+    """Refuse what would fill the memory while it is translated, such as a constant blown up to billions of values."""
+    inferred = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
+    for value in (*inferred.input, *inferred.value_info, *inferred.output):
+        size = math.prod(max(1, d.dim_value) for d in value.type.tensor_type.shape.dim)
+        if size > MOST_VALUES:
+            raise InputError(
+                f"{path}: the tensor {value.name!r} has {size:,} values, a step of a decoder has at most "
+                f"{MOST_VALUES:,} in one; export the model for one frame of one stream"
+            )
 
 
 def _check_weights(model: onnx.ModelProto, path: Path) -> None:

@@ -6,6 +6,7 @@ All cases are one program, so that one session and one compilation serve them al
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +16,12 @@ from edgebci.export.foreign.c_program import generate_foreign_program
 from edgebci.export.foreign.translations import TRANSLATIONS
 from edgebci.export.foreign.writing import foreign_onnx
 from edgebci.export.step_runner import open_session, runtime_step
-from edgebci.firmware_sim.foreign_program import as_counts, compile_foreign_host
+from edgebci.firmware_sim.foreign_program import (
+    as_counts,
+    compile_foreign_host,
+    compile_foreign_target,
+    run_foreign_on_target,
+)
 from edgebci.foreign.decoder import ForeignDecoder
 from tests.foreign.backend_cases import Case, LeftOut, collect, merged
 
@@ -81,6 +87,17 @@ def _assert_close(values: F32, case: Case) -> None:
         )
         start += expected.size
     assert start == len(values), case.name
+
+
+def test_the_core_gives_the_host_s_bits_for_every_operator(tried: Tried, tmp_path: Path) -> None:
+    """Of each operator the smallest case: all of them fit the memory of a core."""
+    cases = [min((case for case, _ in of), key=lambda case: case.frame.size) for of in tried.cases.values()]
+    graph, frame = merged(cases), np.concatenate([case.frame for case in cases])[None]
+    generate_foreign_program(graph, tmp_path / "c")
+    elf = compile_foreign_target(tmp_path / "c", tmp_path / "firmware.elf")
+    found = run_foreign_on_target(elf, frame, graph.n_outputs).outputs
+    assert len(cases) > 80
+    assert found.tobytes() == ForeignDecoder(graph).run(frame, {})[0].tobytes()
 
 
 def test_what_is_left_out_has_one_of_few_reasons(tried: Tried) -> None:

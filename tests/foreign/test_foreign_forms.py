@@ -11,6 +11,7 @@ import pytest
 
 from edgebci.arithmetic import F32
 from edgebci.errors import InputError, VerificationError
+from edgebci.export.calibration import QuantizationRecipe
 from edgebci.export.foreign.c_program import generate_foreign_program
 from edgebci.export.foreign.lowering import lower
 from edgebci.export.foreign.quantizing import quantize_foreign
@@ -170,6 +171,17 @@ def test_another_weight_is_found_with_the_tensor_and_the_step() -> None:
     stream = VerificationStream.of(frames(300), None)
     with pytest.raises(VerificationError, match=r"the model as it came: \S+ differs at step 0 by"):
         verify_foreign_float(model, states, ForeignDecoder(graph), foreign_onnx(graph), stream)
+
+
+def test_what_a_recipe_asks_for_and_cannot_have_is_refused() -> None:
+    graph = lower(MODELS["dense"](), {})
+    with pytest.raises(InputError, match="int8 weights and int16 states, without smoothing"):
+        quantize_foreign(graph, frames(100), QuantizationRecipe(widths={"readout": 4}))
+
+
+def test_an_output_that_never_changes_is_refused() -> None:
+    with pytest.raises(InputError, match=r"outputs velocity\.0, velocity\.1 never change over 100 calibration frames"):
+        quantize_foreign(lower(MODELS["dense"](), {}), np.zeros((100, 8), np.float32))
 
 
 @pytest.mark.parametrize(

@@ -153,6 +153,25 @@ def test_inputs_that_are_not_float32(save: Save) -> None:
         read_model(save(made))
 
 
+def test_a_tensor_that_would_fill_the_memory(save: Save) -> None:
+    nodes = [
+        helper.make_node("Expand", ["k", "shape"], ["huge"], name="expand"),
+        helper.make_node("ReduceSum", ["huge"], ["total"], name="sum", keepdims=0),
+        helper.make_node("Add", ["x", "total"], ["y"], name="add"),
+    ]
+    constants = {"k": np.ones(1, np.float32), "shape": np.array([100_000, 100_000])}
+    with pytest.raises(InputError, match="the tensor 'huge' has 10,000,000,000 values"):
+        read_model(save(model(nodes, {"x": (1, 4)}, {"y": (1, 4)}, constants)))
+
+
+def test_a_place_in_external_data_that_is_no_number(tmp_path: Path) -> None:
+    made = external(tmp_path / "m.onnx")
+    next(e for e in made.graph.initializer[0].external_data if e.key == "offset").value = "first"
+    (tmp_path / "m.onnx").write_bytes(made.SerializeToString())
+    with pytest.raises(InputError, match="the place of the data of 'W' is 'first', allowed is a number"):
+        read_model(tmp_path / "m.onnx")
+
+
 def test_weights_that_are_nan(save: Save) -> None:
     made = gru_model()
     broken = numpy_helper.to_array(made.graph.initializer[0]).copy()
