@@ -25,7 +25,7 @@ def reproduce_quantization(
     prepared: Annotated[
         list[Path] | None,
         typer.Option(
-            help="The prepared session that the checkpoint was trained on (a run's folder `prepare`): as many."
+            help="The prepared session that the checkpoint was trained on (a run's folder `features`): as many."
         ),
     ] = None,
     runs: Annotated[Path, typer.Option(help="Folder of all runs; the study gets a folder in it.")] = Path("runs"),
@@ -55,7 +55,7 @@ def reproduce_quantization(
 
 def quantization_report(
     checkpoint: Annotated[Path, typer.Argument(help="A trained decoder's .safetensors.")],
-    prepared: Annotated[Path, typer.Option(help="The prepared session that it was trained on (a run's `prepare`).")],
+    prepared: Annotated[Path, typer.Option(help="The prepared session that it was trained on (a run's `features`).")],
     quantized: Annotated[
         Path | None, typer.Option(help="Its integers (NAME.int8.safetensors); left out, it is rounded now.")
     ] = None,

@@ -75,7 +75,7 @@ QUICK = QuantizationSize(
     test_s=180.0,
     n_channels=8,
     d_model=32,
-    student_epochs=8,
+    student_epochs=60,
     quantized_epochs=5,
 )
 FULL = QuantizationSize(
