@@ -76,6 +76,11 @@ class BoundDecoder:
         self._bindings = [self._bind(frame.name, output.name, states, k) for k in range(2)]
         self._turn = 0
 
+    @property
+    def frame_like(self) -> np.ndarray[Any, Any]:
+        """An array of the shape and type of a frame; the last one, before the first step zeros."""
+        return self._frame.copy()
+
     def reset(self) -> None:
         """All states to zero, as at power-on."""
         for state in self._states[self._turn]:

@@ -8,7 +8,7 @@ often slower in int8 than in float32, and the report must say so.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from edgebci.documents import Document
 from edgebci.errors import InputError
-from edgebci.export.run_decoder import BoundDecoder
 from edgebci.export.runtime_stepper import runtime_stepper
 from edgebci.progress import Progress, silent
 
 ROUNDS, STEPS_PER_ROUND, WARM_UP = 20, 50, 50
+OneStep = Callable[[NDArray[Any]], object]
 
 
 class StepTime(Document):
@@ -81,30 +81,41 @@ def time_forms(
     Raises:
         InputError: nothing to time, or a graph that cannot be run.
     """
-    if not forms or not len(frames) or rounds < 1:
+    steps = {name: runtime_stepper(path, provider).step for name, path in forms.items()}
+    return time_steps(steps, frames, provider, rounds, progress)
+
+
+def time_steps(
+    steps: Mapping[str, OneStep],
+    frames: NDArray[Any],
+    provider: str = "cpu",
+    rounds: int = ROUNDS,
+    progress: Progress = silent,
+) -> RuntimeTiming:
+    """`time_forms` of anything that takes a frame."""
+    if not steps or not len(frames) or rounds < 1:
         raise InputError(
-            f"{len(forms)} forms, {len(frames)} frames, {rounds} rounds to time; give at least one of each"
+            f"{len(steps)} forms, {len(frames)} frames, {rounds} rounds to time; give at least one of each"
         )
-    decoders = {name: runtime_stepper(path, provider) for name, path in forms.items()}
-    for decoder in decoders.values():
-        _steps(decoder, frames, 0, WARM_UP)
-    taken: dict[str, list[NDArray[np.float64]]] = {name: [] for name in forms}
+    for step in steps.values():
+        _times_us(step, frames, 0, WARM_UP)
+    taken: dict[str, list[NDArray[np.float64]]] = {name: [] for name in steps}
     for k in range(rounds):
-        names = list(forms) if k % 2 == 0 else list(forms)[::-1]
+        names = list(steps) if k % 2 == 0 else list(steps)[::-1]
         for name in names:
-            taken[name].append(_steps(decoders[name], frames, k * STEPS_PER_ROUND, STEPS_PER_ROUND))
+            taken[name].append(_times_us(steps[name], frames, k * STEPS_PER_ROUND, STEPS_PER_ROUND))
         progress((k + 1) / rounds, "timing the forms")
     times = tuple(_summary(name, np.concatenate(rows)) for name, rows in taken.items())
     return RuntimeTiming(provider=provider, steps=rounds * STEPS_PER_ROUND, times=times)
 
 
-def _steps(decoder: BoundDecoder, frames: NDArray[Any], first: int, n: int) -> NDArray[np.float64]:
+def _times_us(step: OneStep, frames: NDArray[Any], first: int, n: int) -> NDArray[np.float64]:
     """Microseconds of `n` steps (n,)."""
     taken = np.empty(n)
     for i in range(n):
         frame = frames[(first + i) % len(frames)]
         before = time.perf_counter_ns()
-        decoder.step(frame)
+        step(frame)
         taken[i] = time.perf_counter_ns() - before
     return taken / 1e3
 

@@ -106,6 +106,10 @@ class HostTwin:
         n = self._library.edgebci_host_push(*arrays, ctypes.c_uint32(len(rows)), *results)
         return DeviceRun(outputs[:n], valid[:n].astype(bool), features[:n])
 
+    def step_again(self) -> None:
+        """One more step of the decoder alone, on the frame that it saw last: for timing it."""
+        self._library.edgebci_decoder_step(_address(self._context))
+
     @property
     def state_names(self) -> tuple[str, ...]:
         """What `state` knows: `conv.0`, `ssm.0`, `front_end.s1`, ..."""
