@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import importlib
 import json
 import math
 import sys
@@ -165,7 +166,7 @@ def measure(
         "frames": "normal random numbers" if frames is None else "given by the user",
         "engine_sha256": hashlib.sha256(engine.read_bytes()).hexdigest(),
         "board": board.identity(),
-        "tensorrt": __import__("tensorrt").__version__,
+        "tensorrt": tensorrt_version(),
         "cuda_runtime": cuda.runtime_version(),
         "compute_capability": cuda.compute_capability(),
         "power_mode": board.power_mode(),
@@ -173,6 +174,11 @@ def measure(
         "after": state_of_board(),
     }
     return measurement(record, facts, timings, power)
+
+
+def tensorrt_version() -> str:
+    """Of the binding, which the decoder has opened already."""
+    return str(importlib.import_module("tensorrt").__version__)
 
 
 def _decode(decoder: Any, frames: np.ndarray[Any, Any], k: int) -> None:
