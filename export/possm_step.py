@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from edgebci.arithmetic import F32
 from edgebci.decoder_float import Parameters
+from edgebci.errors import InputError
 from edgebci.export.calibration import QuantizationRecipe, Ranges, quantize_dense
 from edgebci.export.graph_builder import DOMAIN, layer_states, tensor_value, typed
 from edgebci.export.graph_functions import (
@@ -49,8 +50,17 @@ def quantize_possm(
     recipe: QuantizationRecipe | None = None,
     reset_before: NDArray[np.bool_] | None = None,
 ) -> QuantizedPossmStep:
-    """Quantize the step with `parameters`, its scales from training chunks (T, N, 2) in order of time."""
+    """Quantize the step with `parameters`, its scales from training chunks (T, N, 2) in order of time.
+
+    Raises:
+        InputError: the recipe asks for widths or smoothing, which this step does not have.
+    """
     recipe = recipe or QuantizationRecipe()
+    if recipe.widths or recipe.smoothing:
+        raise InputError(
+            "the recipe asks for widths or smoothing, but a decoder of spikes is quantized to int8 with int16 states "
+            "only; leave them out, and export it with --precision int8"
+        )
     ranges = Ranges(max(1, len(chunks) * max(spec.hidden, spec.feed_forward_hidden) // recipe.activation_samples))
     decoder = FloatPossmStream.of(spec, parameters)
     decoder.stream(chunks, reset_before, ranges)

@@ -85,6 +85,25 @@ def decay(checkpoint: CheckpointArgument, prepared: PreparedOption = None, json:
     print_rows(f"states over {report.frames:,} frames", [*rows, ("all states rounded", f"{loss}, against float")])
 
 
+@precision_app.command()
+def losses(checkpoint: CheckpointArgument, prepared: PreparedOption = None, json: JsonFlag = False) -> None:
+    """Compare observers, smoothing and widths, each alone, by what it loses on validation frames."""
+    from edgebci.pipeline.export_frames import FrameSource
+    from edgebci.pipeline.precision_command import losses_of_checkpoint
+
+    with progress_bar("precision losses") as progress:
+        found = losses_of_checkpoint(checkpoint, FrameSource(prepared=prepared), progress)
+    if json:
+        print_json(found)
+        return
+    title = f"loss in {found.figure} to float ({found.float_accuracy:.3f}) on {found.frames:,} validation frames"
+    rows = [
+        (way.name, f"{way.loss.value:.5f} ({way.loss.low:.5f} to {way.loss.high:.5f}), noise {way.noise:.2g}")
+        for way in found.ways
+    ]
+    print_rows(title, rows)
+
+
 def _table_rows(table: CycleTable) -> list[tuple[str, str]]:
     dense = [
         (f"dense, int{row.bits} weights", f"{row.per_mac:.2f} per MAC + {row.per_row:.0f} per row")

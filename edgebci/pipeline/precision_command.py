@@ -11,6 +11,7 @@ from edgebci.export.settling import longest_stretch
 from edgebci.files import write_text
 from edgebci.pipeline.export_frames import ExportFrames, FrameSource, find_frames
 from edgebci.pipeline.precision_frontier import Frontier
+from edgebci.pipeline.precision_losses import PrecisionLosses, precision_losses
 from edgebci.pipeline.precision_scoring import Validation
 from edgebci.pipeline.precision_search import DECAY_FRAMES, search
 from edgebci.progress import Progress, part, silent
@@ -51,6 +52,17 @@ def decay_of_checkpoint(path: Path, source: FrameSource, progress: Progress = si
     checkpoint, frames = _opened(path, source, part(progress, 0.0, 0.1))
     stretch = longest_stretch(frames.calibration.frames, frames.calibration.reset_before)[:DECAY_FRAMES]
     return decay_report(checkpoint.spec, checkpoint.parameters, stretch, progress=part(progress, 0.1, 1.0))
+
+
+def losses_of_checkpoint(path: Path, source: FrameSource, progress: Progress = silent) -> PrecisionLosses:
+    """What each way to quantize a checkpoint loses on its validation frames.
+
+    Raises:
+        InputError: no checkpoint, or no frames.
+    """
+    checkpoint, frames = _opened(path, source, part(progress, 0.0, 0.1))
+    validation = Validation.of(frames.prepared.data)
+    return precision_losses(checkpoint, frames.calibration, validation, part(progress, 0.1, 1.0))
 
 
 def _opened(path: Path, source: FrameSource, progress: Progress) -> tuple[Checkpoint, ExportFrames]:
