@@ -66,7 +66,7 @@ def quantize_in_training(
         progress: of the training.
 
     Raises:
-        InputError: sizes that do not fit, too few frames, or an entry that has no twin.
+        InputError: sizes that do not fit, or too few frames.
     """
     from edgebci.training.quantization_aware.learning import train_quantization_aware
     from edgebci.training.quantization_aware.recipe import QuantizationAwareRecipe

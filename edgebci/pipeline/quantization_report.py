@@ -21,7 +21,6 @@ MARGIN = 0.005
 """Loss in R² that is accepted of quantization after training."""
 MOST_BINS, SHORTEST_BIN_S = 200, 0.2
 JSON_NAME, PAGE_NAME = "quantization.json", "quantization.html"
-_NO_TWIN = "costs of single operators were not measured: a tokenizer has no twin that quantizes one part alone"
 _MEASURED = (
     "each operator's weights, input and state quantized alone in an otherwise float decoder, and spared alone in an "
     "otherwise quantized one, over the same frames; the twin that does so agrees with the bit-exact reference"
@@ -56,7 +55,6 @@ def quantization_report(
     share = part(progress, 0.0, 0.3)
     errors, exact, counted = quantizer_errors(floating, decoder, stream.frames, stream.reset_before, bins, share)
     judge = _Judge(stream, exact, frame_rate_hz, margin)
-    has_twin = checkpoint.spec.tokenizer is None
     kept = stream.scored
     return QuantizationReport(
         name=name,
@@ -67,8 +65,8 @@ def quantization_report(
         r2_quantized=float(r2(stream.truth[kept], counted[kept].astype(np.float64)).mean()),
         loss=judge.compared(counted.astype(np.float64)),
         quantizers=errors,
-        costs=_costs(checkpoint, decoder, judge, part(progress, 0.3, 1.0)) if has_twin else (),
-        costs_note=_MEASURED if has_twin else _NO_TWIN,
+        costs=_costs(checkpoint, decoder, judge, part(progress, 0.3, 1.0)),
+        costs_note=_MEASURED,
     )
 
 

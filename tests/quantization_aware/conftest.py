@@ -16,6 +16,7 @@ from edgebci.decoding_data import DecodingData
 from edgebci.example_decoder import random_frames, random_parameters
 from edgebci.export.quantization import QuantizationRecipe, quantize
 from edgebci.operators.cells import CELLS, CellKind
+from edgebci.operators.tokenizer import TokenizerSpec
 from edgebci.quantized_decoder import QuantizedDecoder
 
 N_FRAMES, N_TRAIN, N_VALIDATION = 900, 512, 128
@@ -43,7 +44,12 @@ class Example:
         return FloatDecoder.of(self.spec, self.checkpoint.parameters)
 
 
-def example(cell: CellKind, weight_bits: int = 8, readout_lags: int = 0) -> Example:
+TOKENIZER = TokenizerSpec(channel_features=2, conv_taps=3, attention_taps=3, activation="gelu", mean_frames=100.0)
+
+
+def example(
+    cell: CellKind, weight_bits: int = 8, readout_lags: int = 0, tokenizer: TokenizerSpec | None = None
+) -> Example:
     """A decoder of two layers with random weights, int8 but for the weights of its dense layers."""
     spec = DecoderSpec(
         n_inputs=12,
@@ -54,9 +60,11 @@ def example(cell: CellKind, weight_bits: int = 8, readout_lags: int = 0) -> Exam
         headdim=16,
         cell=cell,
         readout_lags=readout_lags,
+        tokenizer=tokenizer,
     )
     parameters, frames = random_parameters(spec, 9000), random_frames(spec, N_FRAMES, 9001)
-    names = ["input", "readout", *(f"layers.{i}.mixer.{name}" for i in range(2) for name in DENSE[cell])]
+    entry = "tokenizer.mix" if tokenizer else "input"
+    names = [entry, "readout", *(f"layers.{i}.mixer.{name}" for i in range(2) for name in DENSE[cell])]
     recipe = QuantizationRecipe.model_validate({"widths": dict.fromkeys(names, weight_bits)})
     record = TrainingRecord(recipe={}, data_sha256={}, frame_rate_hz=50.0, epochs_run=1, best_epoch=1, versions={})
     decoder = quantize(spec, parameters, frames[:N_TRAIN], recipe)
@@ -79,7 +87,7 @@ def _data(spec: DecoderSpec, parameters: dict[str, F32], frames: F32) -> Decodin
     )
 
 
-@pytest.fixture(params=list(CELLS))
+@pytest.fixture(params=[*CELLS, "tokenizer"])
 def any_cell(request: pytest.FixtureRequest) -> Example:
-    """One decoder of each cell."""
-    return example(request.param)
+    """One decoder of each cell behind one matrix, and one behind a tokenizer."""
+    return example("s4d", tokenizer=TOKENIZER) if request.param == "tokenizer" else example(request.param)

@@ -34,7 +34,7 @@ def agreement(decoder: QuantizedDecoder, one: Example, rows: slice) -> float:
 
 
 def test_training_in_int4_recovers_a_part_of_what_rounding_to_int4_lost(any_cell: Example, tmp_path: Path) -> None:
-    one = example(any_cell.spec.cell, weight_bits=4)
+    one = example(any_cell.spec.cell, weight_bits=4, tokenizer=any_cell.spec.tokenizer)
     trained = train_quantization_aware(one.data, one.checkpoint, one.decoder, recipe_of(8), tmp_path / "s.safetensors")
     test = slice(N_TRAIN + N_VALIDATION, None)
     lost_before = 1 - agreement(one.decoder, one, test)

@@ -30,11 +30,12 @@ def test_every_quantizer_that_the_decoder_shows_is_in_the_report(any_cell: Examp
     assert set(seen) == set(tap_steps(any_cell.decoder))
 
 
-def test_noise_is_that_of_the_sums_by_hand(any_cell: Example) -> None:
+def test_noise_is_that_of_the_sums_by_hand() -> None:
     """The frame's quantizer has no past: its noise is the rounding of the frames."""
-    frames, scale = any_cell.frames.astype(np.float64), float(any_cell.decoder.tensors()["input.act_scale"])
+    one = example("mamba2")
+    frames, scale = one.frames.astype(np.float64), float(one.decoder.tensors()["input.act_scale"])
     rounded = np.clip(np.rint(frames / scale), -128, 127) * scale
-    found = errors_of(any_cell)["frame"]
+    found = errors_of(one)["frame"]
     whole = 10 * np.log10((frames**2).sum() / ((frames - rounded) ** 2).sum())
     third = slice(100, 150)
     of_bin = 10 * np.log10((frames[third] ** 2).sum() / ((frames - rounded)[third] ** 2).sum())
@@ -49,13 +50,14 @@ def test_the_noise_of_every_quantizer_is_small_beside_its_signal(any_cell: Examp
         assert (error.sqnr_db or 0.0) > 20, name
 
 
-def test_a_stream_that_saturates_tells_when_first_and_how_often(any_cell: Example) -> None:
-    quiet, frames = errors_of(any_cell)["frame"], any_cell.frames
+def test_a_stream_that_saturates_tells_when_first_and_how_often() -> None:
+    one = example("mamba2")
+    quiet, frames = errors_of(one)["frame"], one.frames
     loud = frames.copy()
     loud[400:] *= 50
-    found, _, _ = quantizer_errors(any_cell.floating, any_cell.decoder, loud, None, 50)
+    found, _, _ = quantizer_errors(one.floating, one.decoder, loud, None, 50)
     frame = found[0]
-    counts = np.rint(loud / any_cell.decoder.tensors()["input.act_scale"])
+    counts = np.rint(loud / one.decoder.tensors()["input.act_scale"])
     reached = (counts >= 127) | (counts <= -128)
     assert frame.first_saturated_step == int(np.argmax(reached.any(axis=1)))
     assert frame.saturated_share == pytest.approx(reached.mean(), abs=1e-6)

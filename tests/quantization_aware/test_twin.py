@@ -10,11 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from edgebci.decoder_spec import DecoderSpec
-from edgebci.errors import InputError
-from edgebci.example_decoder import random_frames, random_parameters
 from edgebci.export.quantization import QuantizationRecipe, quantize
-from edgebci.operators.tokenizer import TokenizerSpec
 from edgebci.quantized_decoder import QuantizedDecoder
 from edgebci.training.quantization_aware.costs import operators, stream_with_exact
 from edgebci.training.quantization_aware.counting import INT8, count, learned_step
@@ -47,7 +43,7 @@ def one_step_of_each(twin: QuantizedTwin, example: Example, before: Arrays) -> t
 
 @pytest.mark.parametrize("weight_bits", [4, 8, 16])
 def test_every_count_is_that_of_the_reference_but_at_ties(any_cell: Example, weight_bits: int) -> None:
-    one = example(any_cell.spec.cell, weight_bits)
+    one = example(any_cell.spec.cell, weight_bits, tokenizer=any_cell.spec.tokenizer)
     twin = QuantizedTwin.of(one.checkpoint.parameters, one.decoder)
     outputs, counts, before = reference_of(one.decoder, one)
     decoded, found = one_step_of_each(twin, one, before)
@@ -86,7 +82,7 @@ def test_a_state_restarts_where_the_stream_does(any_cell: Example) -> None:
 def test_before_training_the_twin_holds_the_very_integers_that_it_began_with(
     any_cell: Example, weight_bits: int
 ) -> None:
-    one = example(any_cell.spec.cell, weight_bits)
+    one = example(any_cell.spec.cell, weight_bits, tokenizer=any_cell.spec.tokenizer)
     again = QuantizedTwin.of(one.checkpoint.parameters, one.decoder).quantized()
     tensors = again.tensors()
     for name, wanted in one.decoder.tensors().items():
@@ -98,7 +94,7 @@ def test_before_training_the_twin_holds_the_very_integers_that_it_began_with(
 
 
 def test_a_readout_over_lags_has_a_twin(any_cell: Example) -> None:
-    one = example(any_cell.spec.cell, readout_lags=3)
+    one = example(any_cell.spec.cell, readout_lags=3, tokenizer=any_cell.spec.tokenizer)
     twin = QuantizedTwin.of(one.checkpoint.parameters, one.decoder)
     wanted = one.decoder.stream(one.frames[:200])
     decoded = stream_with_exact(twin, one.frames[:200], None, frozenset())
@@ -133,16 +129,6 @@ def test_an_int8_state_stays_int8() -> None:
     with torch.no_grad():
         twin.run(torch.from_numpy(one.frames[None, :200]), twin.initial_states(1), tap=seen.__setitem__)
     assert float(seen["ssm.0.next"].abs().max()) <= 128 < float(seen["ssm.1.next"].abs().max())
-
-
-def test_a_tokenizer_is_refused_in_a_sentence() -> None:
-    tokenizer = TokenizerSpec(channel_features=2, conv_taps=3, attention_taps=3, activation="gelu", mean_frames=100.0)
-    spec = DecoderSpec(n_inputs=8, output_names=("x",), output_unit="cm", d_model=16, d_state=8, headdim=16)
-    spec = spec.model_copy(update={"tokenizer": tokenizer})
-    parameters = random_parameters(spec, 9000)
-    decoder = quantize(spec, parameters, random_frames(spec, 200, 9001))
-    with pytest.raises(InputError, match="tokenizer"):
-        QuantizedTwin.of(parameters, decoder)
 
 
 def test_a_count_is_rounded_to_even_and_passes_its_gradient_inside_the_range_only() -> None:

@@ -38,7 +38,7 @@ class TwinCell(Protocol):
 
     @property
     def fixed(self) -> tuple[str, ...]:
-        """Names of steps that are not learned."""
+        """Names of steps that are not learned: they stay what they are in the quantized form."""
         ...
 
     def state_steps(self, values: Values) -> dict[str, Tensor]:

@@ -49,6 +49,6 @@ def stream_with_exact(
 
 
 def _place(quantizer: str) -> tuple[int, str]:
-    if quantizer.startswith("input"):
+    if quantizer.startswith(("input", "tokenizer")):
         return 0, ""
     return (2, "") if quantizer.startswith("readout") else (1, quantizer.split(".")[1])

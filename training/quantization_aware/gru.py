@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from edgebci.block_spec import BlockSpec
-from edgebci.operators.gru import HIDDEN_SCALE, HIDDEN_SCALE_INT8
 from edgebci.training.quantization_aware.cell import Tap
 from edgebci.training.quantization_aware.counting import INT8, Tensors, Values
 from edgebci.training.quantization_aware.dense import Arrays, Dense
@@ -33,11 +32,11 @@ class GruTwin:
 
     def state_steps(self, values: Values) -> dict[str, Tensor]:
         """One for all units."""
-        return {"hidden": _hidden_step(values)}
+        return {"hidden": values.steps[_HIDDEN]}
 
     def run(self, values: Values, q: Tensor, states: Tensors, tap: Tap) -> tuple[Tensor, dict[str, Tensor]]:
         """See `TwinCell.run`."""
-        step, h = _hidden_step(values), states["hidden"]
+        step, h = values.steps[_HIDDEN], states["hidden"]
         ratio, hh, before, after = step / values.steps["hh.act_scale"], _HH.function(values), [], []
         for p in _IH(values, q).unbind(1):
             seen = values.count(h * ratio, "hh.act_scale", INT8)
@@ -51,7 +50,7 @@ class GruTwin:
 
     def tensors(self, values: Values) -> dict[str, Tensor]:
         """See `TwinCell.tensors`."""
-        return _IH.tensors(values) | _HH.tensors(values) | {"hidden_scale": _hidden_step(values)}
+        return _IH.tensors(values) | _HH.tensors(values) | {_HIDDEN: values.steps[_HIDDEN]}
 
 
 def _moved(p: Tensor, s: Tensor, h: Tensor) -> Tensor:
@@ -60,7 +59,3 @@ def _moved(p: Tensor, s: Tensor, h: Tensor) -> Tensor:
     s_reset, s_update, s_new = s.chunk(3, dim=-1)
     new = torch.tanh(p_new + torch.sigmoid(p_reset + s_reset) * s_new)
     return new + torch.sigmoid(p_update + s_update) * (h - new)
-
-
-def _hidden_step(values: Values) -> Tensor:
-    return torch.tensor(HIDDEN_SCALE_INT8 if values.states["hidden"] == INT8 else HIDDEN_SCALE)

@@ -72,7 +72,7 @@ def train_quantization_aware(
         progress: of the training.
 
     Raises:
-        InputError: sizes that do not fit the data, too few frames, or an entry that has no twin.
+        InputError: sizes that do not fit the data, or too few frames.
     """
     _require_fit(data, student, start, recipe)
     plan = Plan(

@@ -6,6 +6,7 @@ It begins as a decoder that was quantized after training, with that decoder's st
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -16,25 +17,37 @@ from torch import Tensor, nn
 from edgebci.arithmetic import F32
 from edgebci.decoder_float import Parameters
 from edgebci.decoder_spec import DecoderSpec
-from edgebci.errors import InputError
 from edgebci.operators.cell import layer_tap, within
 from edgebci.operators.cells import CellKind
 from edgebci.operators.stack import STACK
+from edgebci.operators.tokenizer import TokenizerEntry
 from edgebci.quantized_decoder import QuantizedDecoder
 from edgebci.training.quantization_aware.cell import Tap, TwinCell
 from edgebci.training.quantization_aware.counting import INT8, Limits, Tensors, Values, count, learned_step
 from edgebci.training.quantization_aware.dense import Arrays, Dense, rms_norm
+from edgebci.training.quantization_aware.entry import LinearTwin, TokenizerTwin, TwinEntry
 from edgebci.training.quantization_aware.gru import GruTwin
 from edgebci.training.quantization_aware.mamba2 import Mamba2Twin
 from edgebci.training.quantization_aware.s4d import S4DTwin
 
 _CELLS: dict[CellKind, Any] = {"mamba2": Mamba2Twin, "s4d": S4DTwin, "gru": GruTwin}
-_INPUT = Dense("input", "input.weight", "input.bias")
 _READOUT = Dense("readout", "readout.weight", "readout.bias")
 
 
 def no_tap(name: str, values: Tensor) -> None:
     """Look at nothing."""
+
+
+@dataclass(frozen=True)
+class _Steps:
+    """Steps by their names in the whole decoder."""
+
+    learned: dict[str, NDArray[Any]]
+    fixed: dict[str, NDArray[Any]]
+
+    def add(self, place: str, learned: Arrays, fixed: Arrays) -> None:
+        self.learned.update({f"{place}{name}": values for name, values in learned.items()})
+        self.fixed.update({f"{place}{name}": values for name, values in fixed.items()})
 
 
 class QuantizedTwin(nn.Module):
@@ -44,39 +57,31 @@ class QuantizedTwin(nn.Module):
     """
 
     def __init__(
-        self, spec: DecoderSpec, weights: Arrays, steps: Arrays, largest: dict[str, int], states: dict[str, Limits]
+        self, spec: DecoderSpec, weights: Arrays, steps: _Steps, largest: dict[str, int], states: dict[str, Limits]
     ) -> None:
         super().__init__()
         self.spec, self.largest, self.limits = spec, largest, states
-        self.cell: TwinCell = _CELLS[spec.cell](spec.block)
+        self.entry, self.cell = _entry(spec), _cell(spec)
         self.weights = nn.ParameterDict({_key(name): _tensor(values) for name, values in weights.items()})
-        self.starts = {_key(name): _tensor(values) for name, values in steps.items()}
+        self.starts = {_key(name): _tensor(values) for name, values in steps.learned.items()}
+        self.fixed = {name: _tensor(values) for name, values in steps.fixed.items()}
         self.changes = nn.ParameterDict({name: torch.zeros_like(start) for name, start in self.starts.items()})
 
     @classmethod
     def of(cls, parameters: Parameters, decoder: QuantizedDecoder) -> Self:
-        """The twin of `decoder`, which `parameters` were rounded to.
-
-        Raises:
-            InputError: the decoder has an entry for which there is no twin.
-        """
+        """The twin of `decoder`, which `parameters` were rounded to."""
         spec, tensors = decoder.spec, decoder.tensors()
-        if spec.tokenizer is not None:
-            raise InputError(
-                "the decoder begins with a tokenizer, quantization-aware training knows one matrix as an entry; "
-                "quantize this decoder after training"
-            )
-        cell: TwinCell = _CELLS[spec.cell](spec.block)
-        steps, largest = _INPUT.steps(tensors) | _READOUT.steps(tensors), {}
-        for i in range(spec.n_layers):
-            place = f"layers.{i}.mixer"
-            own = within(tensors, place)
-            learned = dict(cell.starts(own)).copy()
-            for dense in cell.dense:
-                learned |= dense.steps(own)
-                largest[f"{place}.{dense.name}"] = dense.largest(own)
-            steps |= {f"{place}.{name}": values for name, values in learned.items()}
-        largest |= {dense.name: dense.largest(tensors) for dense in (_INPUT, _READOUT)}
+        steps, largest = _Steps({}, {}), {}
+        parts: list[tuple[str, TwinEntry | TwinCell]] = [("", _entry(spec))]
+        parts += [(f"layers.{i}.mixer.", _cell(spec)) for i in range(spec.n_layers)]
+        for place, twin in parts:
+            own = within(tensors, place.removesuffix(".")) if place else tensors
+            steps.add(place, twin.starts(own), {name: own[name] for name in twin.fixed})
+            for dense in twin.dense:
+                steps.add(place, dense.steps(own), {})
+                largest[f"{place}{dense.name}"] = dense.largest(own)
+        steps.add("", _READOUT.steps(tensors), {})
+        largest[_READOUT.name] = _READOUT.largest(tensors)
         limits = {name: _limits(state) for name, state in decoder.initial_states().items()}
         weights = {name: np.asarray(parameters[name], np.float32) for name in spec.parameter_shapes()}
         return cls(spec, weights, steps, largest, limits)
@@ -84,13 +89,12 @@ class QuantizedTwin(nn.Module):
     @property
     def quantizers(self) -> tuple[str, ...]:
         """The names of all steps, those that are not learned included."""
-        fixed = [f"layers.{i}.mixer.{name}" for i in range(self.spec.n_layers) for name in self.cell.fixed]
-        return (*map(_name, self.starts), *fixed)
+        return (*map(_name, self.starts), *self.fixed)
 
     def values(self, exact: frozenset[str] = frozenset()) -> Values:
         """Weights and steps as they are now; the quantizers `exact` pass on what they are given."""
         weights = {_name(key): value for key, value in self.weights.items()}
-        steps = {_name(key): self._step(key) for key in self.starts}
+        steps = {_name(key): self._step(key) for key in self.starts} | self.fixed
         return Values(weights, steps, self.largest, self.limits, exact)
 
     def _step(self, key: str) -> Tensor:
@@ -100,8 +104,8 @@ class QuantizedTwin(nn.Module):
     def _shared(self, key: str) -> int:
         """How many numbers share a step: a row of weights, or an activation's features or a state's elements."""
         spec, name = self.spec, _name(key)
-        if name.endswith("conv1d.weight_scale"):
-            return spec.d_conv
+        if name.endswith(("conv1d.weight_scale", "conv.weight_scale")):
+            return spec.tokenizer.conv_taps if spec.tokenizer and name.startswith("tokenizer") else spec.d_conv
         if name.endswith("weight_scale"):
             weight = _key(f"{name.removesuffix('.weight_scale')}.weight")
             return self.weights[weight].shape[1] if weight in self.weights else spec.d_model
@@ -112,7 +116,7 @@ class QuantizedTwin(nn.Module):
     def quantized_states(self, states: Parameters, values: Values | None = None) -> dict[str, Tensor]:
         """Float states of b streams, (b, *shape) by the names of `DecoderSpec.state_shapes`, to counts."""
         values = values or self.values()
-        steps: dict[str, Tensor] = {}
+        steps = self.entry.state_steps(values)
         for i in range(self.spec.n_layers):
             own = self.cell.state_steps(values.within(f"layers.{i}.mixer", i))
             steps |= {f"{name}.{i}": step for name, step in own.items()}
@@ -135,9 +139,8 @@ class QuantizedTwin(nn.Module):
         `tap` sees what `QuantizedDecoder.run` shows, (b, T, ...).
         """
         values, following = values or self.values(), dict(states)
-        q = _INPUT.quantize(values, frames)
-        tap("frame_q", q)
-        x = _INPUT(values, q)
+        x, after = self.entry.run(values, frames, states, tap)
+        following |= after
         for i in range(self.spec.n_layers):
             x, after = self._layer(i, values, x, states, tap)
             following |= after
@@ -163,7 +166,7 @@ class QuantizedTwin(nn.Module):
     def quantized(self) -> QuantizedDecoder:
         """The decoder in integers, as the weights and steps are now."""
         values = self.values()
-        tensors = _INPUT.tensors(values) | _READOUT.tensors(values) | {"norm.weight": values.weights["norm.weight"]}
+        tensors = self.entry.tensors(values) | _READOUT.tensors(values) | {"norm.weight": values.weights["norm.weight"]}
         for i in range(self.spec.n_layers):
             norm, place = f"layers.{i}.norm.weight", f"layers.{i}.mixer"
             own = self.cell.tensors(values.within(place, i))
@@ -177,6 +180,16 @@ class QuantizedTwin(nn.Module):
     def parameters_by_name(self) -> dict[str, F32]:
         """The float weights under their names in a checkpoint."""
         return {_name(key): value.detach().numpy().copy() for key, value in self.weights.items()}
+
+
+def _cell(spec: DecoderSpec) -> TwinCell:
+    twin: TwinCell = _CELLS[spec.cell](spec.block)
+    return twin
+
+
+def _entry(spec: DecoderSpec) -> TwinEntry:
+    entry = spec.entry
+    return TokenizerTwin(entry) if isinstance(entry, TokenizerEntry) else LinearTwin()
 
 
 def _stacked(before: Tensor, newest: Tensor) -> tuple[Tensor, Tensor]:
