@@ -4,7 +4,8 @@
 
 frames.npy holds normalised features (T, n_inputs), or (T, N, 2) of a decoder of spikes; outputs.npy gets
 (T, n_outputs). As a library: `decoder = BoundDecoder("decoder_int8.onnx")`, then `decoder.step(frame)` for every frame
-as it comes, and `decoder.reset()` where the stream starts anew.
+as it comes, and `decoder.reset()` where the stream starts anew. decoder_chunk.onnx takes several frames at once, to
+`step` as (n, n_inputs): for streams that arrive in packets.
 
 Every buffer is made and bound once. The states have two places each; a step reads one and writes the other, and the
 next step goes the other way, so no state is copied, and on a GPU none leaves it. The decoder runs where it is told to
@@ -75,6 +76,12 @@ class BoundDecoder:
         self._states = [[_on(device, value) for value in states] for _ in range(2)]
         self._bindings = [self._bind(frame.name, output.name, states, k) for k in range(2)]
         self._turn = 0
+        self._chunked = frame.name == "frames"
+
+    @property
+    def frames_per_step(self) -> int:
+        """1, or of a chunk as many as it takes at once."""
+        return int(self._frame.shape[0]) if self._chunked else 1
 
     @property
     def frame_like(self) -> np.ndarray[Any, Any]:
@@ -105,13 +112,24 @@ class BoundDecoder:
     def stream(
         self, frames: np.ndarray[Any, Any], reset_before: np.ndarray[Any, Any] | None = None
     ) -> np.ndarray[Any, Any]:
-        """Decode (T, ...) from zero states, which `reset_before` (T,) restores; returns (T, n_outputs)."""
+        """Decode (T, ...) from zero states, which `reset_before` (T,) restores; returns (T, n_outputs).
+
+        Raises:
+            DecoderError: frames that do not fill chunks, or a reset within one.
+        """
+        n, resets = self.frames_per_step, np.zeros(len(frames), bool) if reset_before is None else reset_before
+        inside = np.count_nonzero(np.flatnonzero(resets) % n)
+        if len(frames) % n or inside:
+            raise DecoderError(
+                f"{len(frames)} frames, started anew within a chunk {inside} times, do not fill chunks of {n}; decode the "
+                "rest with the step, decoder_float.onnx or decoder_int8.onnx"
+            )
         self.reset()
-        outputs = np.empty((len(frames), *self._output.shape), self._output.dtype)
-        for k, frame in enumerate(frames):
-            if reset_before is not None and reset_before[k]:
+        outputs = np.empty((len(frames), self._output.shape[-1]), self._output.dtype)
+        for k in range(0, len(frames), n):
+            if resets[k]:
                 self.reset()
-            outputs[k] = self.step(frame)
+            outputs[k : k + n] = self.step(frames[k : k + n] if self._chunked else frames[k])
         return outputs
 
     def _bind(self, frame: str, output: str, states: list[Any], turn: int) -> Any:

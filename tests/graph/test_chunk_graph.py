@@ -67,6 +67,13 @@ def test_a_chunk_takes_frames_and_states_and_has_no_control_flow(form: Any, prec
     assert all(dim.HasField("dim_value") for shape in shapes for dim in shape.dim)
 
 
+@pytest.mark.parametrize("length", [1, 2, 64])
+def test_the_shortest_and_the_longest_chunk_are_their_steps(mamba2: Any, length: int) -> None:
+    step = mamba2.quantized_graph
+    found = verify_chunk(chunk_graph(step, length), step, mamba2.frames[: 2 * length], evaluator_chunks=1)
+    assert (found.n_steps, found.chunks) == (length, 2)
+
+
 def test_weights_are_there_once_and_the_same_step_gives_the_same_bytes(form: Any) -> None:
     step = form.quantized_graph
     chunk = chunk_graph(step, 8)

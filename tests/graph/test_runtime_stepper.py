@@ -15,6 +15,7 @@ import pytest
 
 from edgebci.errors import InputError, VerificationError
 from edgebci.export import run_decoder
+from edgebci.export.chunk_graph import chunk_graph
 from edgebci.export.run_decoder import BoundDecoder, main
 from edgebci.export.runtime_stepper import present_providers, runtime_stepper, verify_runner, write_runner
 from edgebci.export.step_runner import OnnxStepRunner
@@ -58,6 +59,25 @@ def test_a_stream_begins_from_zero_whatever_ran_before(mamba2: Any, tmp_path: Pa
     bound = runtime_stepper(written(mamba2.float_graph, tmp_path))
     first = bound.stream(mamba2.frames[:31])
     assert bound.stream(mamba2.frames[:31]).tobytes() == first.tobytes()
+
+
+@pytest.mark.parametrize("precision", ["float", "int8"])
+def test_the_runner_takes_chunks_and_gives_the_bits_of_the_step(form: Any, precision: str, tmp_path: Path) -> None:
+    step, frames = form.graphs[precision], form.frames[:60]
+    resets = np.isin(np.arange(60), [0, 15])
+    bound = runtime_stepper(written(chunk_graph(step, 5), tmp_path))
+    assert bound.frames_per_step == 5
+    assert bound.stream(frames, resets).tobytes() == OnnxStepRunner(step).stream(frames, resets).tobytes()
+
+
+def test_frames_that_do_not_fill_chunks_are_refused(mamba2: Any, tmp_path: Path) -> None:
+    bound = runtime_stepper(written(chunk_graph(mamba2.float_graph, 5), tmp_path))
+    with pytest.raises(
+        run_decoder.DecoderError, match=r"12 frames, .* 0 times, do not fill chunks of 5; decode the rest"
+    ):
+        bound.stream(mamba2.frames[:12])
+    with pytest.raises(run_decoder.DecoderError, match="10 frames, started anew within a chunk 1 times, do not fill"):
+        bound.stream(mamba2.frames[:10], np.arange(10) == 7)
 
 
 def test_the_runner_has_the_options_of_every_other_session() -> None:
