@@ -5,6 +5,8 @@ decoder_float.onnx       one step in float32: the model as it was understood, LS
 decoder_int8.onnx        one step with int8 weights and activations and int16 states (int8 only)
 decoder.safetensors      the form that the target runs, for `edgebci.foreign.decoder`
 firmware/                C99 of the whole program (targets of C only)
+decoder_chunk.onnx, run_decoder.py         several steps in one run, and a runner (targets of ONNX Runtime only)
+jetson/                  what goes to the board (Jetson targets only)
 sbom.json                what of others' work went into it, and what it was made with
 """
 
@@ -63,6 +65,8 @@ class ForeignCalibration(Document):
     name: str
     sha256: str
     n_frames: int = Field(gt=0)
+    frame_rate_hz: float = Field(gt=0)
+    """As the file says, or assumed."""
 
 
 class ForeignManifest(BundleFiles):
@@ -94,6 +98,8 @@ class ForeignManifest(BundleFiles):
     quantized_agreement: QuantizedAgreement | None
     quantization_snr_db: dict[str, float] | None
     """By output: power of the float form's variation over that of what quantization adds, on the calibration frames."""
+    target_record: dict[str, JsonValue] | None = None
+    """What the target's own part of the export says of itself."""
     host_twin_steps: int | None
     """Steps over which the C, compiled for this machine, gave the NumPy form's bits; None where there is no C."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import h5py
 import numpy as np
@@ -21,11 +22,21 @@ from edgebci.foreign.bundle import ForeignBundle
 from edgebci.foreign.decoder import ForeignDecoder
 from edgebci.pipeline.device import first_difference
 from edgebci.progress import Progress, silent
-from edgebci.targets import Precision, target
+from edgebci.targets import Precision, Target, target
 
 PRECISIONS: tuple[Precision, ...] = ("fp32", "int8")
-FRAMES, RESETS = "frames", "reset_before"
-"""Data sets of an HDF5 file of calibration frames; the second may be absent."""
+FRAMES, RESETS, RATE = "frames", "reset_before", "frame_rate_hz"
+"""Data sets of an HDF5 file of calibration frames, of which the second may be absent, and an attribute of the first."""
+ASSUMED_RATE_HZ = 50.0
+"""Of frames that do not say their own: that of the reference decoder. Only a Jetson's benchmark is paced by it."""
+
+
+class CalibrationFrames(NamedTuple):
+    """Frames (T, n_inputs), where states start anew (T,), and how many come in a second."""
+
+    frames: F32
+    reset_before: Bool | None
+    frame_rate_hz: float
 
 
 def export_foreign(
@@ -43,7 +54,7 @@ def export_foreign(
     Args:
         model: the file.
         target_name: one of `edgebci.targets`.
-        precision: fp32 or int8; None takes int8.
+        precision: fp32 or int8, for a Jetson fp16 too; None takes int8.
         calibration: frames (T, n_inputs) in order of time: .npy, or .h5 with `frames` and, if they are of several
             stretches, `reset_before` (T,).
         out: folder of the bundle; one that stands there is replaced.
@@ -55,17 +66,12 @@ def export_foreign(
         InputError: something that was given cannot be used, in one sentence.
         VerificationError: a form does not compute what it should; nothing is written.
     """
-    wanted, chosen = target(target_name), _precision(precision)
-    if wanted.kind == "jetson":
-        raise InputError(
-            f"a model made elsewhere cannot be exported for {wanted.name}, allowed are cortex-m4f, host, cpu and "
-            "raspberry-pi-5; give its ONNX file to TensorRT itself"
-        )
+    wanted = target(target_name)
+    chosen = _precision(wanted, precision)
     progress(0.0, f"reading {model.name}")
     proto = read_model(model)
     pairs = find_states(proto, states)
-    frames, resets = load_frames(calibration)
-    source = ForeignSource(model, proto, pairs, calibration, frames, resets)
+    source = ForeignSource(model, proto, pairs, calibration, *load_frames(calibration))
     return write_foreign_bundle(out, source, wanted, chosen, prove_on_host, recipe, progress)
 
 
@@ -98,8 +104,8 @@ def prove_on_host(firmware: Path, decoder: ForeignDecoder, stream: VerificationS
     return len(stream.frames)
 
 
-def load_frames(path: Path) -> tuple[F32, Bool | None]:
-    """Frames (T, n_inputs) and where states start anew, from .npy or .h5.
+def load_frames(path: Path) -> CalibrationFrames:
+    """Read .npy or .h5.
 
     Raises:
         InputError: the file is missing, damaged, or holds something else.
@@ -109,7 +115,7 @@ def load_frames(path: Path) -> tuple[F32, Bool | None]:
     if path.suffix not in (".npy", ".h5", ".hdf5"):
         raise InputError(f"calibration frames in {path.name}: allowed are .npy and .h5; save them with numpy.save")
     try:
-        frames, resets = _npy(path) if path.suffix == ".npy" else _hdf5(path)
+        frames, resets, rate_hz = _npy(path) if path.suffix == ".npy" else _hdf5(path)
     except (OSError, ValueError, EOFError) as error:
         raise InputError(f"{path} holds no calibration frames ({error}); save them again") from error
     if frames.ndim != 2 or not len(frames) or frames.dtype.kind not in "fiu":
@@ -121,31 +127,35 @@ def load_frames(path: Path) -> tuple[F32, Bool | None]:
         raise InputError(
             f"{path}: {RESETS} has shape {resets.shape} where there are {len(frames)} frames; save it anew"
         )
-    return np.ascontiguousarray(frames, np.float32), None if resets is None else resets.astype(bool)
+    if not 0 < rate_hz < np.inf:
+        raise InputError(f"{path}: {RATE} is {rate_hz:g}, allowed are frames a second above 0; correct it")
+    starts = None if resets is None else resets.astype(bool)
+    return CalibrationFrames(np.ascontiguousarray(frames, np.float32), starts, rate_hz)
 
 
-Loaded = tuple[
-    np.ndarray[tuple[int, ...], np.dtype[np.generic]], np.ndarray[tuple[int, ...], np.dtype[np.generic]] | None
-]
+Array = np.ndarray[tuple[int, ...], np.dtype[np.generic]]
+Loaded = tuple[Array, Array | None, float]
 
 
 def _npy(path: Path) -> Loaded:
-    return np.load(path, allow_pickle=False), None
+    return np.load(path, allow_pickle=False), None, ASSUMED_RATE_HZ
 
 
 def _hdf5(path: Path) -> Loaded:
     with h5py.File(path, "r") as file:
         if not isinstance(file.get(FRAMES), h5py.Dataset):
             raise ValueError(f"it has no data set {FRAMES!r}")
-        return file[FRAMES][()], file[RESETS][()] if RESETS in file else None
+        resets = file[RESETS][()] if RESETS in file else None
+        return file[FRAMES][()], resets, float(file[FRAMES].attrs.get(RATE, ASSUMED_RATE_HZ))
 
 
-def _precision(precision: str | None) -> Precision:
-    for allowed in PRECISIONS:
-        if precision in (None, allowed):
-            return allowed if precision else "int8"
+def _precision(wanted: Target, precision: str | None) -> Precision:
+    choices: tuple[Precision, ...] = (*PRECISIONS, "fp16") if wanted.kind == "jetson" else PRECISIONS
+    for allowed in choices:
+        if (precision or "int8") == allowed:
+            return allowed
     raise InputError(
-        f"a model made elsewhere cannot be exported in {precision!r}, allowed: {', '.join(PRECISIONS)}; "
+        f"a model made elsewhere cannot be exported for {wanted.name} in {precision!r}, allowed: {', '.join(choices)}; "
         "change --precision"
     )
 

@@ -15,11 +15,11 @@ from edgebci.arithmetic import F32
 from edgebci.bill_of_materials import Component, bill_of_materials
 from edgebci.bundle import FIRMWARE, FLOAT_ONNX, INT8_ONNX, SBOM, file_records, write_manifest
 from edgebci.export.calibration import QuantizationRecipe
-from edgebci.export.foreign.c_program import generate_foreign_program
 from edgebci.export.foreign.lowering import STANDARD, lower, state_name
 from edgebci.export.foreign.quantizing import check_frames, quantize_foreign
 from edgebci.export.foreign.states import check_states
 from edgebci.export.foreign.streaming import WINDOW, find_window, with_window
+from edgebci.export.foreign.target_files import write_foreign_target_files
 from edgebci.export.foreign.verifying import (
     Bool,
     VerificationStream,
@@ -58,6 +58,7 @@ class ForeignSource:
     frames_path: Path
     frames: F32
     reset_before: Bool | None
+    frame_rate_hz: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +78,12 @@ class _Forms:
         """What the target runs."""
         return self.quantized or self.floating
 
+    @property
+    def graphs(self) -> dict[str, onnx.ModelProto]:
+        """By the names of their files, that of the shipped form last."""
+        floating = {FLOAT_ONNX: self.float_onnx}
+        return floating if self.int8_onnx is None else {**floating, INT8_ONNX: self.int8_onnx}
+
 
 def write_foreign_bundle(
     folder: Path,
@@ -93,7 +100,7 @@ def write_foreign_bundle(
         folder: where.
         source: what is exported.
         target: what for.
-        precision: fp32 or int8.
+        precision: fp32, int8, or for a Jetson fp16.
         prove: runs the C, where there is some.
         recipe: of quantization; None takes the defaults.
         progress: told how far it is.
@@ -106,11 +113,11 @@ def write_foreign_bundle(
     stream, forms = _forms(source, precision, used, part(progress, 0.0, 0.8))
     with replacing_folder(folder) as fresh:
         _write_forms(fresh, forms)
-        steps = None
-        if target.core is not None:
-            progress(0.8, "compiling the C and comparing its bits")
-            generate_foreign_program(forms.shipped.graph, fresh / FIRMWARE, target.core)
-            steps = prove(fresh / FIRMWARE, forms.shipped, stream)
+        progress(0.8, f"writing what {target.name} needs, and proving it")
+        record = write_foreign_target_files(
+            fresh, forms.shipped, forms.floating, forms.graphs, target, precision, stream, 1 / source.frame_rate_hz
+        )
+        steps = prove(fresh / FIRMWARE, forms.shipped, stream) if target.core is not None else None
         subject = Component(
             type="firmware" if target.core else "machine-learning-model",
             name=f"decoder for {target.name} in {precision}",
@@ -118,7 +125,8 @@ def write_foreign_bundle(
         frames = source.frames_path
         bill = bill_of_materials(subject, sha256(source.path), frames.name, sha256(frames))
         write_text(fresh / SBOM, bill.to_json())
-        write_manifest(fresh, _manifest(fresh, source, target, precision, forms, used, steps))
+        manifest = _manifest(fresh, source, target, precision, forms, used, steps)
+        write_manifest(fresh, manifest.model_copy(update={"target_record": record}))
     progress(1.0, "bundle written")
     return open_foreign_bundle(folder)
 
@@ -137,7 +145,7 @@ def _forms(
     agreement = verify_foreign_float(
         source.model, source.states, floating, float_onnx, stream, part(progress, 0.05, 0.4), window
     )
-    if precision == "fp32":
+    if precision != "int8":
         return stream, _Forms(floating, float_onnx, agreement)
     progress(0.4, "quantizing")
     quantized = quantize_foreign(graph, source.frames, recipe, source.reset_before)
@@ -149,9 +157,8 @@ def _forms(
 
 
 def _write_forms(folder: Path, forms: _Forms) -> None:
-    (folder / FLOAT_ONNX).write_bytes(forms.float_onnx.SerializeToString(deterministic=True))
-    if forms.int8_onnx is not None:
-        (folder / INT8_ONNX).write_bytes(forms.int8_onnx.SerializeToString(deterministic=True))
+    for name, graph in forms.graphs.items():
+        (folder / name).write_bytes(graph.SerializeToString(deterministic=True))
     forms.shipped.save(folder / DECODER)
 
 
@@ -186,7 +193,10 @@ def _manifest(
         state_bytes=sum(values.nbytes for values in forms.shipped.initial_states().values()),
         quantization=recipe.model_dump(mode="json") if forms.quantized else None,
         calibration=ForeignCalibration(
-            name=source.frames_path.name, sha256=sha256(source.frames_path), n_frames=len(source.frames)
+            name=source.frames_path.name,
+            sha256=sha256(source.frames_path),
+            n_frames=len(source.frames),
+            frame_rate_hz=source.frame_rate_hz,
         ),
         float_agreement=forms.float_agreement,
         quantized_agreement=forms.quantized_agreement,

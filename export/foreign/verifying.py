@@ -46,7 +46,7 @@ class VerificationStream:
 
 
 @dataclass(frozen=True)
-class _Reference:
+class FloatReference:
     """The float form as `FloatFollower` takes it."""
 
     decoder: ForeignDecoder
@@ -76,7 +76,7 @@ def verify_foreign_float(
     Raises:
         VerificationError: names the implementation, the first tensor and the step that differ.
     """
-    reference = _Reference(decoder)
+    reference = FloatReference(decoder)
     own = FloatFollower(ORIGINAL, OriginalModel(model, states, window).step, reference)
     error = own.stream(stream.frames, stream.reset_before, part(progress, 0.0, 0.4))
     found = verify_float_reference(

@@ -19,6 +19,7 @@ import onnx
 import onnx_ir as ir
 
 from edgebci.export.graph_builder import DOMAIN, Builder, formal, tensor_value, typed
+from edgebci.export.graph_functions import dense_function
 from edgebci.export.writers import INT8, INT16, CountingBody
 from edgebci.foreign.graph import FRAME, OUTPUT, ForeignGraph, Node, Operand, State
 
@@ -50,7 +51,7 @@ class _Writer:
     def __init__(self, graph: ForeignGraph) -> None:
         self._graph, self._builder = graph, Builder()
         self._values: dict[str, ir.Value] = {}
-        self._quantized = any(node.operator == "quantize" for node in graph.nodes)
+        self._functions: dict[str, ir.Function] = {}
 
     def model(self) -> onnx.ModelProto:
         """The whole model."""
@@ -65,8 +66,7 @@ class _Writer:
             self._values[node.output] = self._written(node)
         outputs = [typed(self._values[OUTPUT], FLOAT, (graph.n_outputs,))]
         outputs += [self._store(state) for state in graph.states]
-        functions = [_dense_function(), _load_function(), _store_function()] if self._quantized else []
-        return self._builder.model("edgebci_foreign_step", inputs, outputs, functions)
+        return self._builder.model("edgebci_foreign_step", inputs, outputs, list(self._functions.values()))
 
     def _load(self, state: State) -> None:
         if state.type == "int16":
@@ -82,6 +82,8 @@ class _Writer:
         return typed(self._call("StateStore", [value, scale], name), INT16, (state.size,))
 
     def _written(self, node: Node) -> ir.Value:
+        if node.operator == "dense" and node.sizes[1] == 1 and node.operands[1].tensor in self._graph.constants:
+            return self._whole_dense(node)
         operands = [self._operand(node, i, operand) for i, operand in enumerate(node.operands)]
         name, builder = node.output, self._builder
         if node.operator in _ELEMENTWISE:
@@ -130,6 +132,17 @@ class _Writer:
         )
         return self._shaped(y, (node.size,), name)
 
+    def _whole_dense(self, node: Node) -> ir.Value:
+        """One weight for all positions: the function that dense layers have everywhere in the project."""
+        positions, _, rows, columns = node.sizes
+        names = [operand.tensor for operand in node.operands[1:]]
+        weight = self._graph.constants[names[0]].reshape(rows, columns)
+        bias, x = self._graph.constants[names[1]].reshape(rows), self._operand(node, 0, node.operands[0])
+        seen = x if positions == 1 else self._shaped(x, (positions, columns), f"{node.output}.x")
+        inputs = [seen, self._constant(names[0], weight), self._constant(names[1], bias)]
+        y = self._call("Dense", inputs, node.output if positions == 1 else f"{node.output}.y")
+        return y if positions == 1 else self._shaped(y, (node.size,), node.output)
+
     def _quantize(self, node: Node, operands: list[ir.Value]) -> ir.Value:
         counts = self._builder.node("Mul", operands, f"{node.output}.counts")
         one = self._constant("one", np.asarray(1.0, np.float32))
@@ -170,10 +183,11 @@ class _Writer:
         return self._builder.initializer(name, values)
 
     def _call(self, function: str, inputs: list[ir.Value], name: str) -> ir.Value:
+        self._functions.setdefault(function, _FUNCTIONS[function]())
         return self._builder.node(function, inputs, name, domain=DOMAIN)
 
 
-def _dense_function() -> ir.Function:
+def _grouped_dense_function() -> ir.Function:
     body = CountingBody()
     inputs = formal("q", "weight", "scale", "bias")
     q, weight, scale, bias = inputs
@@ -194,3 +208,11 @@ def _store_function() -> ir.Function:
     body, inputs = CountingBody(), formal("x", "inverse_scale")
     counts = body.node("Mul", list(inputs), "counts")
     return body.function("StateStore", inputs, [body.quantize(counts, INT16, "h")])
+
+
+_FUNCTIONS: dict[str, Callable[[], ir.Function]] = {
+    "Dense": dense_function,
+    "GroupedDense": _grouped_dense_function,
+    "StateLoad": _load_function,
+    "StateStore": _store_function,
+}

@@ -12,18 +12,20 @@ import onnx
 import pytest
 from onnx import helper
 
+from edgebci.documents import load_json
 from edgebci.errors import InputError, VerificationError
-from edgebci.export.foreign import bundle_writer
+from edgebci.export.foreign import bundle_writer, target_files
 from edgebci.export.foreign.c_program import generate_foreign_program
 from edgebci.export.foreign.lowering import lower
 from edgebci.export.foreign.quantizing import quantize_foreign
 from edgebci.export.foreign.verifying import VerificationStream
 from edgebci.export.foreign.writing import foreign_onnx
+from edgebci.export.tensorrt.jetson_files import JetsonRecord
 from edgebci.foreign.bundle import ForeignBundle, open_foreign_bundle
 from edgebci.foreign.decoder import ForeignDecoder
 from edgebci.pipeline import foreign_export
 from edgebci.pipeline.foreign_export import export_foreign, load_frames
-from tests.foreign.conftest import dense_model, frames, gru_model, lstm_model, model
+from tests.foreign.conftest import dense_model, frames, gru_model, lstm_model, model, weights
 
 Save = Callable[[onnx.ModelProto], Path]
 
@@ -86,10 +88,42 @@ def test_a_damaged_bundle_is_refused(exported: ForeignBundle, tmp_path: Path) ->
 
 def test_a_target_without_c_gets_graphs_alone(save: Save, calibration: Path, tmp_path: Path) -> None:
     bundle = export_foreign(save(dense_model()), "cpu", "fp32", calibration, tmp_path / "bundle")
-    assert set(bundle.manifest.files) == {"decoder_float.onnx", "decoder.safetensors", "sbom.json"}
+    own = {"decoder_chunk.onnx", "run_decoder.py"}
+    assert set(bundle.manifest.files) == {"decoder_float.onnx", "decoder.safetensors", "sbom.json"} | own
+    assert bundle.manifest.target_record is not None
+    assert bundle.manifest.target_record.keys() == {"runner", "chunk"}
     assert bundle.manifest.host_twin_steps is None
     assert bundle.manifest.quantized_agreement is None
     assert bundle.decoder().stream(frames(20)).shape == (20, 2)
+
+
+def test_the_layers_of_a_jetson_are_int8_where_they_are_wide_enough(calibration: Path, tmp_path: Path) -> None:
+    constants: dict[str, np.ndarray] = {**weights(6, W1=(8, 32), W2=(16, 4, 8), W3=(16, 2)), "s": np.array([1, 4, 8])}
+    nodes = [
+        helper.make_node("MatMul", ["x", "W1"], ["a"], name="wide"),
+        helper.make_node("Tanh", ["a"], ["b"]),
+        helper.make_node("Reshape", ["b", "s"], ["rows"]),
+        helper.make_node("Conv", ["rows", "W2"], ["c"], name="conv"),
+        helper.make_node("Flatten", ["c"], ["f"]),
+        helper.make_node("MatMul", ["f", "W3"], ["y"], name="narrow"),
+    ]
+    made = model(nodes, {"x": (1, 8)}, {"y": (1, 2)}, constants)
+    onnx.save(made, tmp_path / "m.onnx")
+    bundle = export_foreign(tmp_path / "m.onnx", "jetson", "int8", calibration, tmp_path / "bundle")
+    record = load_json(bundle.folder / "jetson" / "jetson.json", JetsonRecord)
+    layers = {layer.name: layer.computes for layer in record.layers}
+    assert layers == {"wide.dense": "fp16", "conv.dense": "int8", "narrow.dense": "fp16"}
+
+
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_a_jetson_gets_a_typed_graph_and_the_programs_that_build_it(
+    precision: str, save: Save, calibration: Path, tmp_path: Path
+) -> None:
+    bundle = export_foreign(save(dense_model()), "jetson", precision, calibration, tmp_path / "bundle")
+    assert {"jetson/decoder.onnx", "jetson/build_engine.py", "jetson/jetson.json"} < set(bundle.manifest.files)
+    record = bundle.manifest.target_record
+    assert record is not None
+    assert (record["precision"], record["period_s"]) == (precision, 0.02)
 
 
 def test_a_form_that_computes_something_else_writes_nothing(
@@ -122,7 +156,7 @@ def test_c_that_computes_something_else_writes_nothing(
         header.write_text(header.read_text().replace("return x > 0.0f ? x : 0.0f;", "return x > 0.1f ? x : 0.0f;"))
         return files
 
-    monkeypatch.setattr(bundle_writer, "generate_foreign_program", altered)
+    monkeypatch.setattr(target_files, "generate_foreign_program", altered)
     with pytest.raises(
         VerificationError, match=r"the C on this machine: output differs from the reference at step \d+"
     ):
@@ -144,8 +178,8 @@ def test_what_stood_there_stays_when_an_export_fails(save: Save, calibration: Pa
     ("target", "precision", "sentence"),
     [
         ("cortex-m5", "int8", "no target 'cortex-m5'"),
-        ("cortex-m4f", "fp16", "cannot be exported in 'fp16', allowed: fp32, int8"),
-        ("jetson", "int8", "cannot be exported for jetson-orin-nano"),
+        ("cortex-m4f", "fp16", "cannot be exported for cortex-m4f in 'fp16', allowed: fp32, int8"),
+        ("jetson", "mixed", "cannot be exported for jetson-orin-nano in 'mixed', allowed: fp32, int8, fp16"),
     ],
 )
 def test_what_cannot_be_asked_for(target: str, precision: str, sentence: str, save: Save, calibration: Path) -> None:
@@ -181,7 +215,9 @@ def test_a_state_that_never_settles_is_refused(save: Save, tmp_path: Path) -> No
 def test_frames_may_come_from_hdf5_with_resets(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "f.h5", "w") as file:
         file["frames"], file["reset_before"] = frames(50), np.arange(50) % 25 == 0
-    seen, resets = load_frames(tmp_path / "f.h5")
+        file["frames"].attrs["frame_rate_hz"] = 20
+    seen, resets, rate_hz = load_frames(tmp_path / "f.h5")
+    assert rate_hz == 20
     assert np.array_equal(seen, frames(50))
     assert resets is not None
     assert np.flatnonzero(resets).tolist() == [0, 25]
