@@ -121,8 +121,8 @@ class BoundDecoder:
         inside = np.count_nonzero(np.flatnonzero(resets) % n)
         if len(frames) % n or inside:
             raise DecoderError(
-                f"{len(frames)} frames, started anew within a chunk {inside} times, do not fill chunks of {n}; decode the "
-                "rest with the step, decoder_float.onnx or decoder_int8.onnx"
+                f"{len(frames)} frames, started anew within a chunk {inside} times, do not fill chunks of {n}; decode "
+                "the rest with the step, decoder_float.onnx or decoder_int8.onnx"
             )
         self.reset()
         outputs = np.empty((len(frames), self._output.shape[-1]), self._output.dtype)
