@@ -5,6 +5,8 @@ decoder_float.onnx       one step in float32
 decoder_int8.onnx        one step with int8 weights and activations and int16 states
 decoder_fp16.onnx        one step in float16, its states in float32
 decoder_chunk.onnx       several steps in one run, of the form that the precision names
+precision.json, precision.svg              the frontier of mixed precision and what was chosen
+jetson/                  the graph that TensorRT takes, and the programs that build, run and time it on the board
 run_decoder.py           runs a step in ONNX Runtime with bound buffers; needs nothing of this package
 quantized.safetensors    the same integers for `edgebci.quantized_decoder`
 front_end.json, front_end.safetensors      from ADC counts to frames
@@ -251,6 +253,19 @@ class Bundle(BundleFolder):
             return None
         path, id_of_all = self.folder / PARAMETERS, self.manifest.bundle_id
         return read_block(path.read_bytes(), self.manifest.parameters, id_of_all, str(path))
+
+    def with_parameters(self, file: Path) -> Bundle:
+        """Take a parameter block that was made for this bundle elsewhere, in place of the one that stands here.
+
+        Raises:
+            InputError: it is damaged, of another layout or of another bundle; the old one is kept.
+        """
+        if self.manifest.parameters is None:
+            raise InputError(
+                f"{self.folder} was written before bundles had a parameter block; export the decoder again"
+            )
+        block = read_block(file.read_bytes(), self.manifest.parameters, self.manifest.bundle_id, str(file))
+        return Bundle(self.folder, write_parameters(self.folder, self.manifest, dict(block.tensors)))
 
     @property
     def shipped_onnx(self) -> Path:

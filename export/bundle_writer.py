@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
@@ -43,7 +44,7 @@ from edgebci.progress import Progress, part, silent
 from edgebci.quantized_decoder import QuantizedDecoder
 from edgebci.targets import Precision, Target, precision_for
 from edgebci.targets import target as find_target
-from edgebci.workload import workload
+from edgebci.workload import Workload, workload
 
 DEFAULT_TARGET = "cortex-m4f"
 
@@ -90,7 +91,8 @@ def export_bundle(
     progress(0.9, "writing the bundle")
     with replacing_folder(folder) as fresh:
         _write_graphs(fresh, forms, front_end)
-        record = write_target_files(fresh, forms, front_end, goal, precision, stream)
+        record = write_target_files(fresh, forms, checkpoint, front_end, goal, precision, stream)
+        _write_documents(fresh, wanted.documents)
         _write_bill(fresh, goal, precision, provenance)
         seen = CalibrationRecord.of(calibration, same_as_training) if forms.quantized else None
         about = {"target": goal.name, "precision": precision, "calibration": seen, "target_record": record}
@@ -98,6 +100,11 @@ def export_bundle(
         write_parameters(fresh, manifest, _parameters(checkpoint, front_end, forms))
     progress(1.0, "bundle written")
     return open_bundle(folder)
+
+
+def _write_documents(folder: Path, documents: Mapping[str, str]) -> None:
+    for name, text in documents.items():
+        write_text(folder / name, text)
 
 
 def _write_graphs(folder: Path, forms: Forms, front_end: FrontEnd) -> None:
@@ -141,7 +148,7 @@ def _manifest(
         n_channels=front_end.n_channels,
         inputs=inputs,
         outputs=outputs,
-        workload=workload(checkpoint.spec),
+        workload=_workload(checkpoint.spec, forms.quantized),
         quantization=_quantization(wanted) if forms.quantized else None,
         int8_share=forms.share.share if forms.share else None,
         training=checkpoint.training,
@@ -151,6 +158,18 @@ def _manifest(
         quantized_agreement=forms.quantized_agreement,
         files=file_records(folder),
     )
+
+
+def _workload(spec: DecoderSpec, quantized: QuantizedDecoder | None) -> Workload:
+    """Counts by the sizes, bytes by the widths that the tensors really have: two weights of 4 bits share a byte."""
+    counted = workload(spec)
+    if quantized is None:
+        return counted
+    narrow = [values for name, values in quantized.tensors().items() if name.endswith(".weight_int4")]
+    saved = sum(values.size - len(values) * -(-values.shape[1] // 2) for values in narrow)
+    weights = sum(values.nbytes for values in quantized.tensors().values()) - saved
+    states = sum(state.nbytes for state in quantized.initial_states().values())
+    return counted.model_copy(update={"weight_bytes": weights, "state_bytes": states})
 
 
 def _quantization(wanted: Wanted) -> dict[str, JsonValue]:

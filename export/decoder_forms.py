@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import onnx
 
@@ -50,6 +51,8 @@ class Wanted:
     recipe: QuantizationRecipe
     learned: QuantizedDecoder | None = None
     """One whose integers were trained, in place of what the recipe makes."""
+    documents: Mapping[str, str] = field(default_factory=dict)
+    """Texts by file name that explain the choice, to lie in the bundle."""
     holds_int8_rule: bool = False
     """Refuse an int8 of which less than 95 % of the MACs are int8 by int8."""
 

@@ -25,10 +25,12 @@ def with_parameters(model: onnx.ModelProto, tensors: Mapping[str, NDArray[Any]])
             continue
         wanted = tensors[constant.name]
         own = numpy_helper.to_array(constant)
-        if own.shape != wanted.shape or own.dtype != wanted.dtype:
+        # Weights of 4 bits are bytes everywhere but in ONNX.
+        fits = own.dtype == wanted.dtype or (own.dtype.name, wanted.dtype.name) == ("int4", "int8")
+        if own.shape != wanted.shape or not fits:
             raise InputError(
                 f"the parameter block has {constant.name} as {wanted.dtype.name} {wanted.shape}, the graph as "
                 f"{own.dtype.name} {own.shape}; calibrate the bundle again"
             )
-        constant.CopyFrom(numpy_helper.from_array(wanted, constant.name))
+        constant.CopyFrom(numpy_helper.from_array(wanted.astype(own.dtype), constant.name))
     return changed

@@ -1,4 +1,6 @@
-"""What one kind of target gets besides the graphs: C for a core, a chunk form and a runner for ONNX Runtime."""
+"""What one kind of target gets besides the graphs: C for a core, a chunk form and a runner for ONNX Runtime, and for a
+Jetson the graph that TensorRT takes with the programs that build, run and time it there.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,8 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from edgebci.bundle import CHUNK_ONNX, FIRMWARE, INT8_ONNX, shipped_onnx
+from edgebci.checkpoint import Checkpoint
+from edgebci.decoder_float import FloatDecoder
 from edgebci.export.c_generator import generate
 from edgebci.export.chunk_graph import chunk_graph
 from edgebci.export.chunk_verification import verify_chunk
@@ -14,6 +18,7 @@ from edgebci.export.decoder_forms import Forms
 from edgebci.export.half_graph import HALF_TOLERANCE
 from edgebci.export.runtime_stepper import verify_runner, write_runner
 from edgebci.export.stream_comparison import long_stream
+from edgebci.export.tensorrt.jetson_files import write_jetson
 from edgebci.features.front_end import FrontEnd
 from edgebci.frame_stream import FrameStream
 from edgebci.targets import Precision, Target
@@ -25,7 +30,13 @@ _CHUNK_PROVEN = 500
 
 
 def write_target_files(
-    folder: Path, forms: Forms, front_end: FrontEnd, target: Target, precision: Precision, stream: FrameStream
+    folder: Path,
+    forms: Forms,
+    checkpoint: Checkpoint,
+    front_end: FrontEnd,
+    target: Target,
+    precision: Precision,
+    stream: FrameStream,
 ) -> dict[str, JsonValue] | None:
     """Write and prove what `target` needs, beside graphs that lie in `folder` already.
 
@@ -33,7 +44,7 @@ def write_target_files(
         What the manifest says of it, or None.
 
     Raises:
-        InputError: the target has no kernel for a node of the graph.
+        InputError: the target has no kernel for a node of the graph, or its runtime no operator.
         VerificationError: a form does not compute what the step computes.
     """
     if target.core is not None:
@@ -41,7 +52,18 @@ def write_target_files(
         return None
     if target.kind == "onnxruntime":
         return _write_runtime_files(folder, forms, precision, stream)
-    return None
+    record = write_jetson(
+        folder,
+        forms.float_graph,
+        forms.quantized,
+        FloatDecoder.of(checkpoint.spec, checkpoint.parameters),
+        target.name,
+        precision,
+        stream.frames,
+        stream.reset_before,
+        1 / front_end.spec.frame_rate_hz,
+    )
+    return record.model_dump(mode="json")
 
 
 def _write_runtime_files(folder: Path, forms: Forms, precision: Precision, stream: FrameStream) -> dict[str, JsonValue]:

@@ -43,7 +43,10 @@ def export(
         typer.Option(help="With --recording: folder of the front end that the checkpoint was trained with."),
     ] = None,
     behavior: Annotated[
-        str | None, typer.Option(help="With --recording: name of the series, or of the events' intervals.")
+        str | None,
+        typer.Option(
+            help="With --recording: name of the series, or of the events' intervals; without it, the one that fits."
+        ),
     ] = None,
     calibration: Annotated[
         Path | None, typer.Option(help="Of an ONNX model: frames (T, n_inputs) of its training data, .npy or .h5.")
@@ -92,7 +95,7 @@ def print_result(result: ExportResult) -> None:
         ("size", f"{result.weight_bytes:,} bytes of weights, {result.state_bytes:,} of state"),
         ("files", f"{result.n_files}, {result.size_bytes:,} bytes"),
         ("verified", f"over {result.verified_steps:,} steps"),
-        *((one.form, _figures(one)) for one in result.accuracy),
+        *((one.form, figures(one)) for one in result.accuracy),
         *_loss(result),
     ]
     if result.parameter_bytes is not None:
@@ -107,7 +110,8 @@ def _share(result: ExportResult) -> str:
     return f", {result.int8_share:.1%} of those with a weight int8 by int8"
 
 
-def _figures(one: Accuracy) -> str:
+def figures(one: Accuracy) -> str:
+    """The accuracy of one form in a line."""
     if one.auroc is not None:
         return f"AUROC {one.auroc:.4f} on {one.n_frames:,} test frames"
     ranges = one.r2_interval_95 or {}

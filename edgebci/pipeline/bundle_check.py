@@ -87,6 +87,7 @@ def verify_bundle(folder: Path, steps: int, progress: Progress) -> BundleCheck:
 
 
 def _opened(folder: Path, name: str) -> str:
+    """A graph opens; those in folders are of a target's own runtime."""
     try:
         onnx.checker.check_model(str(folder / name), full_check=True)
         open_session(folder / name)

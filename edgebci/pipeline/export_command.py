@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from edgebci.bundle import Bundle, open_bundle
-from edgebci.checkpoint import load_checkpoint
+from edgebci.checkpoint import Checkpoint, load_checkpoint
 from edgebci.errors import InputError
 from edgebci.export.bundle_writer import export_bundle
 from edgebci.export.decoder_forms import Wanted
@@ -22,12 +22,13 @@ from edgebci.pipeline.checkpoint_kind import kind_of
 from edgebci.pipeline.export_frames import ExportFrames, find_frames
 from edgebci.pipeline.export_order import ExportOrder, ExportResult
 from edgebci.pipeline.export_result import foreign_result, frames_result
-from edgebci.pipeline.export_scoring import C_FORM, TestTruth, score_forms
+from edgebci.pipeline.export_scoring import C_FORM, LOSS_MARGIN, TENSORRT_FORM, TestTruth, score_forms
 from edgebci.pipeline.export_spikes import export_spikes
 from edgebci.pipeline.exporting import FLOAT_FORM
+from edgebci.pipeline.precision_command import FRONTIER_JSON, FRONTIER_SVG, search_frames
 from edgebci.progress import Progress, part
 from edgebci.quantized_decoder import QuantizedDecoder
-from edgebci.targets import precision_for, target
+from edgebci.targets import Target, precision_for, target
 
 
 def export(order: ExportOrder, progress: Progress) -> ExportResult:
@@ -58,14 +59,13 @@ def _export_foreign(order: ExportOrder, progress: Progress) -> ExportResult:
 
 def _export_frames(order: ExportOrder, progress: Progress) -> ExportResult:
     goal, checkpoint = target(order.target), load_checkpoint(order.model)
-    precision = precision_for(goal, order.precision)
-    learned = QuantizedDecoder.load(order.quantized) if order.quantized else None
     with tempfile.TemporaryDirectory() as work:
         found = find_frames(order.model, checkpoint, order.frames, Path(work), part(progress, 0.0, 0.2))
     truth = TestTruth.of(found.stream, found.prepared)
     progress(0.2, "watching the states settle")
     seen = found.calibration
     check_settled(checkpoint.spec, checkpoint.parameters, seen.frames, seen.reset_before)
+    wanted, notes = _wanted(order, checkpoint, found, part(progress, 0.2, 0.4))
     with replacing_folder(order.out) as fresh:
         bundle = export_bundle(
             fresh,
@@ -76,14 +76,41 @@ def _export_frames(order: ExportOrder, progress: Progress) -> ExportResult:
             found.provenance,
             order.recipe,
             goal.name,
-            part(progress, 0.2, 0.9),
-            wanted=Wanted(precision, order.recipe, learned, holds_int8_rule=precision == "int8"),
+            part(progress, 0.4, 0.9),
+            wanted=wanted,
             same_as_training=found.same_as_training,
         )
         progress(0.9, "scoring what was written")
-        bundle.with_accuracy(*score_forms(truth, forms_of(bundle, found.stream), FLOAT_FORM))
+        bundle.with_accuracy(*score_forms(truth, forms_of(bundle, found.stream), FLOAT_FORM, _margin(order)))
     progress(1.0, "done")
-    return frames_result(open_bundle(order.out), _notes(found))
+    return frames_result(open_bundle(order.out), (*_notes(found), *notes, *_of_target(goal)))
+
+
+def _wanted(
+    order: ExportOrder, checkpoint: Checkpoint, found: ExportFrames, progress: Progress
+) -> tuple[Wanted, tuple[str, ...]]:
+    """Precision and how to get there, and what there is to say of it."""
+    precision = precision_for(target(order.target), order.precision)
+    learned = QuantizedDecoder.load(order.quantized) if order.quantized else None
+    if precision == "mixed" and learned is None:
+        frontier = search_frames(checkpoint, found, order.max_loss, progress)
+        recipe = order.recipe.model_copy(update={"widths": frontier.chosen.widths})
+        documents = {FRONTIER_JSON: frontier.model_dump_json(indent=1) + "\n", FRONTIER_SVG: frontier.svg()}
+        return Wanted(precision, recipe, documents=documents), (frontier.sentence(),)
+    return Wanted(precision, order.recipe, learned, holds_int8_rule=precision == "int8"), ()
+
+
+def _margin(order: ExportOrder) -> float:
+    """What a loss is judged against: what the user allows mixed precision, else what quantization may cost."""
+    return order.max_loss if order.precision == "mixed" else LOSS_MARGIN
+
+
+def _of_target(goal: Target) -> tuple[str, ...]:
+    if goal.kind != "jetson":
+        return ()
+    from edgebci.export.tensorrt.engine import engine_note
+
+    return (engine_note(),)
 
 
 def forms_of(bundle: Bundle, stream: FrameStream) -> dict[str, Callable[[], F64]]:
@@ -94,7 +121,9 @@ def forms_of(bundle: Bundle, stream: FrameStream) -> dict[str, Callable[[], F64]
         return lambda: OnnxStepRunner(path).stream(frames, resets).astype(np.float64)
 
     forms = {FLOAT_FORM: graph(bundle.float_onnx)}
-    if bundle.manifest.precision != "fp32":
+    if target(bundle.manifest.target).kind == "jetson":
+        forms[TENSORRT_FORM] = graph(bundle.folder / "jetson" / "decoder.onnx")
+    elif bundle.manifest.precision != "fp32":
         forms[f"ONNX {bundle.manifest.precision}"] = graph(bundle.shipped_onnx)
     if target(bundle.manifest.target).core is not None:
         forms[C_FORM] = lambda: bundle.quantized_decoder().stream(frames, resets).astype(np.float64)

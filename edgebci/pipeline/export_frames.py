@@ -17,7 +17,8 @@ from edgebci.errors import InputError
 from edgebci.features.front_end import DOCUMENT_NAME, FrontEnd
 from edgebci.files import sha256
 from edgebci.frame_stream import FrameStream, part_stream
-from edgebci.pipeline.configuration import RecordingConfig
+from edgebci.pipeline.behavior_choice import behavior_for
+from edgebci.pipeline.configuration import RecordingConfig, check_recording_path
 from edgebci.pipeline.preparation import FRAMES_NAME, Prepared, load_prepared
 from edgebci.pipeline.recorded_frames import frames_of
 from edgebci.pipeline.sessions import SPIKES_NAME, load_source
@@ -35,7 +36,7 @@ class FrameSource(Document):
     front_end: Path | None = None
     """Folder of the front end for the recording; None: the checkpoint's own folder, or its run's."""
     behavior: str | None = None
-    """Series of the recording, or intervals of the events, to score against."""
+    """Series of the recording, or intervals of the events, to score against; None: the one that the decoder decodes."""
     lfp: str | None = None
 
 
@@ -141,11 +142,14 @@ def _source_of(checkpoint: Path, prepared: Path | None) -> _Source:
 def _made(
     path: Path, checkpoint: Checkpoint, source: FrameSource, file: Path, folder: Path, progress: Progress
 ) -> tuple[Prepared, _Source]:
+    check_recording_path(file)
     detects = checkpoint.spec.output_unit == LOG_ODDS
-    if source.behavior is None:
-        raise InputError(f"--recording {file} needs --behavior: the name of the series, or intervals, to score against")
+    spec = checkpoint.spec
     config = RecordingConfig(
-        path=file, lfp=source.lfp, target=source.behavior, task="detection" if detects else "regression"
+        path=file,
+        lfp=source.lfp,
+        target=source.behavior or behavior_for(file, spec.output_names, spec.output_unit),
+        task="detection" if detects else "regression",
     )
     prepared = frames_of(config, _front_end(path, source), folder, progress)
     return prepared, _Source(file.name, sha256(file))

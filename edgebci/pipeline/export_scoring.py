@@ -17,6 +17,7 @@ from edgebci.metrics import F64
 from edgebci.pipeline.preparation import Prepared
 
 C_FORM = "bit-exact reference of the C"
+TENSORRT_FORM = "ONNX for TensorRT"
 LOSS_MARGIN = 0.005
 """Loss in R² (in detection: AUROC) that post-training quantization may cost, fixed before anything was measured."""
 
@@ -70,9 +71,9 @@ class TestTruth:
             r2_interval_95={axis: (i.low, i.high) for axis, i in zip(self.axes, scored.r2, strict=True)},
         )
 
-    def loss(self, decoded: F64, reference: F64) -> Loss:
+    def loss(self, decoded: F64, reference: F64, margin: float) -> Loss:
         """What one form's output (K, D) loses against another's."""
-        found = self._compared(decoded, reference)
+        found = self._compared(decoded, reference, margin)
         return Loss(
             metric="AUROC" if self.events is not None else "mean R²",
             value=-found.difference.value,
@@ -83,18 +84,18 @@ class TestTruth:
             reason=found.reason,
         )
 
-    def _compared(self, decoded: F64, reference: F64) -> Comparison:
+    def _compared(self, decoded: F64, reference: F64, margin: float) -> Comparison:
         ours, theirs = decoded[self.counted], reference[self.counted]
         if self.events is not None:
-            return compare_detection(self.events, [ours[:, 0]], [theirs[:, 0]], LOSS_MARGIN)
-        return compare(self.truth, [ours], theirs, self.rate_hz, LOSS_MARGIN)
+            return compare_detection(self.events, [ours[:, 0]], [theirs[:, 0]], margin)
+        return compare(self.truth, [ours], theirs, self.rate_hz, margin)
 
 
 def score_forms(
-    truth: TestTruth, forms: Mapping[str, Callable[[], F64]], reference: str
+    truth: TestTruth, forms: Mapping[str, Callable[[], F64]], reference: str, margin: float = LOSS_MARGIN
 ) -> tuple[tuple[Accuracy, ...], Loss | None]:
     """Run and score each form; the loss is that of the last against `reference`, None where it is the reference."""
     decoded = {name: run() for name, run in forms.items()}
     last = list(decoded)[-1]
-    loss = None if last == reference else truth.loss(decoded[last], decoded[reference])
+    loss = None if last == reference else truth.loss(decoded[last], decoded[reference], margin)
     return tuple(truth.accuracy(name, outputs) for name, outputs in decoded.items()), loss

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,20 +64,25 @@ class Run:
         return folder / "other.safetensors"
 
 
-def make_recording(folder: Path, seed: int) -> Path:
-    """A minute and a half of synthetic LFP of 10 channels."""
+def _recorded(folder: Path, seed: int, n_channels: int = 10) -> Path:
+    """A minute and a half of synthetic LFP."""
     source = RecordingConfig(
-        synthetic=SyntheticSpec(seed=seed, duration_s=90, n_channels=10, rate_hz=500), target="velocity"
+        synthetic=SyntheticSpec(seed=seed, duration_s=90, n_channels=n_channels, rate_hz=500), target="velocity"
     )
     folder.mkdir(parents=True, exist_ok=True)
     obtain(source, folder, silent)
     return recording_path(source, folder)
 
 
+@pytest.fixture
+def make_recording() -> Callable[..., Path]:
+    return _recorded
+
+
 @pytest.fixture(scope="session")
 def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     run = Run(tmp_path_factory.mktemp("runs") / "small")
-    recording = make_recording(run.root / "recording", 9100)
+    recording = _recorded(run.root / "recording", 9100)
     config = PreparationConfig(recording=RecordingConfig(path=recording, target="velocity"), features=FEATURES)
     prepare(recording, config, run.features, silent)
     data = load_prepared(run.features).data

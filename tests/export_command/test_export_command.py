@@ -165,18 +165,13 @@ def found(finished_run: Any, model: Path, folder: Path, **source: Any) -> Export
 
 
 def test_a_recording_gives_frames_by_the_checkpoints_own_front_end(finished_run: Any, tmp_path: Path) -> None:
-    made = found(finished_run, finished_run.checkpoint, tmp_path, recording=finished_run.recording, behavior="velocity")
+    made = found(finished_run, finished_run.checkpoint, tmp_path, recording=finished_run.recording)
     wanted = load_prepared(finished_run.features)
     assert made.provenance.recording == "recording.h5"
     np.testing.assert_array_equal(made.prepared.front_end.mean, wanted.front_end.mean)
     # Cut as the run was, so the same training part, from the same statistics.
     np.testing.assert_array_equal(made.calibration.frames, part_stream(wanted.data, "train").frames)
     assert made.same_as_training
-
-
-def test_a_recording_without_the_name_of_what_is_decoded_is_refused(finished_run: Any, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="needs --behavior: the name of the series"):
-        exported(finished_run.checkpoint, tmp_path / "b", frames=FrameSource(recording=finished_run.recording))
 
 
 def test_frames_that_were_not_trained_on_are_told_of(finished_run: Any, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ BLOCK = ParameterBlock(
     {
         "normalization.mean": np.arange(6, dtype=np.float32),
         "readout.weight": np.arange(-5, 5, dtype=np.int8).reshape(2, 5),
-        "readout.act_scale": np.float32(0.25).reshape(()),
+        "readout.act_scale": np.array(0.25, np.float32),
     },
 )
 BYTES = BLOCK.to_bytes()

@@ -6,13 +6,10 @@ Three forms are scored on the same frames: `before`, the decoder with the front 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 import edgebci
 from edgebci.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -25,13 +22,12 @@ from edgebci.features.front_end import FrontEnd
 from edgebci.files import sha256, write_text
 from edgebci.pipeline.configuration import ComparisonConfig, PreparationConfig, RecordingConfig, check_recording_path
 from edgebci.pipeline.evaluation.calibration_result import CalibratedSession, Calibration, FormScore
+from edgebci.pipeline.evaluation.calibration_session import CalibrationSession
 from edgebci.pipeline.evaluation.scoring import Judge
-from edgebci.pipeline.preparation import PreparedHeader, data_of, fit_on, stream_of
-from edgebci.pipeline.source import FrameClock, frame_clock, obtain, recording_path
-from edgebci.pipeline.split import SHORTEST_PART_S, gap_reasons_s
-from edgebci.pipeline.target import LOG_ODDS, target_of
+from edgebci.pipeline.source import obtain, recording_path
+from edgebci.pipeline.target import LOG_ODDS
 from edgebci.progress import Progress, part
-from edgebci.recordings import Recording, open_recording
+from edgebci.recordings import open_recording
 from edgebci.training.recipe import RidgeRecipe
 
 RESULT_NAME, PICTURE_NAME, DECODER_NAME = "calibration.json", "calibration.svg", "decoder.safetensors"
@@ -102,7 +98,7 @@ def _calibrate_one(
     )
     obtain(config.recording, folder, part(progress, 0.0, 0.2))
     with open_recording(recording_path(config.recording, folder)) as recording:
-        session = _Session.of(recording, config, front_end, order.calibration_s)
+        session = CalibrationSession.of(recording, config, front_end, order.calibration_s)
         fitted = session.fit_front_end(part(progress, 0.2, 0.4))
         old = session.data(front_end, part(progress, 0.4, 0.6))
         new = session.data(fitted, part(progress, 0.6, 0.8))
@@ -130,63 +126,6 @@ def _calibrate_one(
         gain=judge.compare([decoded["after"]], [decoded["before"]], order.comparison.retrained_margin),
         folder=folder.name,
     )
-
-
-@dataclass(frozen=True)
-class _Session:
-    """A recording cut into calibration and test."""
-
-    recording: Recording
-    config: PreparationConfig
-    clock: FrameClock
-    calibration_frames: int
-    test: tuple[int, int]
-
-    @classmethod
-    def of(cls, recording: Recording, config: PreparationConfig, front_end: FrontEnd, calibration_s: float) -> _Session:
-        found = recording.info.n_channels
-        if found != front_end.n_channels:
-            raise InputError(
-                f"{recording.path} has {found} channels, the front end {front_end.n_channels}; give a recording of "
-                "the same array"
-            )
-        clock = frame_clock(recording, config.features, config.recording)
-        rate_hz = config.features.frame_rate_hz
-        calibration, gap = (math.ceil(s * rate_hz) for s in (calibration_s, max(gap_reasons_s(config).values())))
-        left_s = (clock.n_frames - calibration - gap) / rate_hz
-        if min(left_s, calibration_s) < SHORTEST_PART_S:
-            raise InputError(
-                f"{recording.path}: {calibration_s:g} s of calibration and a gap of {gap / rate_hz:.1f} s leave "
-                f"{max(left_s, 0):.1f} s to score; both parts need {SHORTEST_PART_S:g} s: change --minutes"
-            )
-        return cls(recording, config, clock, calibration, (calibration + gap, clock.n_frames))
-
-    def fit_front_end(self, progress: Progress) -> FrontEnd:
-        """A front end of the same features, fitted to the calibration part."""
-        return fit_on(self.recording, self.clock, (0, self.calibration_frames), self.config.features, progress)
-
-    def data(self, front_end: FrontEnd, progress: Progress) -> DecodingData:
-        """Frames as a front end makes them. In detection, the last third of the calibration part is validation."""
-        source, calibration = self.config.recording, self.calibration_frames
-        target = target_of(self.recording, source)
-        train = 2 * calibration // 3 if source.task == "detection" else calibration
-        parts = {"train": (0, train), "validation": (train, calibration), "test": self.test}
-        streams = [
-            stream_of(self.recording, self.clock, front_end, target, bounds, progress)
-            for bounds in ((0, calibration), self.test)
-        ]
-        header = PreparedHeader(
-            first_sample=self.clock.first_sample,
-            samples_per_frame=self.clock.samples_per_frame,
-            parts=parts,
-            target_names=target.axis_names,
-            target_unit=target.unit,
-            task=source.task,
-        )
-        arrays: dict[str, NDArray[np.generic]] = {
-            name: np.concatenate([stream[name] for stream in streams]) for name in streams[0]
-        }
-        return data_of(arrays, header, front_end)
 
 
 def _detects(checkpoint: Checkpoint) -> bool:
