@@ -1,4 +1,4 @@
-"""`edgebci bundle time` says when int8 is slower here; `edgebci bundle hash` compares processors."""
+"""`edgebci bundle time` says when int8 is slower here; `bundle hash` compares processors; `bundle rewrite` fuses."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -15,15 +16,19 @@ from typer.testing import CliRunner
 from edgebci.bundle import FIRMWARE, Provenance
 from edgebci.checkpoint import Checkpoint, TrainingRecord
 from edgebci.cli.bundle_on_host import hash_bundle, time_bundle
+from edgebci.cli.bundle_rewrite import rewrite_bundle
 from edgebci.decoder_spec import DecoderSpec
 from edgebci.errors import InputError
 from edgebci.example_decoder import random_frames, random_parameters
+from edgebci.export import rewrites
 from edgebci.export.bundle_writer import export_bundle
+from edgebci.export.rewrite_probe import Probe
 from edgebci.export.runtime_timing import RuntimeTiming, StepTime
 from edgebci.features.cases import front_end_case
 from edgebci.frame_stream import FrameStream
 from edgebci.pipeline import bundle_on_host
 from edgebci.pipeline.bundle_on_host import IN_C, full_chunks, host_sentence
+from edgebci.pipeline.bundle_rewrite import RewrittenGraph
 from edgebci.pipeline.portable_bits import HERE, HOST_TWIN, MUST_BE_EQUAL, QEMU
 from tests.graph.conftest import step_form
 
@@ -31,6 +36,7 @@ CASE = front_end_case("clean")
 app = typer.Typer()
 app.command("time")(time_bundle)
 app.command("hash")(hash_bundle)
+app.command("rewrite")(rewrite_bundle)
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +105,32 @@ def test_chunks_are_full_and_the_twin_gets_twice_as_many_spikes_as_it_looks_at()
     # What the twin looks at are the newest, and those are the reference's.
     newest = given.counts.reshape(6, 2, reference.spec.max_tokens, 2)[:, 1]
     np.testing.assert_array_equal(newest, given.frames)
+
+
+def test_a_rewritten_step_is_written_beside_the_bundle_and_computes_the_same(bundle: Path, tmp_path: Path) -> None:
+    before = {path: path.read_bytes() for path in bundle.rglob("*") if path.is_file()}
+    names, out = ("CausalConvWithState-27", "LinearAttention-27"), tmp_path / "fused.onnx"
+    found = run("rewrite", bundle, *names, "--out", out, "--steps", 40, "--json")
+    assert found.exit_code == 0, found.output
+    said = RewrittenGraph.model_validate(json.loads(found.stdout))
+    assert said.graph == out
+    assert [(record.name, record.applied, record.steps["reference evaluator"]) for record in said.records] == [
+        (name, True, 40) for name in names
+    ]
+    step = next(function for function in onnx.load(out).functions if function.name == "Mamba2Step")
+    assert {"CausalConvWithState", "LinearAttention"} <= {node.op_type for node in step.node}
+    assert {path: path.read_bytes() for path in bundle.rglob("*") if path.is_file()} == before
+
+
+def test_a_rewrite_that_has_no_place_is_told_and_nothing_is_written(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rewrites, "probe", lambda *_: Probe(False, "ONNX Runtime 1.20 refuses it: unknown"))
+    shown = run("rewrite", bundle, "com.microsoft.LinearAttention", "--out", tmp_path / "fused.onnx", "--steps", 20)
+    assert shown.exit_code == 0
+    assert "nothing was written" in shown.stdout
+    assert "not applied: ONNX Runtime 1.20 refuses it" in shown.stdout
+    assert not (tmp_path / "fused.onnx").exists()
 
 
 def test_a_bundle_without_c_is_not_compared(bundle: Path, tmp_path: Path) -> None:
