@@ -6,29 +6,34 @@ import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 
+from edgebci.errors import EdgebciError
 from edgebci.export.tensorrt import board, build_engine, cuda_buffers
+
+
+class EngineError(EdgebciError):
+    """TensorRT is here and builds no engine of what was exported."""
+
 
 COMMAND = "copy the folder jetson/ to the board and run there: python3 build_engine.py"
 
 
-def build_where_possible(folder: Path, on_change: str = "fail") -> str:
-    """Build the engine of the folder `jetson/` if this machine is a Jetson with TensorRT; says what became of it.
+def engine_note(folder: Path | None = None) -> str:
+    """Build the engine of `folder`, a bundle's jetson/, if this machine is a Jetson with TensorRT; else say why not.
+
+    Returns:
+        One sentence on what became of it; without `folder`, nothing is built.
 
     Raises:
-        BuildError: it should be possible here, and TensorRT built none.
+        EngineError: it should be possible here, and TensorRT built none.
     """
-    reason = why_not_here()
-    if reason is not None:
+    reason = why_not_here() or ("nobody asked for it" if folder is None else None)
+    if reason is not None or folder is None:
         return f"the TensorRT engine was not built and nothing was timed: {reason}; {COMMAND}"
-    trt = build_engine.load_tensorrt()
-    lock, _ = build_engine.build(folder, trt, on_change, build_engine.read_lock(folder))
+    try:
+        lock, _ = build_engine.build(folder, build_engine.load_tensorrt(), "fail", build_engine.read_lock(folder))
+    except build_engine.BuildError as error:
+        raise EngineError(str(error)) from error
     return f"the engine was built by TensorRT {lock.tensorrt} on {lock.board}; run benchmark.py to time it"
-
-
-def engine_note() -> str:
-    """One sentence for who exports: why there is no engine yet, and what builds it. Builds nothing."""
-    reason = why_not_here() or "an engine belongs to its board and not into a bundle of reproducible bytes"
-    return f"the TensorRT engine was not built and nothing was timed: {reason}; {COMMAND}"
 
 
 def why_not_here(

@@ -77,15 +77,14 @@ class TellingTimingCache(TimingCache):
 
 
 class BuilderConfig:
-    _SETTABLE = ("builder_optimization_level", "profiling_verbosity")
+    __slots__ = ("board", "builder_optimization_level", "cache", "flags", "pools", "profiling_verbosity")
+    builder_optimization_level: int
+    profiling_verbosity: ProfilingVerbosity
 
     def __init__(self, board: FakeTensorRT) -> None:
-        self.__dict__.update(board=board, flags={board.BuilderFlag.TF32}, pools={}, cache=None)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name not in self._SETTABLE:
-            raise AttributeError(f"IBuilderConfig has no {name}")
-        self.__dict__[name] = value
+        self.board, self.cache = board, TimingCache({})
+        self.flags: set[enum.Enum] = {board.BuilderFlag.TF32}
+        self.pools: dict[MemoryPoolType, int] = {}
 
     def set_memory_pool_limit(self, pool: MemoryPoolType, n_bytes: int) -> None:
         assert isinstance(pool, MemoryPoolType)
@@ -100,15 +99,16 @@ class BuilderConfig:
         self.flags.discard(flag)
 
     def create_timing_cache(self, content: bytes) -> TimingCache:
-        return self.board.cache_type(json.loads(content) if content else {})
+        entries = json.loads(content) if content else {}
+        return TimingCache(entries) if self.board.major < 11 else TellingTimingCache(entries)
 
     def set_timing_cache(self, cache: TimingCache, ignore_mismatch: bool) -> bool:
         assert isinstance(cache, TimingCache)
-        self.__dict__["cache"] = cache
+        self.cache = cache
         return not self.board.refuses_cache
 
     def get_timing_cache(self) -> TimingCache:
-        return self.cache  # type: ignore[no-any-return]
+        return self.cache
 
 
 class Builder:
@@ -165,16 +165,15 @@ class FakeTensorRT:
 
     def __init__(self, version: str = "10.3.0.30") -> None:
         self.__version__, self.major = version, int(version.split(".")[0])
-        self.BuilderFlag = BuilderFlag10 if self.major < 11 else BuilderFlag11
-        self.cache_type = TimingCache if self.major < 11 else TellingTimingCache
+        self.BuilderFlag: Any = BuilderFlag10 if self.major < 11 else BuilderFlag11
         self.networks: list[Network] = []
         self.configs: list[BuilderConfig] = []
         self.parser_errors: list[str] = []
         self.measured = 0
         self.ignores_cache = self.refuses_cache = False
 
-    def Builder(self, logger: Logger) -> Builder:  # noqa: N802
+    def Builder(self, logger: Any) -> Builder:  # noqa: N802
         return Builder(self, logger)
 
-    def OnnxParser(self, network: Network, logger: Logger) -> OnnxParser:  # noqa: N802
+    def OnnxParser(self, network: Network, logger: Any) -> OnnxParser:  # noqa: N802
         return OnnxParser(self, network, logger)

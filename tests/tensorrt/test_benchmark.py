@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from edgebci.board_measurement import BoardMeasurement, load_measurement
 from edgebci.errors import InputError
-from edgebci.export.tensorrt import benchmark
+from edgebci.export.tensorrt import benchmark, board
 from edgebci.export.tensorrt.benchmark import PowerMeter, Timings, main, measurement, paced, percentile, summary_us
 
 MS = 1_000_000
@@ -143,7 +143,7 @@ def test_clocks_that_may_move_are_told(tmp_path: Path) -> None:
     found = load_measurement(written(tmp_path, document() | {"after": moving}))
     assert not found.clocks_locked
     assert "clocks that may move" in found.sentence()
-    nothing_read = {"clocks": [], "temperatures_c": {}}
+    nothing_read: dict[str, Any] = {"clocks": [], "temperatures_c": {}}
     assert not load_measurement(written(tmp_path, document() | {"before": nothing_read})).clocks_locked
 
 
@@ -204,7 +204,7 @@ def test_a_whole_measurement_leaves_out_the_warm_up_and_validates(
     (tmp_path / "decoder.plan").write_bytes(b"plan")
     monkeypatch.setattr(benchmark, "open_cuda", FakeVersions)
     monkeypatch.setattr(benchmark, "open_decoder", {tmp_path / "decoder.plan": decoder}.__getitem__)
-    monkeypatch.setattr(benchmark.board, "identity", lambda: {"model": "a board"})
+    monkeypatch.setattr(board, "identity", lambda: {"model": "a board"})
     monkeypatch.setattr(benchmark, "tensorrt_version", lambda: "10.3.0")
     frames = np.arange(12.0).reshape(3, 4)
     content = benchmark.measure(tmp_path, tmp_path / "decoder.plan", 1000, frames, clock)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,12 +18,13 @@ from edgebci.errors import VerificationError
 from edgebci.example_decoder import random_parameters
 from edgebci.export.step_runner import OnnxStepRunner
 from edgebci.export.stream_comparison import long_stream
-from edgebci.export.tensorrt import jetson_files, typed_verification
+from edgebci.export.tensorrt import benchmark, build_engine, engine, jetson_files, typed_verification
 from edgebci.export.tensorrt.cuda_buffers import CudaError
-from edgebci.export.tensorrt.engine import COMMAND, engine_note, why_not_here
+from edgebci.export.tensorrt.engine import COMMAND, EngineError, engine_note, why_not_here
 from edgebci.export.tensorrt.jetson_files import JetsonRecord, trtexec_lines, write_jetson
 from edgebci.files import sha256
 from tests.tensorrt.conftest import Case, make_case
+from tests.tensorrt.fake_tensorrt import FakeTensorRT
 
 FILES = {
     *("decoder.onnx", "build_engine.py", "run_decoder.py", "benchmark.py", "cuda_buffers.py", "board.py"),
@@ -123,7 +125,7 @@ def test_the_programs_are_of_python_3_10_and_import_what_a_board_has(bundle: tup
 @pytest.mark.parametrize("name", ["build_engine", "run_decoder", "benchmark"])
 def test_each_program_starts_alone_and_shows_its_help(bundle: tuple[Path, JetsonRecord], name: str) -> None:
     run = subprocess.run(
-        [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(bundle[0])!r}); import {name}; "
+        [sys.executable, "-IB", "-c", f"import sys; sys.path.insert(0, {str(bundle[0])!r}); import {name}; "
          f"assert not [m for m in sys.modules if m.startswith('edgebci')]; {name}.main(['--help'])"],
         capture_output=True,
         text=True,
@@ -171,12 +173,40 @@ def test_where_there_is_no_gpu_the_note_says_that_nothing_was_built() -> None:
         "an engine runs only on the kind of GPU it was built on, this is Some GPU"
     )
     assert why_not_here(found, object, lambda: {"model": "NVIDIA Jetson AGX Thor"}) is None
-    assert engine_note().startswith("the TensorRT engine was not built and nothing was timed: ")
-    assert engine_note().endswith(COMMAND)
+
+
+def test_without_a_board_the_note_is_one_sentence_and_the_folder_stays_as_it_is(
+    bundle: tuple[Path, JetsonRecord],
+) -> None:
+    for note in (engine_note(), engine_note(bundle[0])):
+        assert note.startswith("the TensorRT engine was not built and nothing was timed: ")
+        assert note.endswith(COMMAND)
+    assert {path.name for path in bundle[0].iterdir()} == FILES
+
+
+def test_on_a_board_the_engine_is_built_and_locked(
+    bundle: tuple[Path, JetsonRecord], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, trt = tmp_path / "jetson", FakeTensorRT("10.3.0.30")
+    shutil.copytree(bundle[0], folder)
+    monkeypatch.setattr(engine, "why_not_here", lambda: None)
+    monkeypatch.setattr(build_engine, "load_tensorrt", lambda: trt)
+    monkeypatch.setattr(build_engine, "identity", lambda: {"model": "NVIDIA Jetson Orin NX"})
+    note = engine_note(folder)
+    assert note == "the engine was built by TensorRT 10.3.0.30 on NVIDIA Jetson Orin NX; run benchmark.py to time it"
+    assert {path.name for path in folder.glob("decoder.*")} == {
+        "decoder.onnx",
+        "decoder.plan",
+        "decoder.timing_cache",
+        "decoder.lock.json",
+    }
+    trt.parser_errors = ["no importer for Foo"]
+    with pytest.raises(EngineError, match="refuses the graph: no importer for Foo"):
+        engine_note(folder)
 
 
 def test_programs_lose_the_package_from_their_imports_and_nothing_else() -> None:
-    text = jetson_files.program(jetson_files.benchmark)
+    text = jetson_files.program(benchmark)
     assert "from run_decoder import ENGINE, open_decoder" in text
     assert "import board\n" in text
     assert "edgebci.export" not in text

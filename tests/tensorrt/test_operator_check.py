@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -23,9 +24,9 @@ TEN, ELEVEN = TABLES
 
 def model_of(
     nodes: list[Any],
-    inputs: dict[str, tuple[int, list[Any]]],
-    outputs: dict[str, tuple[int, list[Any]]],
-    constants: dict[str, Any] | None = None,
+    inputs: Mapping[str, Any],
+    outputs: Mapping[str, Any],
+    constants: Mapping[str, Any] | None = None,
     opset: int = 20,
 ) -> onnx.ModelProto:
     graph = helper.make_graph(
