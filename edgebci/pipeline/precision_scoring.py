@@ -111,6 +111,7 @@ class Validation:
         return Interval(value=-difference.value, low=-difference.high, high=-difference.low), compared.block_s
 
     def noise(self, decoded: F64, exact: F64) -> float:
-        """Mean over outputs of squared noise over variance."""
-        noise, signal = (decoded - exact)[self.stream.scored], exact[self.stream.scored]
+        """Mean over outputs of squared noise over variance, of all frames or of the first (T, D)."""
+        counted = self.stream.scored[: len(exact)]
+        noise, signal = (decoded - exact)[counted], exact[counted]
         return float(np.mean(np.mean(noise**2, axis=0) / signal.var(axis=0)))

@@ -6,7 +6,7 @@ what was measured:
 
 0. The decay report of the calibration frames says which states hold in int8; the others stay in int16.
 1. Every narrower width of every tensor is tried alone, all else in 16 bits, and its sensitivity is the noise that it
-   adds to the output on the validation frames, over the output's variance.
+   adds to the output on the first of the validation frames, over the output's variance.
 2. From all tensors in 16 bits on, the step with the least sensitivity for what it saves is taken again and again; what
    is saved is cycles and bytes, each over those of the uniform int8 form. A step that saves nothing is never taken.
 3. Every assignment on the way, and the uniform ones, is scored against the behaviour: the loss in R2 (in detection:
@@ -40,6 +40,8 @@ from edgebci.progress import Progress, part, silent
 
 DECAY_FRAMES = 2000
 """Of the decay report: every step of them is computed alone, twice."""
+SENSITIVITY_FRAMES = 3000
+"""Scored frames of each sensitivity: noise is a mean of squares, which a minute tells to a few percent."""
 _UNIFORM: dict[str, tuple[Width, Width]] = {
     "all int16": (16, 16),
     "all int8, states int16": (8, 16),
@@ -59,15 +61,17 @@ class _Bench:
     cost: Cost
     max_loss: float
 
-    def decoded(self, widths: Mapping[str, Width]) -> F64:
-        """What the quantized decoder says to them."""
+    def decoded(self, widths: Mapping[str, Width], stop: int | None = None) -> F64:
+        """What the quantized decoder says to them, or to the first `stop`."""
         decoder = assemble(self.seen, self.recipe.model_copy(update={"widths": dict(widths)}))
         stream = self.validation.stream
-        return decoder.stream(stream.frames, stream.reset_before).astype(np.float64)
+        return decoder.stream(stream.frames[:stop], stream.reset_before[:stop]).astype(np.float64)
 
     def noise(self, widths: Mapping[str, Width]) -> float:
-        """That an assignment adds to the output."""
-        return self.validation.noise(self.decoded(widths), self.exact)
+        """That an assignment adds to the output, on the first frames that are scored."""
+        scored = np.flatnonzero(self.validation.stream.scored)[:SENSITIVITY_FRAMES]
+        stop = int(scored[-1]) + 1
+        return self.validation.noise(self.decoded(widths, stop), self.exact[:stop])
 
     def point(self, name: str, widths: Widths) -> tuple[FrontierPoint, float]:
         """An assignment with all its figures, and the length of the bootstrap's blocks (s)."""
