@@ -70,12 +70,12 @@ class QuantizationSize(Document):
 QUICK = QuantizationSize(
     name="quick",
     seed=9100,
-    train_s=120.0,
-    validation_s=36.0,
+    train_s=240.0,
+    validation_s=60.0,
     test_s=180.0,
-    n_channels=8,
+    n_channels=32,
     d_model=32,
-    student_epochs=60,
+    student_epochs=40,
     quantized_epochs=5,
 )
 FULL = QuantizationSize(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from edgebci.checkpoint import load_checkpoint
 from edgebci.errors import InputError
@@ -14,6 +15,7 @@ from edgebci.metrics import r2
 from edgebci.quantized_decoder import QuantizedDecoder
 from edgebci.training.quantization_aware.learning import CarriedStates, integers_path, train_quantization_aware
 from edgebci.training.quantization_aware.recipe import QuantizationAwareRecipe
+from edgebci.training.quantization_aware.twin import QuantizedTwin
 from edgebci.training.recipe import Optimiser
 from tests.quantization_aware.conftest import N_TRAIN, N_VALIDATION, Example, example
 
@@ -136,3 +138,22 @@ def test_bad_input_is_refused_in_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="burn-in of 64"):
         QuantizationAwareRecipe(burn_in_frames=64)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_after_the_burn_in_a_window_decodes_as_if_its_stream_had_begun_at_power_on(any_cell: Example) -> None:
+    carried, length = CarriedStates(any_cell.floating, any_cell.data), 64
+    starts = np.array([100, 250, 400])
+    carried.begin(starts)
+    twin = QuantizedTwin.of(any_cell.checkpoint.parameters, any_cell.decoder)
+    rows = starts[:, None] + np.arange(length)
+    with torch.no_grad():
+        states = twin.quantized_states(carried.at(starts))
+        decoded = twin.run(torch.from_numpy(any_cell.frames[rows]), states)[0].numpy()
+    after = slice(QuantizationAwareRecipe().burn_in_frames, None)
+    wanted = any_cell.decoder.stream(any_cell.frames)[rows][:, after]
+    exact = any_cell.floating.stream(any_cell.frames)[rows][:, after]
+    carrying = np.sqrt(np.mean((decoded[:, after] - wanted) ** 2))
+    rounding = np.sqrt(np.mean((exact - wanted) ** 2))
+    # What is carried in float and rounded once differs from counts that ran from power-on by less than rounding does.
+    # Measured: 0.17 (gru) to 0.69 (s4d) of it.
+    assert carrying < 0.9 * rounding
