@@ -30,6 +30,9 @@ def export(
     quantized: Annotated[
         Path | None, typer.Option(help="The .int8.safetensors that quantization-aware training left beside it.")
     ] = None,
+    qat: Annotated[
+        bool, typer.Option("--qat", help="Train in the integers first, towards the float form: minutes, needs torch.")
+    ] = False,
     max_loss: Annotated[float, typer.Option(help="What mixed precision may cost in R² (in detection: AUROC).")] = 0.01,
     prepared: Annotated[
         Path | None,
@@ -66,9 +69,11 @@ def export(
     from edgebci.pipeline.export_command import export as run
     from edgebci.pipeline.export_frames import FrameSource
     from edgebci.pipeline.export_order import ExportOrder
+    from edgebci.training.quantization_aware.recipe import QuantizationAwareRecipe
 
     source = FrameSource(prepared=prepared, recording=recording, front_end=front_end, behavior=behavior, lfp=lfp)
     order = ExportOrder(
+        quantization_aware=QuantizationAwareRecipe() if qat else None,
         model=model,
         out=out,
         target=target,

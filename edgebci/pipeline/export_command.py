@@ -26,6 +26,7 @@ from edgebci.pipeline.export_scoring import C_FORM, LOSS_MARGIN, TENSORRT_FORM, 
 from edgebci.pipeline.export_spikes import export_spikes
 from edgebci.pipeline.exporting import FLOAT_FORM
 from edgebci.pipeline.precision_command import FRONTIER_JSON, FRONTIER_SVG, search_frames
+from edgebci.pipeline.quantization_aware import quantize_in_training
 from edgebci.progress import Progress, part
 from edgebci.quantized_decoder import QuantizedDecoder
 from edgebci.targets import Target, precision_for, target
@@ -38,9 +39,22 @@ def export(order: ExportOrder, progress: Progress) -> ExportResult:
         InputError: what was given is no checkpoint, has no frames, or the target cannot take it.
         VerificationError: an exported form does not compute what it should; nothing is written.
     """
-    precision_for(target(order.target), order.precision)
-    exporters = {"frames": _export_frames, "spikes": export_spikes, "foreign": _export_foreign}
-    return exporters[kind_of(order.model)](order, progress)
+    goal, kind = target(order.target), kind_of(order.model)
+    if kind == "foreign":
+        return _with_host_note(goal, _export_foreign(order, progress))
+    precision_for(goal, order.precision)
+    exporter = export_spikes if kind == "spikes" else _export_frames
+    return _with_host_note(goal, exporter(order, progress))
+
+
+def _with_host_note(goal: Target, result: ExportResult) -> ExportResult:
+    """Where both forms run on this machine, say which is faster; a time belongs into no manifest."""
+    if goal.kind not in ("host", "onnxruntime") or result.precision not in ("int8", "mixed"):
+        return result
+    from edgebci.pipeline.bundle_on_host import host_sentence, time_bundle
+
+    said = host_sentence(time_bundle(result.bundle, rounds=10))
+    return result.model_copy(update={"notes": (*result.notes, said)}) if said else result
 
 
 def _export_foreign(order: ExportOrder, progress: Progress) -> ExportResult:
@@ -92,12 +106,18 @@ def _wanted(
     """Precision and how to get there, and what there is to say of it."""
     precision = precision_for(target(order.target), order.precision)
     learned = QuantizedDecoder.load(order.quantized) if order.quantized else None
+    recipe, notes, documents = order.recipe, list[str](), dict[str, str]()
     if precision == "mixed" and learned is None:
         frontier = search_frames(checkpoint, found, order.max_loss, progress)
-        recipe = order.recipe.model_copy(update={"widths": frontier.chosen.widths})
+        recipe = recipe.model_copy(update={"widths": frontier.chosen.widths})
         documents = {FRONTIER_JSON: frontier.model_dump_json(indent=1) + "\n", FRONTIER_SVG: frontier.svg()}
-        return Wanted(precision, recipe, documents=documents), (frontier.sentence(),)
-    return Wanted(precision, order.recipe, learned, holds_int8_rule=precision == "int8"), ()
+        notes.append(frontier.sentence())
+    if order.quantization_aware is not None and precision in ("int8", "mixed"):
+        file = order.out.with_name(f"{order.out.name}.qat") / "decoder.safetensors"
+        data = found.prepared.data
+        learned = quantize_in_training(data, checkpoint, file, order.quantization_aware, recipe, progress).decoder
+        notes.append(f"trained in the integers; float weights and integers of that training are in {file.parent}")
+    return Wanted(precision, recipe, learned, documents, holds_int8_rule=precision == "int8"), tuple(notes)
 
 
 def _margin(order: ExportOrder) -> float:

@@ -11,6 +11,7 @@ from edgebci.documents import Document
 from edgebci.export.calibration import QuantizationRecipe
 from edgebci.pipeline.export_frames import FrameSource
 from edgebci.targets import Precision
+from edgebci.training.quantization_aware.recipe import QuantizationAwareRecipe
 
 
 class ExportOrder(Document):
@@ -27,6 +28,8 @@ class ExportOrder(Document):
     recipe: QuantizationRecipe = QuantizationRecipe()
     quantized: Path | None = None
     """The integers that quantization-aware training left beside the checkpoint, in place of calibration."""
+    quantization_aware: QuantizationAwareRecipe | None = None
+    """Train in the integers first; None: round after training."""
     max_loss: float = Field(default=0.01, gt=0, lt=1)
     """Of mixed precision: loss in R² (in detection: AUROC) that the search may cost."""
     calibration: Path | None = None

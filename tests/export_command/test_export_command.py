@@ -34,6 +34,10 @@ from edgebci.pipeline.export_order import ExportOrder, ExportResult
 from edgebci.pipeline.export_result import read_result
 from edgebci.pipeline.preparation import load_prepared
 from edgebci.progress import silent
+from edgebci.quantized_decoder import QuantizedDecoder
+from edgebci.training.quantization_aware.recipe import QuantizationAwareRecipe
+from edgebci.training.recipe import Optimiser
+from edgebci.workload import workload
 
 COMMAND = typer.Typer()
 COMMAND.command()(export_cli)
@@ -134,6 +138,10 @@ from edgebci.pipeline.bundle_check import verify_bundle
 from edgebci.pipeline.export_command import export
 from edgebci.pipeline.export_order import ExportOrder
 from edgebci.progress import silent
+from edgebci.quantized_decoder import QuantizedDecoder
+from edgebci.training.quantization_aware.recipe import QuantizationAwareRecipe
+from edgebci.training.recipe import Optimiser
+from edgebci.workload import workload
 export(ExportOrder(model=Path(sys.argv[1]), out=Path(sys.argv[2]), target="cortex-m4f"), silent)
 """
 
@@ -307,5 +315,47 @@ def test_a_model_made_elsewhere_goes_the_same_way(tmp_path: Path) -> None:
     result = exported(model, tmp_path / "b", "cpu", calibration=tmp_path / "frames.npy")
     assert result.macs_per_step == 24 * 12 + 12 * 2
     assert result.int8_share == 1.0
-    assert read_result(tmp_path / "b") == result
+    assert any("on this machine" in note for note in result.notes)
+    assert read_result(tmp_path / "b").bundle_id == result.bundle_id
     assert verify_bundle(tmp_path / "b", 20, silent).kind == "foreign"
+
+
+def test_a_model_made_elsewhere_may_be_had_as_c_in_float(tmp_path: Path) -> None:
+    """Which a checkpoint may not: the C of our own operators is in integers."""
+    model = dense_model(tmp_path)
+    result = exported(model, tmp_path / "b", "cortex-m4f", precision="fp32", calibration=tmp_path / "frames.npy")
+    assert (result.target, result.precision, result.int8_share) == ("cortex-m4f", "fp32", None)
+
+
+def test_a_jetson_gets_a_folder_to_copy_and_the_word_that_nothing_was_built(finished_run: Any, tmp_path: Path) -> None:
+    result = exported(finished_run.checkpoint, tmp_path / "b", "jetson")
+    names = set(open_bundle(tmp_path / "b").manifest.files)
+    assert {"jetson/decoder.onnx", "jetson/build_engine.py"} <= names
+    assert (result.target, result.accuracy[-1].form) == ("jetson-orin-nano", "ONNX for TensorRT")
+    assert any("engine was not built" in note for note in result.notes)
+    assert verify_bundle(tmp_path / "b", 20, silent).files == len(names)
+
+
+def test_mixed_precision_shows_its_frontier_and_keeps_to_the_loss_that_is_allowed(
+    finished_run: Any, tmp_path: Path
+) -> None:
+    result = exported(finished_run.checkpoint, tmp_path / "b", "cortex-m4f", precision="mixed", max_loss=0.05)
+    bundle = open_bundle(tmp_path / "b")
+    assert {"precision.json", "precision.svg"} <= set(bundle.manifest.files)
+    assert bundle.manifest.quantization is not None
+    assert bundle.manifest.quantization["widths"]
+    assert bundle.manifest.workload.weight_bytes < workload(bundle.manifest.spec).weight_bytes
+    assert result.loss is not None
+    assert result.loss.margin == 0.05
+
+
+def test_training_in_the_integers_comes_first_where_it_is_asked_for(finished_run: Any, tmp_path: Path) -> None:
+    optimiser = Optimiser(learning_rate=3e-4, epochs=1, batch_windows=8, window_frames=64, warm_up_epochs=0)
+    recipe = QuantizationAwareRecipe(optimiser=optimiser)
+    result = exported(finished_run.checkpoint, tmp_path / "b", "cortex-m4f", quantization_aware=recipe)
+    bundle = open_bundle(tmp_path / "b")
+    assert bundle.manifest.quantization == {"learned": True}
+    learned = QuantizedDecoder.load(tmp_path / "b.qat" / "decoder.int8.safetensors")
+    for name, values in learned.tensors().items():
+        np.testing.assert_array_equal(bundle.quantized_decoder().tensors()[name], values, err_msg=name)
+    assert any("trained in the integers" in note for note in result.notes)
