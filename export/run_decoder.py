@@ -184,10 +184,11 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         frames = np.load(given.frames, allow_pickle=False)
         outputs = BoundDecoder(given.graph, given.provider).stream(frames)
-    except (OSError, ValueError) as error:
+        with given.outputs.open("wb") as file:
+            np.save(file, outputs, allow_pickle=False)
+    except (OSError, TypeError, ValueError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
-    np.save(given.outputs, outputs, allow_pickle=False)
     sys.stdout.write(f"{len(outputs)} frames decoded on {given.provider}, written to {given.outputs}\n")
     return 0
 

@@ -183,7 +183,12 @@ def test_the_file_in_the_bundle_runs_alone_and_gives_the_same_bits(mamba2: Any, 
 def test_the_runner_ends_with_2_and_a_sentence(mamba2: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = written(mamba2.quantized_graph, tmp_path)
     np.save(tmp_path / "narrow.npy", np.zeros((5, 3), np.float32))
-    for frames, sentence in (("narrow", "a frame has shape (3,)"), ("absent", "No such file")):
+    np.save(tmp_path / "complex.npy", np.zeros((5, 48), np.complex64))
+    sentences = {"narrow": "a frame has shape (3,)", "absent": "No such file", "complex": "Cannot cast"}
+    for frames, sentence in sentences.items():
         assert main([str(path), str(tmp_path / f"{frames}.npy"), str(tmp_path / "out.npy")]) == 2
         assert sentence in capsys.readouterr().err
     assert not (tmp_path / "out.npy").exists()
+    np.save(tmp_path / "frames.npy", mamba2.frames[:3])
+    assert main([str(path), str(tmp_path / "frames.npy"), str(tmp_path / "absent" / "out.npy")]) == 2
+    assert "No such file" in capsys.readouterr().err

@@ -15,16 +15,20 @@ from edgebci.example_decoder import random_frames, random_parameters
 from edgebci.export.c_generator import generate
 from edgebci.export.c_graph import graph_of
 from edgebci.export.c_program import graph_context
+from edgebci.export.c_spikes import generate_spike_program
 from edgebci.export.quantization import quantize
 from edgebci.export.quantized_graph import quantized_step_graph
 from edgebci.export.step_runner import OnnxStepRunner
 from edgebci.export.traceability import BODY, CALL, in_profile, inline, metadata, trace
 from edgebci.features.cases import front_end_case
 from edgebci.firmware_sim.target_run import run_on_target
-from edgebci.firmware_sim.toolchain import compile_target
-from tests.graph.conftest import DECODERS
+from edgebci.firmware_sim.toolchain import SPIKES_TARGET, compile_target
+from edgebci.pipeline.bundle_on_host import full_chunks
+from tests.graph.conftest import DECODERS, step_form
 
-KERNEL = re.compile(r"(dense|mamba2_step|s4d_step|glu|gru_step|state_quantize|tokenizer_step|rms_norm|stack)_\d")
+KERNEL = re.compile(
+    r"(dense|mamba2_step|s4d_step|glu|gru_step|state_quantize|tokenizer_step|rms_norm|stack|token_attention|memory_attention|silu_quantize)_\d"
+)
 
 
 @pytest.mark.parametrize("precision", ["float", "int8"])
@@ -83,6 +87,20 @@ def test_the_rows_of_an_emulated_core_hold_every_node_and_every_kernel_has_nodes
     assert {row for row, nodes in rows.items() if not nodes} >= {"edgebci_decoder_step", "edgebci_front_end_push"}
     assert not [row for row, nodes in rows.items() if KERNEL.match(row) and not nodes]
     assert {node.call for node in rows["edgebci_add"]} == {"layers.0.residual", "layers.1.residual"}
+
+
+def test_the_rows_of_an_emulated_core_hold_every_node_of_a_decoder_of_spikes(tmp_path: Path) -> None:
+    form: Any = step_form("possm gru")
+    spec = form.quantized_reference.spec
+    onnx.save(form.quantized_graph, tmp_path / "decoder_int8.onnx")
+    generate_spike_program(tmp_path / "decoder_int8.onnx", spec, tmp_path / "firmware")
+    elf = compile_target(tmp_path / "firmware", tmp_path / "firmware.elf", harness=SPIKES_TARGET)
+    run = run_on_target(elf, full_chunks(spec, 4).counts, None, 2, 2 * spec.max_tokens, spec.n_outputs)
+    traced = trace(form.quantized_graph)
+    rows = {row.name: in_profile(traced, row.name) for row in run.cycles.by_function}
+    assert {node for nodes in rows.values() for node in nodes} == set(traced)
+    assert not [row for row, nodes in rows.items() if KERNEL.match(row) and not nodes]
+    assert {row.partition("_")[0] for row, nodes in rows.items() if nodes} >= {"token", "memory", "silu", "gru"}
 
 
 def _program(case: Any, name: str, folder: Path) -> tuple[onnx.ModelProto, Path]:
