@@ -14,14 +14,18 @@ import typer
 from edgebci import __version__
 from edgebci.cli.bench import bench_app
 from edgebci.cli.bundle import bundle_app
+from edgebci.cli.bundle_rewrite import rewrite_bundle
 from edgebci.cli.calibrate import calibrate
 from edgebci.cli.claims import claims
 from edgebci.cli.data import data_app
+from edgebci.cli.doctor import doctor
 from edgebci.cli.evaluate import evaluate
 from edgebci.cli.export import export
 from edgebci.cli.fetch import fetch
+from edgebci.cli.precision import precision_app
 from edgebci.cli.profiles import profiles_app
 from edgebci.cli.proof import proof
+from edgebci.cli.quantization import quantization_report, reproduce_quantization
 from edgebci.cli.reproduce_realm import reproduce_realm
 from edgebci.cli.run import run
 from edgebci.cli.train import distill, train
@@ -42,17 +46,22 @@ app.command()(train)
 app.command()(distill)
 app.command()(evaluate)
 app.command()(export)
+bundle_app.command("rewrite")(rewrite_bundle)
+app.command("quantization-report")(quantization_report)
 app.command()(calibrate)
 data_app.command()(fetch)
 app.add_typer(data_app, name="data")
 app.add_typer(bundle_app, name="bundle")
+app.add_typer(precision_app, name="precision")
 app.add_typer(profiles_app, name="profiles")
 app.add_typer(bench_app, name="bench")
 reproduce_app = typer.Typer(no_args_is_help=True, help="Try what the papers claim.")
 reproduce_app.command()(claims)
 reproduce_app.command("realm")(reproduce_realm)
+reproduce_app.command("quantization")(reproduce_quantization)
 app.add_typer(reproduce_app, name="reproduce")
 app.command()(proof)
+app.command()(doctor)
 
 
 def _show_version(wanted: bool) -> None:
