@@ -124,22 +124,33 @@ def label_free_way(encoders: Encoders, kind: str) -> Way:
     return Way(f"{kind}, label-free", encoders.identity, decode, _MODULES)
 
 
-def fine_tuned_way(encoders: Encoders, kind: str) -> Way:
-    """Encoder and head trained on the session's labels; from random weights all of it learns, for twice the epochs."""
+def fine_tuned_way(encoders: Encoders, kind: str, times: int = 1) -> Way:
+    """Encoder and head trained on the session's labels; from random weights all of it learns, for twice the epochs.
+
+    Args:
+        encoders: to start from.
+        kind: of encoder.
+        times: as many epochs as the recipe says, for sessions of few labels, whose epochs are short.
+    """
 
     def decode(session: Session, seed: int, folder: Path, progress: Progress) -> Floats:
         from edgebci.training.realm.finetune import fine_tune, predict
 
-        recipe = encoders.seeded(seed)
-        if kind in (RANDOM, LARGE):
-            stage = recipe.fine_tuning
-            longer = stage.optimiser.model_copy(update={"epochs": 2 * stage.optimiser.epochs})
-            from_scratch = stage.model_copy(update={"freeze_tokenizer": False, "optimiser": longer})
-            recipe = recipe.model_copy(update={"fine_tuning": from_scratch})
+        recipe, is_scratch = encoders.seeded(seed), kind in (RANDOM, LARGE)
+        stage = recipe.fine_tuning
+        epochs = times * stage.optimiser.epochs * (2 if is_scratch else 1)
+        tuning = stage.model_copy(
+            update={
+                "freeze_tokenizer": stage.freeze_tokenizer and not is_scratch,
+                "optimiser": stage.optimiser.model_copy(update={"epochs": epochs}),
+            }
+        )
+        recipe = recipe.model_copy(update={"fine_tuning": tuning})
         file = fine_tune(session, encoders.path(kind, seed), recipe, folder / DECODER_NAME, progress)
         return predict(file, session.data)
 
-    return Way(f"{kind}, fine-tuned", encoders.identity, decode, _MODULES)
+    identity = encoders.identity if times == 1 else f"{encoders.identity}\n{times} times the epochs"
+    return Way(f"{kind}, fine-tuned", identity, decode, _MODULES)
 
 
 @dataclass(frozen=True)
