@@ -39,7 +39,7 @@ def frontier_svg(candidates: Sequence[Candidate], max_loss: float, core: str) ->
         left, right = figure.subplots(1, 2, sharey=True)
         _draw(left, candidates, [one.cycles / 1e3 for one in candidates], max_loss)
         _draw(right, candidates, [one.bytes / 1024 for one in candidates], max_loss)
-        left.set_xlabel(f"thousand cycles per step, dense layers and states ({core}, modelled)")
+        left.set_xlabel(f"thousand cycles per step ({core}, modelled)")
         left.set_ylabel("loss in R² on validation frames")
         right.set_xlabel("KiB of weights and states")
         for label, color in (("chosen", _CHOSEN), ("nothing better at its cost", _EFFICIENT), ("other", _OTHER)):
@@ -50,8 +50,10 @@ def frontier_svg(candidates: Sequence[Candidate], max_loss: float, core: str) ->
 
 def _draw(axes: Axes, candidates: Sequence[Candidate], costs: Sequence[float], max_loss: float) -> None:
     axes.axhline(max_loss, color=INK, lw=0.8, ls="--")
+    axes.margins(x=0.2)
     for one, cost in zip(candidates, costs, strict=True):
         axes.plot([cost, cost], [one.loss.low, one.loss.high], color=one.color, lw=1.5)
         axes.plot(cost, one.loss.value, "o", color=one.color, ms=8 if one.chosen else 5)
         if one.chosen or one.name.startswith("all "):
-            axes.annotate(one.name, (cost, one.loss.value), xytext=(6, 4), textcoords="offset points", fontsize=8)
+            name = "chosen" if one.chosen else one.name
+            axes.annotate(name, (cost, one.loss.value), xytext=(6, 4), textcoords="offset points", fontsize=8)

@@ -10,14 +10,39 @@
 
 #include "edgebci_mamba2.h"
 
-/* One row of h: h := round(h * decay + dxs * B), saturated; returns C h in the order of lane_sum. */
+/* The bits of EDGEBCI_ROUNDER - 128: sums of it with values from -128 to 127 lie in the 256 patterns from there on. */
+#define EDGEBCI_ROUNDED_LOWEST_INT8 0x4B3FFF80u
+
+/* Four elements of a row: h := round(h * decay + dxs * B), saturated; adds C * h to the lanes. As in edgebci_mamba2.h,
+ * one test finds for all four whether any needs saturation. */
+static inline void edgebci_mamba2_advance_int8(int8_t *restrict h, const float *restrict B, const float *restrict C,
+                                               float decay, float dxs, float *restrict lanes)
+{
+    float v[4], rounded[4];
+    uint32_t outside = 0;
+    for (uint32_t i = 0; i < 4; i++) {
+        v[i] = (float)h[i] * decay + dxs * B[i];
+        rounded[i] = v[i] + EDGEBCI_ROUNDER;
+        outside |= edgebci_bits(rounded[i]) - EDGEBCI_ROUNDED_LOWEST_INT8;
+    }
+    if (outside > 0xFFu) {
+        for (uint32_t i = 0; i < 4; i++) {
+            rounded[i] = edgebci_clamp(v[i], -128.0f, 127.0f) + EDGEBCI_ROUNDER;
+        }
+    }
+    for (uint32_t i = 0; i < 4; i++) {
+        h[i] = (int8_t)(uint8_t)edgebci_bits(rounded[i]);
+        lanes[i] += C[i] * (rounded[i] - EDGEBCI_ROUNDER);
+    }
+}
+
+/* One row of h; returns C h in the order of lane_sum. */
 static EDGEBCI_INLINE float edgebci_mamba2_row_int8(uint32_t n, const float *restrict B, const float *restrict C,
                                                     float decay, float dxs, int8_t *restrict h)
 {
     float lanes[4] = {-0.0f, -0.0f, -0.0f, -0.0f};
-    for (uint32_t j = 0; j < n; j++) {
-        h[j] = edgebci_quantize_int8((float)h[j] * decay + dxs * B[j], 1.0f);
-        lanes[j & 3u] += C[j] * (float)h[j];
+    for (uint32_t j = 0; j < n; j += 4) {
+        edgebci_mamba2_advance_int8(h + j, B + j, C + j, decay, dxs, lanes);
     }
     return (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]);
 }

@@ -146,6 +146,29 @@ def test_the_core_is_the_host_twin_bit_for_bit(form: Form, sources: Path, librar
     assert run.state == host.state_bytes()
 
 
+def test_an_int8_state_saturates_on_the_device_as_in_the_reference(tmp_path: Path) -> None:
+    spec = DecoderSpec(
+        n_inputs=CASE.front_end.n_features, output_names=("x",), output_unit="1", d_model=8, d_state=4, headdim=8
+    )
+    frames, widths = random_frames(spec, 300, 4), {"ssm.0": 8, "ssm.1": 8}
+    recipe = QuantizationRecipe.model_validate({"widths": widths})
+    tensors = quantize(spec, random_parameters(spec, 3), frames, recipe).tensors()
+    for name in ("layers.0.mixer.ssm_scale", "layers.1.mixer.ssm_scale"):
+        tensors[name] = tensors[name] * np.float32(0.2)  # of which a part saturates, and a part does not
+    decoder = QuantizedDecoder.from_tensors(spec, tensors, tuple(widths))
+    onnx.save(quantized_step_graph(decoder), tmp_path / "decoder_int8.onnx")
+    generate(tmp_path / "decoder_int8.onnx", CASE.front_end, tmp_path / "firmware")
+    twin = HostTwin(compile_host(tmp_path / "firmware", tmp_path / "host.so", "gcc", "2"))
+    ends: list[NDArray[Any]] = []
+    expected = run_reference(CASE.front_end, decoder, CASE.counts)
+    decoder.stream(expected.features, tap=lambda name, values: ends.append(values) if "ssm" in name else None)
+    largest = np.abs(np.concatenate([values.ravel() for values in ends]).astype(int))
+    assert 0.001 < np.mean(largest >= 127) < 0.9
+    assert twin.run(CASE.counts).outputs.tobytes() == expected.outputs.tobytes()
+    for name, state in expected.states.items():
+        assert twin.state(name).tobytes() == state.tobytes(), name
+
+
 @pytest.mark.parametrize("bits", [4, 16])
 def test_dense_of_any_width_is_exact_in_both_runtimes(bits: int) -> None:
     # Only dense layers stand between the frame and the first norm, so the residual stream must be the same bits.
