@@ -86,7 +86,7 @@ class ForeignManifest(BundleFiles):
     macs: int
     """Of one step: products that are added, in dense layers, convolutions and matrix products."""
     int8_macs: int
-    """Those with int8 weights and int8 activations."""
+    """Those with int8 weights and int8 activations in what ships: a Jetson computes small layers in fp16."""
     weight_bytes: int
     """Constants of the form that the target runs."""
     state_bytes: int

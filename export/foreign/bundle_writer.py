@@ -114,7 +114,7 @@ def write_foreign_bundle(
     with replacing_folder(folder) as fresh:
         _write_forms(fresh, forms)
         progress(0.8, f"writing what {target.name} needs, and proving it")
-        record = write_foreign_target_files(
+        files = write_foreign_target_files(
             fresh, forms.shipped, forms.floating, forms.graphs, target, precision, stream, 1 / source.frame_rate_hz
         )
         steps = prove(fresh / FIRMWARE, forms.shipped, stream) if target.core is not None else None
@@ -126,7 +126,7 @@ def write_foreign_bundle(
         bill = bill_of_materials(subject, sha256(source.path), frames.name, sha256(frames))
         write_text(fresh / SBOM, bill.to_json())
         manifest = _manifest(fresh, source, target, precision, forms, used, steps)
-        write_manifest(fresh, manifest.model_copy(update={"target_record": record}))
+        write_manifest(fresh, manifest.model_copy(update={"target_record": files.record, "int8_macs": files.int8_macs}))
     progress(1.0, "bundle written")
     return open_foreign_bundle(folder)
 

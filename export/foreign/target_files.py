@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,19 @@ _CHUNK_PROVEN = 500
 """Steps over which the chunk is followed; it is made of the step's own nodes."""
 
 
+@dataclass(frozen=True, eq=False)
+class TargetFiles:
+    """What was written for a target.
+
+    Fields:
+        record: what the manifest says of it.
+        int8_macs: of one step of what ships there: a Jetson computes small layers in fp16.
+    """
+
+    record: dict[str, JsonValue] | None
+    int8_macs: int
+
+
 def write_foreign_target_files(
     folder: Path,
     shipped: ForeignDecoder,
@@ -35,7 +49,7 @@ def write_foreign_target_files(
     precision: Precision,
     stream: VerificationStream,
     period_s: float,
-) -> dict[str, JsonValue] | None:
+) -> TargetFiles:
     """Write and prove what `target` needs.
 
     Args:
@@ -48,16 +62,13 @@ def write_foreign_target_files(
         stream: over which it is proven.
         period_s: between frames.
 
-    Returns:
-        What the manifest says of it, or None.
-
     Raises:
         InputError: the target has no kernel or no operator for a node.
         VerificationError: a form does not compute what the step computes.
     """
     if target.core is not None:
         generate_foreign_program(shipped.graph, folder / FIRMWARE, target.core)
-        return None
+        return TargetFiles(None, shipped.graph.int8_macs)
     frames, resets = stream.frames, stream.reset_before
     *_, (name, graph) = graphs.items()
     if target.kind == "onnxruntime":
@@ -66,12 +77,19 @@ def write_foreign_target_files(
         chunk = chunk_graph(graph, CHUNK_STEPS)
         agreement = verify_chunk(chunk, graph, frames[:_CHUNK_PROVEN], resets[:_CHUNK_PROVEN])
         (folder / CHUNK_ONNX).write_bytes(chunk.SerializeToString(deterministic=True))
-        return {"runner": runner.model_dump(mode="json"), "chunk": agreement.model_dump(mode="json")}
+        record: dict[str, JsonValue] = {
+            "runner": runner.model_dump(mode="json"),
+            "chunk": agreement.model_dump(mode="json"),
+        }
+        return TargetFiles(record, shipped.graph.int8_macs)
     step, *_ = graphs.values()
     integers = DenseIntegers(shipped) if precision == "int8" else None
     reference = FloatReference(float_form)
-    record = write_jetson(folder, step, integers, reference, target.name, precision, frames, resets, period_s)
-    return record.model_dump(mode="json")
+    jetson = write_jetson(folder, step, integers, reference, target.name, precision, frames, resets, period_s)
+    names = {layer.name for layer in jetson.layers if layer.computes == "int8"}
+    dense = [node for node in shipped.graph.nodes if node.operator == "dense_int8"]
+    macs = sum(node.macs for node in dense if dense_node_name(node) in names)
+    return TargetFiles(jetson.model_dump(mode="json"), macs)
 
 
 class DenseIntegers:

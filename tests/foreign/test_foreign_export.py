@@ -113,6 +113,7 @@ def test_the_layers_of_a_jetson_are_int8_where_they_are_wide_enough(calibration:
     record = load_json(bundle.folder / "jetson" / "jetson.json", JetsonRecord)
     layers = {layer.name: layer.computes for layer in record.layers}
     assert layers == {"wide.dense": "fp16", "conv.dense": "int8", "narrow.dense": "fp16"}
+    assert (bundle.manifest.macs, bundle.manifest.int8_macs) == (8 * 32 + 16 * 32 + 16 * 2, 16 * 32)
 
 
 @pytest.mark.parametrize("precision", ["fp16", "int8"])
