@@ -21,6 +21,7 @@ import argparse
 import hashlib
 import importlib
 import json
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -37,7 +38,8 @@ LEAST_ON_JETSON = (11, 4, 1)
 WORKSPACE_MIB, OPTIMIZATION_LEVEL = 256, 3
 INPUTS_OF_A_BUILD = ("onnx_sha256", "tensorrt", "board", "release")
 LOCK_FLAGS = ("EDITABLE_TIMING_CACHE", "DISABLE_COMPILATION_CACHE")
-"""So that every tactic stands in the timing cache; 10.0 to 10.7 lack the first."""
+"""So that every tactic stands in the timing cache; older releases of 10 lack the first."""
+_KEY = re.compile("0x[0-9a-fA-F]{32}")
 
 
 class BuildError(RuntimeError):
@@ -141,10 +143,12 @@ def configured(trt: Any, builder: Any, cache: bytes | None) -> Any:
 
 
 def tactics_of(cache: Any) -> dict[str, int]:
-    """Hash of each tactic by its key; empty where this TensorRT does not tell (before 10.8)."""
+    """Hash of each tactic by its key; empty where this TensorRT does not tell."""
     if not hasattr(cache, "queryKeys"):
         return {}
-    return {str(key): int(cache.query(key).tacticHash) for key in cache.queryKeys()}
+    found = {str(key): int(cache.query(key).tacticHash) for key in cache.queryKeys()}
+    # The manual writes a key as 0x and 32 digits; an object's address would be another one in every run.
+    return found if all(_KEY.fullmatch(key) for key in found) else {}
 
 
 def inputs_of(folder: Path, trt: Any) -> Lock:

@@ -2,6 +2,7 @@
 
 decoder.onnx       the strongly typed step, inlined
 build_engine.py    builds the engine there, with locked tactics
+check_engine.py    holds it to the outputs that ONNX Runtime gives, check_*.npy
 run_decoder.py     runs it; benchmark.py times it; cuda_buffers.py and board.py are their parts
 jetson.json        this module's `JetsonRecord`
 README.txt         what to type
@@ -18,14 +19,16 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, Protocol
 
+import numpy as np
 import onnx
 from numpy.typing import NDArray
 from pydantic import Field
 
 from edgebci.agreement import FloatAgreement
 from edgebci.documents import Document
+from edgebci.export.step_runner import OnnxStepRunner
 from edgebci.export.stream_comparison import FloatReference, long_stream
-from edgebci.export.tensorrt import benchmark, board, build_engine, cuda_buffers, run_decoder
+from edgebci.export.tensorrt import benchmark, board, build_engine, check_engine, cuda_buffers, run_decoder
 from edgebci.export.tensorrt.operator_check import require_supported
 from edgebci.export.tensorrt.operator_table import TABLES
 from edgebci.export.tensorrt.typed_graph import DenseRecord, Integers, Small, TypedStep, typed_step
@@ -35,7 +38,8 @@ from edgebci.progress import Progress, part, silent
 from edgebci.targets import Precision
 
 FOLDER, ONNX, RECORD, README = "jetson", build_engine.ONNX, benchmark.RECORD, "README.txt"
-PROGRAMS: tuple[ModuleType, ...] = (build_engine, run_decoder, benchmark, cuda_buffers, board)
+PROGRAMS: tuple[ModuleType, ...] = (build_engine, check_engine, run_decoder, benchmark, cuda_buffers, board)
+CHECK_STEPS = 100
 _PACKAGE = "edgebci.export.tensorrt"
 Bool = NDArray[Any]
 
@@ -133,6 +137,7 @@ def write_jetson(
     content = typed.model.SerializeToString(deterministic=True)
     record = _record(typed, content, target, precision, period_s, agreement, layers)
     _write(folder / FOLDER, content, record)
+    _write_check(folder / FOLDER, typed.model, long)
     return record
 
 
@@ -188,6 +193,16 @@ def _write(folder: Path, content: bytes, record: JetsonRecord) -> None:
     write_text(folder / README, _readme(record))
 
 
+def _write_check(folder: Path, model: onnx.ModelProto, frames: NDArray[Any]) -> None:
+    """Frames and what the graph decodes of them: random features, which say nothing of whom they came from."""
+    given = frames[:CHECK_STEPS]
+    if given.dtype.kind == "f":
+        given = np.random.default_rng(0).standard_normal(given.shape).astype(np.float16)
+    outputs = OnnxStepRunner(model).stream(given)
+    np.save(folder / check_engine.FRAMES, given, allow_pickle=False)
+    np.save(folder / check_engine.OUTPUTS, outputs, allow_pickle=False)
+
+
 def _tensor(value: onnx.ValueInfoProto) -> TensorRecord:
     kind = value.type.tensor_type
     return TensorRecord.model_validate(
@@ -208,6 +223,7 @@ def _readme(record: JetsonRecord) -> str:
         "",
         "Copy this folder to the board (JetPack 6, or 7.2.2 and later), then there:",
         "    python3 build_engine.py                      builds decoder.plan, once; see --on-change",
+        "    python3 check_engine.py                      holds it to what its graph decodes",
         "    python3 run_decoder.py frames.npy out.npy    decodes",
         "    python3 benchmark.py                         times it, one step per bin, into measurement.json",
         "Without Python, the same engine but no lock:",

@@ -87,6 +87,11 @@ class StreamDecoder:
         return tuple(self._frame.shape)
 
     @property
+    def frame_dtype(self) -> Any:
+        """In which it takes it."""
+        return self._frame.dtype
+
+    @property
     def output_shape(self) -> tuple[int, ...]:
         """What a step gives."""
         return tuple(self._output.shape)

@@ -8,6 +8,7 @@ chooses tactics, here by counting how often it measured: a build without a cache
 from __future__ import annotations
 
 import enum
+import hashlib
 import json
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -58,6 +59,22 @@ class Network:
     layers: list[str] = field(default_factory=list)
 
 
+class TimingCacheKey:
+    """Shown as the manual says: 0x and 32 digits."""
+
+    def __init__(self, layer: str) -> None:
+        self.layer = layer
+
+    def __str__(self) -> str:
+        return f"0x{hashlib.md5(self.layer.encode(), usedforsecurity=False).hexdigest()}"
+
+
+class SilentKey(TimingCacheKey):
+    """Shown by its address, as an object without a text is."""
+
+    __str__ = object.__repr__
+
+
 @dataclass
 class TimingCache:
     entries: dict[str, int]
@@ -69,11 +86,13 @@ class TimingCache:
 class TellingTimingCache(TimingCache):
     """As of the versions that tell tactics."""
 
-    def queryKeys(self) -> list[str]:  # noqa: N802 - the binding's name
-        return list(self.entries)
+    tells_addresses = False
 
-    def query(self, key: str) -> Any:
-        return SimpleNamespace(tacticHash=self.entries[key], timingMSec=0.01)
+    def queryKeys(self) -> list[TimingCacheKey]:  # noqa: N802 - the binding's name
+        return [(SilentKey if self.tells_addresses else TimingCacheKey)(layer) for layer in self.entries]
+
+    def query(self, key: TimingCacheKey) -> Any:
+        return SimpleNamespace(tacticHash=self.entries[key.layer], timingMSec=0.01)
 
 
 class BuilderConfig:

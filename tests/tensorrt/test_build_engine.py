@@ -11,7 +11,7 @@ from edgebci.export.tensorrt import build_engine
 from edgebci.export.tensorrt.build_engine import CACHE, LOCK, ONNX, PLAN, BuildError, Lock, build, main, read_lock
 from edgebci.export.tensorrt.typed_graph import typed_step
 from tests.tensorrt.conftest import make_case
-from tests.tensorrt.fake_tensorrt import FakeTensorRT, MemoryPoolType, ProfilingVerbosity
+from tests.tensorrt.fake_tensorrt import FakeTensorRT, MemoryPoolType, ProfilingVerbosity, TellingTimingCache
 
 TEN, ELEVEN = "10.3.0.30", "11.4.1.12"
 BOARD = {"model": "NVIDIA Jetson Orin Nano Developer Kit", "release": "# R36 (release), REVISION: 4.3"}
@@ -82,6 +82,14 @@ def test_a_version_that_does_not_tell_tactics_still_locks_the_cache(folder: Path
     made, _ = build(folder, FakeTensorRT(TEN), "fail", None)
     assert made.tactics == {}
     assert made.timing_cache_sha256 == build_engine._sha256((folder / CACHE).read_bytes())
+
+
+def test_keys_that_show_no_more_than_an_address_lock_no_tactics(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TellingTimingCache, "tells_addresses", True)
+    trt = FakeTensorRT(ELEVEN)
+    lock, _ = build(folder, trt, "fail", None)
+    assert lock.tactics == {}
+    assert build(folder, trt, "fail", lock)[1] == []
 
 
 CHANGES = ("tensorrt", "board", "release", "onnx_sha256")

@@ -28,7 +28,7 @@ from tests.tensorrt.fake_tensorrt import FakeTensorRT
 
 FILES = {
     *("decoder.onnx", "build_engine.py", "run_decoder.py", "benchmark.py", "cuda_buffers.py", "board.py"),
-    *("jetson.json", "README.txt"),
+    *("check_engine.py", "check_frames.npy", "check_outputs.npy", "jetson.json", "README.txt"),
 }
 BOARD_PACKAGES = {"numpy", "tensorrt", *(name.removesuffix(".py") for name in FILES if name.endswith(".py"))}
 
@@ -86,6 +86,15 @@ def test_the_shipped_graph_runs_like_any_step(bundle: tuple[Path, JetsonRecord])
     assert np.sum((found - truth) ** 2) < 0.01 * np.sum(truth**2)
 
 
+def test_the_frames_of_the_check_are_nobodys_and_their_outputs_those_of_the_graph(
+    bundle: tuple[Path, JetsonRecord],
+) -> None:
+    frames, outputs = (np.load(bundle[0] / f"check_{name}.npy") for name in ("frames", "outputs"))
+    assert frames.shape == (100, 24)
+    assert np.array_equal(frames, np.random.default_rng(0).standard_normal((100, 24)).astype(np.float16))
+    assert np.array_equal(outputs, OnnxStepRunner(bundle[0] / "decoder.onnx").stream(frames))
+
+
 def test_the_readme_names_what_is_not_int8_and_claims_no_engine(bundle: tuple[Path, JetsonRecord]) -> None:
     text = (bundle[0] / "README.txt").read_text()
     assert "readout (2 x 16): fp16, fewer than 16 outputs" in text
@@ -122,7 +131,7 @@ def test_the_programs_are_of_python_3_10_and_import_what_a_board_has(bundle: tup
         assert "UTC" not in {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
 
 
-@pytest.mark.parametrize("name", ["build_engine", "run_decoder", "benchmark"])
+@pytest.mark.parametrize("name", ["build_engine", "check_engine", "run_decoder", "benchmark"])
 def test_each_program_starts_alone_and_shows_its_help(bundle: tuple[Path, JetsonRecord], name: str) -> None:
     run = subprocess.run(
         [sys.executable, "-IB", "-c", f"import sys; sys.path.insert(0, {str(bundle[0])!r}); import {name}; "
