@@ -15,6 +15,7 @@ from edgebci.example_decoder import random_frames, random_parameters
 from edgebci.export.quantization import QuantizationRecipe, quantize
 from edgebci.export.widths import choices, state_names
 from edgebci.frame_stream import FrameStream
+from edgebci.operators.cells import CellKind
 from edgebci.pipeline.cycle_table import CycleTable, load_cycle_table
 from edgebci.pipeline.precision_frontier import Frontier, FrontierPoint, Sensitivity, choose, mark_efficient
 from edgebci.pipeline.precision_scoring import Cost, Validation, Widths, complete
@@ -124,13 +125,25 @@ def test_the_chosen_widths_lose_what_the_frontier_says(frontier: Frontier) -> No
     assert f"{frontier.chosen.bytes:,} bytes" in frontier.sentence()
 
 
-@pytest.mark.parametrize("widths", [{}, {"input": 4, "readout": 16}, {"ssm.0": 8, "layers.0.mixer.in_proj": 4}])
-def test_bytes_are_those_of_the_decoder(widths: Widths) -> None:
-    decoder = quantize(SPEC, PARAMETERS, FRAMES[:300], QuantizationRecipe(widths=widths))
+@pytest.mark.parametrize(
+    ("cell", "widths"),
+    [
+        ("mamba2", {}),
+        ("mamba2", {"input": 4, "readout": 16}),
+        ("mamba2", {"ssm.0": 8, "layers.0.mixer.in_proj": 4}),
+        ("s4d", {"modes.0": 8, "layers.0.mixer.out_proj": 4}),
+        ("gru", {"hidden.0": 8, "layers.0.mixer.hh": 16}),
+    ],
+)
+def test_bytes_are_those_of_the_decoder(cell: CellKind, widths: Widths) -> None:
+    spec = SPEC.model_copy(update={"cell": cell})
+    decoder = quantize(spec, random_parameters(spec, 1), FRAMES[:300], QuantizationRecipe(widths=widths))
     tensors = decoder.tensors()
     # A file holds an int4 weight in a byte of its own; a device two of them in one.
     halves = sum(tensor.size // 2 for name, tensor in tensors.items() if name.endswith("weight_int4"))
-    weights, states = Cost(SPEC, TABLE).bytes(complete(SPEC, widths))
+    cost, chosen = Cost(spec, TABLE), complete(spec, widths)
+    weights, states = cost.bytes(chosen)
+    assert cost.cycles(chosen) > 0
     assert weights == sum(tensor.nbytes for tensor in tensors.values()) - halves
     assert states == sum(state.nbytes for state in decoder.initial_states().values())
 
