@@ -4,6 +4,7 @@ manifest.json            this module's `Manifest`: sizes, features, accuracy, ag
 decoder_float.onnx       one step in float32
 decoder_int8.onnx        one step with int8 weights and activations and int16 states
 decoder_fp16.onnx        one step in float16, its states in float32
+decoder_fused.onnx       the float step with a runtime's fused operators, where they were asked for
 decoder_chunk.onnx       several steps in one run, of the form that the precision names
 precision.json, precision.svg              the frontier of mixed precision and what was chosen
 jetson/                  the graph that TensorRT takes, and the programs that build, run and time it on the board
@@ -48,7 +49,7 @@ from edgebci.workload import Workload
 MANIFEST, FLOAT_ONNX, INT8_ONNX = "manifest.json", "decoder_float.onnx", "decoder_int8.onnx"
 QUANTIZED, FIRMWARE = "quantized.safetensors", "firmware"
 PARAMETERS, SBOM = "parameters.bin", "sbom.json"
-HALF_ONNX, CHUNK_ONNX = "decoder_fp16.onnx", "decoder_chunk.onnx"
+HALF_ONNX, CHUNK_ONNX, FUSED_ONNX = "decoder_fp16.onnx", "decoder_chunk.onnx", "decoder_fused.onnx"
 
 
 class TensorRecord(Document):

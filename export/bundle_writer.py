@@ -91,7 +91,7 @@ def export_bundle(
     progress(0.9, "writing the bundle")
     with replacing_folder(folder) as fresh:
         _write_graphs(fresh, forms, front_end)
-        record = write_target_files(fresh, forms, checkpoint, front_end, goal, precision, stream)
+        record = write_target_files(fresh, forms, checkpoint, front_end, goal, wanted, stream)
         _write_documents(fresh, wanted.documents)
         _write_bill(fresh, goal, precision, provenance)
         seen = CalibrationRecord.of(calibration, same_as_training) if forms.quantized else None

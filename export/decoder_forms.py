@@ -53,6 +53,8 @@ class Wanted:
     """One whose integers were trained, in place of what the recipe makes."""
     documents: Mapping[str, str] = field(default_factory=dict)
     """Texts by file name that explain the choice, to lie in the bundle."""
+    rewrites: tuple[str, ...] = ()
+    """Fused operators for a second float graph beside the plain one (`edgebci.export.rewrites`)."""
     holds_int8_rule: bool = False
     """Refuse an int8 of which less than 95 % of the MACs are int8 by int8."""
 

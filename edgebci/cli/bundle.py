@@ -43,6 +43,24 @@ def verify(
 
 
 @bundle_app.command()
+def take(
+    bundle: Folder,
+    parameters: Annotated[Path, typer.Argument(help="A parameters.bin that edgebci calibrate wrote elsewhere.")],
+) -> None:
+    """Put a parameter block that was made for this very bundle elsewhere in place of its own.
+
+    A damaged one, or one of another bundle, is refused, and the old one stays.
+    """
+    from edgebci.bundle import open_bundle
+    from edgebci.errors import InputError
+
+    if not parameters.is_file():
+        raise InputError(f"no file {parameters}; give the parameters.bin of a calibrated copy of this bundle")
+    opened = open_bundle(bundle).with_parameters(parameters)
+    typer.echo(f"{bundle} decodes with {parameters} now; its id stays {opened.manifest.bundle_id}")
+
+
+@bundle_app.command()
 def show(bundle: Folder, json: JsonFlag = False) -> None:
     """Say what a bundle is for, what it is worth and what it was made from."""
     from edgebci.cli.export import print_result

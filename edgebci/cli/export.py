@@ -51,6 +51,13 @@ def export(
             help="With --recording: name of the series, or of the events' intervals; without it, the one that fits."
         ),
     ] = None,
+    rewrite: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="With ONNX Runtime in fp32: write a second graph with this fused operator, if the runtime has it, for "
+            "example com.microsoft.LinearAttention; may be repeated."
+        ),
+    ] = None,
     calibration: Annotated[
         Path | None, typer.Option(help="Of an ONNX model: frames (T, n_inputs) of its training data, .npy or .h5.")
     ] = None,
@@ -81,6 +88,7 @@ def export(
         quantized=quantized,
         max_loss=max_loss,
         frames=source,
+        rewrites=tuple(rewrite or ()),
         calibration=calibration,
         states=tuple(state or ()),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -91,13 +92,13 @@ def _export_frames(order: ExportOrder, progress: Progress) -> ExportResult:
             order.recipe,
             goal.name,
             part(progress, 0.4, 0.9),
-            wanted=wanted,
+            wanted=replace(wanted, rewrites=order.rewrites),
             same_as_training=found.same_as_training,
         )
         progress(0.9, "scoring what was written")
         bundle.with_accuracy(*score_forms(truth, forms_of(bundle, found.stream), FLOAT_FORM, _margin(order)))
     progress(1.0, "done")
-    return frames_result(open_bundle(order.out), (*_notes(found), *notes, *_of_target(goal)))
+    return frames_result(open_bundle(order.out), (*_notes(found), *notes, *_of_target(goal, order.out)))
 
 
 def _wanted(
@@ -125,12 +126,12 @@ def _margin(order: ExportOrder) -> float:
     return order.max_loss if order.precision == "mixed" else LOSS_MARGIN
 
 
-def _of_target(goal: Target) -> tuple[str, ...]:
+def _of_target(goal: Target, bundle: Path) -> tuple[str, ...]:
     if goal.kind != "jetson":
         return ()
     from edgebci.export.tensorrt.engine import engine_note
 
-    return (engine_note(),)
+    return (engine_note(bundle / "jetson"),)
 
 
 def forms_of(bundle: Bundle, stream: FrameStream) -> dict[str, Callable[[], F64]]:

@@ -100,7 +100,7 @@ def prepared_folder(checkpoint: Path) -> Path | None:
     """
     here = checkpoint.resolve().parent
     session = re.sub(r"_\d+$", "", here.name)
-    above = [*here.parents, here, here]
+    above = [*here.parents, here, here, here]
     places = [here, above[0] / "features", above[1] / "sessions" / here.name, above[2] / "sessions" / session]
     return next((place for place in places if (place / FRAMES_NAME).is_file()), None)
 

@@ -34,6 +34,8 @@ class ExportOrder(Document):
     """Of mixed precision: loss in R² (in detection: AUROC) that the search may cost."""
     calibration: Path | None = None
     """Of a model made elsewhere: its frames (T, n_inputs), .npy or .h5."""
+    rewrites: tuple[str, ...] = ()
+    """Fused operators to offer beside the plain float step, for ONNX Runtime in fp32 (`edgebci.export.rewrites`)."""
     states: tuple[str, ...] = ()
     """Of a model made elsewhere: pairs of state tensors, each in=out; none: found by their names."""
 

@@ -63,7 +63,8 @@ def _session_folder(order: ExportOrder) -> Path:
     if order.frames.recording is not None:
         raise InputError(f"{order.model} decodes spikes; give the prepared session with --prepared, not --recording")
     here = order.model.resolve().parent
-    place = order.frames.prepared or here.parents[2] / "sessions" / re.sub(r"_\d+$", "", here.name)
+    root = [*here.parents, here, here, here][2]
+    place = order.frames.prepared or root / "sessions" / re.sub(r"_\d+$", "", here.name)
     if not (place / SPIKES_NAME).is_file():
         raise InputError(
             f"no {SPIKES_NAME} in {place}; give --prepared with the folder of the session in the run's sessions"

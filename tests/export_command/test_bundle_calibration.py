@@ -13,6 +13,7 @@ import typer
 from typer.testing import CliRunner
 
 from edgebci.bundle import Accuracy, Bundle, open_bundle
+from edgebci.cli.bundle import bundle_app
 from edgebci.cli.calibrate import calibrate as calibrate_cli
 from edgebci.errors import InputError
 from edgebci.frame_stream import part_stream
@@ -163,3 +164,14 @@ def test_the_command_states_size_and_radio_cost(for_a_core: ExportResult, next_d
     assert done.exit_code == 0, (done.output, done.exception)
     for said in ("before calibration", "after calibration", "the only thing that changed", "over ble-2m", "modelled"):
         assert said in done.stdout
+
+
+def test_a_block_is_taken_by_command_or_refused(
+    calibrated: tuple[Bundle, BundleCalibration], for_a_core: ExportResult, tmp_path: Path
+) -> None:
+    bundle, sent = shutil.copytree(for_a_core.bundle, tmp_path / "b"), calibrated[0].folder / "parameters.bin"
+    done = CliRunner().invoke(bundle_app, ["take", str(bundle), str(sent)])
+    assert done.exit_code == 0, done.output
+    assert (Path(bundle) / "parameters.bin").read_bytes() == sent.read_bytes()
+    refused = CliRunner().invoke(bundle_app, ["take", str(bundle), str(tmp_path / "none.bin")])
+    assert isinstance(refused.exception, InputError)

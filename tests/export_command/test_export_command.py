@@ -25,6 +25,7 @@ from edgebci.cli.export import export as export_cli
 from edgebci.cli.export import print_result
 from edgebci.errors import InputError, VerificationError
 from edgebci.export.calibration import QuantizationRecipe
+from edgebci.export.rewrites import RewriteRecord
 from edgebci.frame_stream import part_stream
 from edgebci.metrics import r2
 from edgebci.pipeline.bundle_check import verify_bundle
@@ -275,12 +276,22 @@ def test_what_fails_leaves_the_bundle_that_stood_there(finished_run: Any, in_flo
     assert sorted(path.name for path in tmp_path.iterdir()) == ["b", "x"]
 
 
-def test_the_command_prints_json_for_programs(finished_run: Any, tmp_path: Path) -> None:
+def test_the_command_prints_json_and_offers_a_graph_with_fused_operators(finished_run: Any, tmp_path: Path) -> None:
     options = ["--target", "cpu", "--precision", "fp32", "--out", str(tmp_path / "b"), "--json"]
-    done = CliRunner().invoke(COMMAND, [str(finished_run.checkpoint), *options])
-    assert done.exit_code == 0, done.output
-    said = ExportResult.model_validate_json(done.stdout)
-    assert said.bundle_id == open_bundle(tmp_path / "b").manifest.bundle_id
+    fused = ["--rewrite", "com.microsoft.CausalConvWithState"]
+    done = CliRunner().invoke(COMMAND, [str(finished_run.checkpoint), *options, *fused])
+    assert done.exit_code == 0, (done.output, done.exception)
+    said, manifest = ExportResult.model_validate_json(done.stdout), open_bundle(tmp_path / "b").manifest
+    assert said.bundle_id == manifest.bundle_id
+    assert manifest.target_record is not None
+    (record,) = [RewriteRecord.model_validate(one) for one in manifest.target_record["rewrites"]]  # type: ignore[union-attr]
+    assert record.applied == ("decoder_fused.onnx" in manifest.files)
+    assert record.applied != bool(record.reason)
+
+
+def test_fused_operators_are_for_a_runtime_in_float(finished_run: Any, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="fused operators are for cpu and raspberry-pi-5 in fp32"):
+        exported(finished_run.checkpoint, tmp_path / "b", "cortex-m4f", rewrites=("com.microsoft.LinearAttention",))
 
 
 def test_people_read_accuracy_and_loss(for_a_core: ExportResult, capsys: pytest.CaptureFixture[str]) -> None:

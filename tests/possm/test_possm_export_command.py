@@ -1,0 +1,62 @@
+"""`edgebci export` of a decoder of spikes, from the run folder that `edgebci train` leaves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from edgebci.errors import InputError
+from edgebci.pipeline import export_spikes
+from edgebci.pipeline.bundle_check import verify_bundle
+from edgebci.pipeline.export_command import export
+from edgebci.pipeline.export_order import ExportOrder
+from edgebci.pipeline.export_result import read_result
+from edgebci.possm_bundle import open_possm_bundle
+from edgebci.possm_spec import save_possm_step
+from edgebci.progress import silent
+from edgebci.session import Session
+from edgebci.training.possm.export_form import to_step
+from edgebci.training.possm.files import load_possm
+
+
+@pytest.fixture
+def step(
+    pretrained: Path, make_session: Callable[..., Session], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """The file of a step where a run has it, beside its session, whose reading alone is replaced."""
+    session = make_session("session1", 1)
+    place = tmp_path / "run" / "sessions" / "session1"
+    place.mkdir(parents=True)
+    (place / "spikes.safetensors").write_bytes(b"")
+    monkeypatch.setattr(export_spikes, "load_session", {place: session}.__getitem__)
+    file = tmp_path / "run" / "decoders" / "POSSM gru, tuned" / "session1_1" / "possm_step.safetensors"
+    save_possm_step(file, to_step(load_possm(pretrained), "session1"))
+    return file
+
+
+def test_a_step_of_a_run_becomes_a_bundle_with_accuracy_and_bill(step: Path, tmp_path: Path) -> None:
+    result = export(ExportOrder(model=step, out=tmp_path / "b", target="cortex-m4f"), silent)
+    assert [one.form for one in result.accuracy] == ["ONNX float", "ONNX int8", "bit-exact reference of the C"]
+    assert all(value > 0.2 for value in result.accuracy[-1].r2.values())
+    assert result.loss is not None
+    assert json.loads((tmp_path / "b" / "sbom.json").read_text())["bomFormat"] == "CycloneDX"
+    assert open_possm_bundle(tmp_path / "b").manifest.target == "cortex-m4f"
+    assert read_result(tmp_path / "b") == result
+    found = verify_bundle(tmp_path / "b", 30, silent)
+    assert (found.kind, found.quantized_steps, found.parameter_block) == ("spikes", 30, False)
+
+
+def test_spikes_are_for_targets_of_c_in_int8(step: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="decodes spikes, which is exported for cortex-m4f and host in int8"):
+        export(ExportOrder(model=step, out=tmp_path / "b", target="cpu"), silent)
+
+
+def test_a_step_without_its_session_asks_for_it(step: Path, tmp_path: Path) -> None:
+    alone = tmp_path / "alone" / "possm_step.safetensors"
+    alone.parent.mkdir()
+    alone.write_bytes(step.read_bytes())
+    with pytest.raises(InputError, match=r"no spikes\.safetensors in .*; give --prepared"):
+        export(ExportOrder(model=alone, out=tmp_path / "b", target="host"), silent)
