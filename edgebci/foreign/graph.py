@@ -13,6 +13,7 @@ broadcasting need no nodes. Operators:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 
 from edgebci.block_spec import Shape
 
+_UNPRINTED = re.compile(r"[^\w.:/-]", re.ASCII)
 FRAME, OUTPUT = "frame", "output"
 StateType = Literal["float32", "int16"]
 Index = NDArray[np.int32]
@@ -152,6 +154,11 @@ class ForeignGraph:
             if node.output in needed:
                 needed.update(node.reads)
         return frozenset(dependent), frozenset(needed)
+
+
+def plain(name: str) -> str:
+    """A name that may stand in a comment or a string of C, whatever its maker put into it."""
+    return _UNPRINTED.sub("_", name)
 
 
 def _names(port: Port) -> Iterator[str]:

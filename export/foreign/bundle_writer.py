@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import onnx
 
 from edgebci import __version__
@@ -16,7 +17,7 @@ from edgebci.bill_of_materials import Component, bill_of_materials
 from edgebci.bundle import FIRMWARE, FLOAT_ONNX, INT8_ONNX, SBOM, file_records, write_manifest
 from edgebci.export.calibration import QuantizationRecipe
 from edgebci.export.foreign.lowering import STANDARD, lower, state_name
-from edgebci.export.foreign.quantizing import check_frames, quantize_foreign
+from edgebci.export.foreign.quantizing import check_finite, check_frames, quantize_foreign
 from edgebci.export.foreign.states import check_states
 from edgebci.export.foreign.streaming import WINDOW, find_window, with_window
 from edgebci.export.foreign.target_files import write_foreign_target_files
@@ -141,6 +142,8 @@ def _forms(
     check_states(source.model, dict(source.states), source.frames, window)
     stream = VerificationStream.of(source.frames, source.reset_before)
     floating, float_onnx = ForeignDecoder(graph), foreign_onnx(graph)
+    with np.errstate(all="ignore"):
+        check_finite(floating.stream(source.frames, source.reset_before))
     progress(0.05, "verifying the float form")
     agreement = verify_foreign_float(
         source.model, source.states, floating, float_onnx, stream, part(progress, 0.05, 0.4), window

@@ -12,7 +12,7 @@ from edgebci.export.c_literals import C_TYPES
 from edgebci.export.c_memory import plan_memory
 from edgebci.export.c_program import require_target, write_program
 from edgebci.export.foreign.c_operations import Program
-from edgebci.foreign.graph import FRAME, OUTPUT, ForeignGraph, Port, State
+from edgebci.foreign.graph import FRAME, OUTPUT, ForeignGraph, Port, State, plain
 
 _TEMPLATES = {
     "decoder.c": "foreign_decoder.c.j2",
@@ -63,7 +63,7 @@ def _context(graph: ForeignGraph) -> dict[str, Any]:
 
 def _places(ports: tuple[Port, ...]) -> list[tuple[Port, int]]:
     starts = [sum(port.size for port in ports[:i]) for i in range(len(ports))]
-    return list(zip(ports, starts, strict=True))
+    return [(Port(plain(port.name), port.shape), start) for port, start in zip(ports, starts, strict=True)]
 
 
 def _state(state: State, member: str) -> dict[str, Any]:

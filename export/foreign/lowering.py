@@ -16,7 +16,7 @@ from edgebci.export.foreign.node import OnnxNode
 from edgebci.export.foreign.simplifying import simplified
 from edgebci.export.foreign.streaming import WINDOW
 from edgebci.export.foreign.translations import TRANSLATIONS
-from edgebci.foreign.graph import FRAME, OUTPUT, ForeignGraph, Port, State
+from edgebci.foreign.graph import FRAME, OUTPUT, ForeignGraph, Port, State, plain
 
 _RANDOM = ("RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial")
 STANDARD = ("", "ai.onnx")
@@ -50,7 +50,17 @@ class _Lowering:
         self._unknown: set[str] = set()
         given = [value for value in self._graph.input if value.name not in self._values]
         self._inputs = tuple(Port(value.name, shape_of(value)) for value in given if value.name not in states)
+        self._check_names()
         self._enter(given)
+
+    def _check_names(self) -> None:
+        names = [state_name(name) for name in self._states]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise InputError(
+                f"two states would be called {', '.join(twice)}, where only letters, digits and . : / - are kept; "
+                "rename them in the model"
+            )
 
     def _enter(self, given: list[onnx.ValueInfoProto]) -> None:
         size = sum(port.size for port in self._inputs)
@@ -115,7 +125,7 @@ class _Lowering:
         if proto.op_type not in TRANSLATIONS or proto.domain not in STANDARD:
             raise Unsupported("")
         attributes = {entry.name: onnx.helper.get_attribute_value(entry) for entry in proto.attribute}
-        self._emitter.place = proto.name or proto.output[0]
+        self._emitter.place = plain(proto.name or proto.output[0])
         n_outputs = max((i + 1 for i, name in enumerate(proto.output) if name), default=0)
         node = OnnxNode(proto.name, proto.op_type, values, attributes, n_outputs, self._opset)
         return TRANSLATIONS[proto.op_type](node, self._emitter)
@@ -145,6 +155,7 @@ def _has_body(proto: onnx.NodeProto) -> bool:
 
 def state_name(name: str) -> str:
     """A state's name in graphs and C: a name that begins with `conv.` means a window elsewhere in the project."""
+    name = plain(name)
     return f"state.{name}" if name in (FRAME, OUTPUT, WINDOW) or name.startswith("conv.") else name
 
 

@@ -84,12 +84,18 @@ def check_frames(graph: ForeignGraph, frames: F32) -> None:
         )
 
 
-def _check_outputs(graph: ForeignGraph, outputs: F32) -> None:
+def check_finite(outputs: F32) -> None:
+    """Raise InputError where a model's outputs (T, n_outputs) are not finite."""
     if not np.isfinite(outputs).all():
+        step = int(np.argmin(np.isfinite(outputs).all(axis=1)))
         raise InputError(
-            "the model gives NaN or infinity on the calibration frames, needed are finite values; normalise the frames "
-            "as in training"
+            f"the model gives NaN or infinity, first on calibration frame {step}, needed are finite values; normalise "
+            "the frames as in training"
         )
+
+
+def _check_outputs(graph: ForeignGraph, outputs: F32) -> None:
+    check_finite(outputs)
     still = [name for name, same in zip(graph.output_names, np.ptp(outputs, axis=0) == 0, strict=True) if same]
     if still:
         raise InputError(

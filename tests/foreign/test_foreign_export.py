@@ -213,6 +213,16 @@ def test_a_state_that_never_settles_is_refused(save: Save, tmp_path: Path) -> No
         export_foreign(save(made), "cpu", "int8", tmp_path / "f.npy", tmp_path / "bundle")
 
 
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_a_model_that_gives_no_numbers_is_refused(
+    precision: str, save: Save, calibration: Path, tmp_path: Path
+) -> None:
+    nodes = [helper.make_node("Sqrt", ["x"], ["r"]), helper.make_node("MatMul", ["r", "W"], ["y"])]
+    made = model(nodes, {"x": (1, 8)}, {"y": (1, 2)}, {"W": np.ones((8, 2), np.float32)})
+    with pytest.raises(InputError, match="the model gives NaN or infinity, first on calibration frame 0"):
+        export_foreign(save(made), "cpu", precision, calibration, tmp_path / "bundle")
+
+
 def test_frames_may_come_from_hdf5_with_resets(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "f.h5", "w") as file:
         file["frames"], file["reset_before"] = frames(50), np.arange(50) % 25 == 0

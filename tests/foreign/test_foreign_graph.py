@@ -19,7 +19,7 @@ from edgebci.export.step_runner import open_session, runtime_step
 from edgebci.firmware_sim.foreign_program import as_counts, compile_foreign_host
 from edgebci.foreign.decoder import ForeignDecoder
 from edgebci.foreign.functions import FUNCTIONS, dense, erf, fold_sum, power
-from tests.foreign.conftest import gru_model, model, weights
+from tests.foreign.conftest import frames, gru_model, model, weights
 
 
 def two_ports() -> onnx.ModelProto:
@@ -159,6 +159,36 @@ def test_every_function_has_its_twin_in_c() -> None:
 
     header = (Path(package.__path__[0]) / "kernels" / "edgebci_foreign.h").read_text()
     assert {name for name in FUNCTIONS if f"float edgebci_foreign_{name}(" not in header} == set()
+
+
+def test_names_that_would_break_the_c_do_not(tmp_path: Path) -> None:
+    made = gru_model()
+    hostile = {"x": 'in*/put"é', "h": 'h"\n*/', "h_out": "h\\/*next", "velocity": "v\n#error"}
+    for node in made.graph.node:
+        node.name = f'{node.name}"*/ \n#error /*'
+        node.input[:] = [hostile.get(name, name) for name in node.input]
+        node.output[:] = [hostile.get(name, name) for name in node.output]
+    for value in (*made.graph.input, *made.graph.output):
+        value.name = hostile.get(value.name, value.name)
+    graph = lower(made, {hostile["h"]: hostile["h_out"]})
+    generate_foreign_program(graph, tmp_path / "c")
+    twin = compile_foreign_host(tmp_path / "c", tmp_path / "host.so", "gcc", "1")
+    seen = frames(20)
+    expected, states = ForeignDecoder(graph).run(seen, ForeignDecoder(graph).initial_states())
+    assert twin.run(as_counts(seen)).outputs.tobytes() == expected.tobytes()
+    assert [twin.state(name).tobytes() for name in states] == [state.tobytes() for state in states.values()]
+
+
+def test_states_whose_names_would_fall_together_are_refused() -> None:
+    nodes = [helper.make_node("Add", ["x", name], [output]) for name, output in (("a b", "p"), ("a+b", "q"))]
+    made = model(
+        [*nodes, helper.make_node("Add", ["p", "q"], ["y"])],
+        {"x": (1, 2), "a b": (1, 2), "a+b": (1, 2)},
+        {"y": (1, 2), "p": (1, 2), "q": (1, 2)},
+        {},
+    )
+    with pytest.raises(InputError, match="two states would be called a_b"):
+        lower(made, {"a b": "p", "a+b": "q"})
 
 
 def test_nothing_of_the_program_is_static_or_allocated(tmp_path: Path) -> None:
