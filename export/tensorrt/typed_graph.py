@@ -31,6 +31,7 @@ from edgebci.documents import Document
 from edgebci.errors import InputError
 from edgebci.export.graph_builder import DOMAIN, Builder, formal
 from edgebci.export.half_graph import halved
+from edgebci.export.precision_check import SMALLEST_INT8_SHARE, Int8Share
 from edgebci.export.tensorrt.smoothed_norms import take_over_norms
 from edgebci.export.verification import inlined
 from edgebci.targets import Precision
@@ -39,8 +40,8 @@ LEAST = 16
 """Inputs or outputs of a layer for which TensorRT has int8 kernels that pay."""
 OPSET = 20
 IR_VERSION = 10
-Small = Literal["fp16", "pad"]
-"""What becomes of a layer with fewer: left in fp16, or padded."""
+Small = Literal["fp16", "pad", "auto"]
+"""What becomes of a layer with fewer: left in fp16; padded; or left while 95 % of the MACs of dense layers stay int8."""
 _LEAST_SCALE = float(np.finfo(np.float16).tiny)
 _WHOLE, _PADDED = "DenseInt8", "DenseInt8Padded"
 
@@ -80,6 +81,12 @@ class TypedStep:
         return sum(layer.macs for layer in self.layers if layer.computes == "int8") / macs if macs else 0.0
 
 
+def share_on_board(layers: Sequence[DenseRecord], share: Int8Share) -> float:
+    """Of the MACs with a weight that `share` counts in the exact form, those that are int8 by int8 here, too."""
+    here = {layer.name for layer in layers if layer.computes == "int8"}
+    return sum(one.macs for one in share.tensors if one.in_int8 and one.name in here) / share.weight_macs
+
+
 def typed_step(
     step: onnx.ModelProto, precision: Precision, integers: Integers | None = None, small: Small = "fp16"
 ) -> TypedStep:
@@ -104,6 +111,9 @@ def typed_step(
             f"a Jetson bundle in {precision!r} {'without' if integers is None else 'with'} a quantized decoder: "
             "allowed are fp32, fp16, and int8 with one; change --precision"
         )
+    if small == "auto":
+        left = typed_step(step, precision, integers, "fp16")
+        return left if left.int8_share >= SMALLEST_INT8_SHARE else typed_step(step, precision, integers, "pad")
     half = halved(step)
     plans = [_plan(node, half, integers, small) for node in _dense(half)]
     take_over_norms(half, {one.name for one in plans if one.computes == "int8"}, integers)

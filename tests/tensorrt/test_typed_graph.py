@@ -8,9 +8,11 @@ import pytest
 from onnx import TensorProto, numpy_helper
 
 from edgebci.errors import InputError, VerificationError
+from edgebci.export.precision_check import int8_share
 from edgebci.export.step_runner import OnnxStepRunner
-from edgebci.export.tensorrt.typed_graph import LEAST, OPSET, TypedStep, typed_step
+from edgebci.export.tensorrt.typed_graph import LEAST, OPSET, TypedStep, share_on_board, typed_step
 from edgebci.export.tensorrt.typed_verification import verify_floating, verify_int8_layers
+from tests.graph.conftest import step_form
 from tests.tensorrt.conftest import Case, make_case
 
 PRECISIONS = ("fp32", "fp16", "int8")
@@ -91,6 +93,22 @@ def test_or_they_are_padded_with_zeros_and_give_the_same_outputs(case: Case) -> 
     assert not weight[:, readout.outputs :].any()
     found = verify_int8_layers(padded, case.integers, case.frames[:60], case.resets[:60])
     assert "readout" in found.layers
+
+
+def test_by_itself_it_pads_only_where_int8_would_be_less_than_95_percent(mamba2: Case) -> None:
+    assert int8(mamba2, "auto").layers == int8(mamba2).layers
+    tiny = step_form("mamba2")  # 12 wide: every layer is small
+    integers = tiny.quantized_reference.tensors()  # type: ignore[attr-defined]
+    assert typed_step(tiny.float_graph, "int8", integers, "fp16").int8_share == 0.0
+    assert typed_step(tiny.float_graph, "int8", integers, "auto").int8_share == 1.0
+
+
+def test_the_share_on_the_board_counts_what_stays_in_fp16_there(mamba2: Case) -> None:
+    exact, typed = int8_share(mamba2.quantized), int8(mamba2)
+    readout = next(layer for layer in typed.layers if layer.name == "readout")
+    assert share_on_board(int8(mamba2, "pad").layers, exact) == pytest.approx(exact.share)
+    assert share_on_board(typed.layers, exact) == pytest.approx(exact.share - readout.macs / exact.weight_macs)
+    assert share_on_board(typed_step(mamba2.step, "fp16").layers, exact) == 0.0
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
