@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from edgebci.documents import Document
 from edgebci.errors import VerificationError
+from edgebci.operators.cells import cell_of
+from edgebci.possm_quantized import QuantizedPossmStep
 from edgebci.quantized_decoder import QuantizedDecoder
 
 SMALLEST_INT8_SHARE = 0.95
@@ -96,6 +98,28 @@ def int8_share(decoder: QuantizedDecoder) -> Int8Share:
             StateBits(name=name, bits=8 * np.dtype(kind).itemsize)
             for name, kind in types.items()
             if not name.startswith(_MEAN_PREFIXES)
+        ),
+    )
+
+
+def possm_int8_share(decoder: QuantizedPossmStep) -> Int8Share:
+    """Count the MACs of one step of a decoder of spikes, with as many tokens as it takes.
+
+    Beside dense layers and convolutions, two products have weights: shares of ten bits times int8 values of tokens, and
+    the float32 keys of the ages times what is remembered in int8. Neither is int8 by int8.
+    """
+    spec, tensors = decoder.spec, decoder.tensors()
+    costs = cell_of(spec.backbone, spec.block).costs()
+    dense = [_dense(name.removesuffix(".act_scale"), tensors) for name in tensors if _of_dense(name, tensors)]
+    convolutions = [(f"layers.{i}.mixer.conv1d", costs.conv_macs) for i in range(spec.n_layers) if costs.conv_macs]
+    remembered = spec.memory_chunks * spec.hidden
+    values = TensorMacs(name="tokens.value", macs=spec.max_tokens * spec.dim, weight_bits=8, activation_bits=16)
+    ages = TensorMacs(name="memory.age", macs=remembered, weight_bits=32, activation_bits=8)
+    return Int8Share(
+        tensors=(values, *dense, *(_convolution(name, macs, tensors) for name, macs in convolutions), ages),
+        state_macs=spec.n_layers * costs.state_macs + remembered,
+        states=tuple(
+            StateBits(name=name, bits=8 * state.dtype.itemsize) for name, state in decoder.initial_states().items()
         ),
     )
 

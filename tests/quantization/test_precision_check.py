@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
+import numpy as np
 import pytest
 
 from edgebci.decoder_spec import DecoderSpec
 from edgebci.errors import VerificationError
-from edgebci.example_decoder import random_frames, random_parameters
-from edgebci.export.precision_check import int8_share, require_int8
+from edgebci.example_decoder import draw_parameters, random_frames, random_parameters
+from edgebci.export.possm_step import quantize_possm
+from edgebci.export.precision_check import int8_share, possm_int8_share, require_int8
 from edgebci.export.quantization import QuantizationRecipe, quantize
-from edgebci.operators.cells import CellKind
+from edgebci.operators.cells import CellKind, cell_of
+from edgebci.possm_spec import PossmStepSpec
 from edgebci.quantized_decoder import QuantizedDecoder
+from edgebci.training.possm.workload import possm_workload
 from edgebci.workload import workload
 
 EDGE_STUDENT = DecoderSpec(n_inputs=384, output_names=("x", "y"), output_unit="cm/s")
@@ -61,3 +67,34 @@ def test_a_small_tensor_in_sixteen_bits_leaves_the_decoder_int8_and_is_counted()
     found = require_int8(decoder(EDGE_STUDENT, {"readout": 16}))
     assert [tensor.weight_bits for tensor in found.tensors if tensor.name == "readout"] == [16]
     assert found.int8_macs == 78464 - 128
+
+
+@pytest.mark.parametrize("backbone", ["gru", "mamba2"])
+def test_macs_of_a_decoder_of_spikes_are_those_of_its_workload(backbone: Literal["gru", "mamba2"]) -> None:
+    spec = PossmStepSpec(
+        n_units=6,
+        n_time_steps=2,
+        max_tokens=8,
+        chunk_s=0.05,
+        dim=8,
+        feed_forward_hidden=16,
+        hidden=12,
+        n_layers=2,
+        backbone=backbone,
+        memory_chunks=3,
+        d_state=8,
+        headdim=8,
+        expand=2,
+        d_conv=4,
+        norm_epsilon=1e-5,
+        output_names=("x",),
+        output_unit="cm/s",
+    )
+    chunks = np.random.default_rng(0).integers((0, 0), (6, 2), (40, 8, 2)).astype(np.int32)
+    found = possm_int8_share(quantize_possm(spec, draw_parameters(spec.parameter_shapes(), 1), chunks))
+    counts = possm_workload(spec)
+    assert found.weight_macs + found.state_macs == counts.token_macs + counts.beyond_macs
+    assert {tensor.name for tensor in found.tensors if not tensor.in_int8} >= {"tokens.value", "memory.age"}
+    convolved = 2 * cell_of(backbone, spec.block).costs().conv_macs
+    assert found.weight_macs - found.int8_macs == 8 * 8 + 3 * 12 + convolved
+    assert {state.bits for state in found.states} == {8, 16}
