@@ -7,6 +7,9 @@ frames.npy holds normalised features (T, n_inputs), or (T, N, 2) of a decoder of
 as it comes, and `decoder.reset()` where the stream starts anew. decoder_chunk.onnx takes several frames at once, to
 `step` as (n, n_inputs): for streams that arrive in packets.
 
+Where parameters.bin and manifest.json lie beside the graph, the readout is that of parameters.bin, which
+`edgebci calibrate` rewrites; frames must be normalised by its normalisation.
+
 Every buffer is made and bound once. The states have two places each; a step reads one and writes the other, and the
 next step goes the other way, so no state is copied, and on a GPU none leaves it. The decoder runs where it is told to
 run: if the runtime lacks that provider, or would compute a part on the CPU instead, it is refused.
@@ -15,7 +18,9 @@ run: if the runtime lacks that provider, or would compute a part on the CPU inst
 from __future__ import annotations
 
 import argparse
+import json
 import sys
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +40,8 @@ TYPES: dict[str, type[np.generic]] = {
     "int32": np.int32,
 }
 """By what ONNX Runtime calls them."""
+INT4 = 22
+"""ONNX's number of a type of which two lie in a byte, the first in its low half."""
 
 
 class DecoderError(ValueError):
@@ -155,14 +162,103 @@ def _open(path: Path, provider: str) -> onnxruntime.InferenceSession:
             f"this onnxruntime lacks {', '.join(missing)} (it has {', '.join(present)}); install the build for "
             f"{provider}, or run with --provider cpu"
         )
+    content = with_parameters(path)
     try:
-        session = onnxruntime.InferenceSession(str(path), session_options(provider), providers=list(wanted))
+        session = onnxruntime.InferenceSession(content, session_options(provider), providers=list(wanted))
     except Exception as error:  # the runtime's own exceptions share no base but this one
         raise DecoderError(f"ONNX Runtime cannot open {path} with {provider} ({error})") from error
     session.disable_fallback()
     if session.get_providers()[0] != wanted[0]:
         raise DecoderError(f"ONNX Runtime took {session.get_providers()[0]} in place of {wanted[0]}; check its driver")
     return session
+
+
+def with_parameters(path: Path) -> bytes:
+    """The graph's file with the readout of the parameter block beside it; as it is where there is none.
+
+    The block begins with 32 bytes and ends with its check sum; the manifest has its layout. The file is ONNX's protobuf:
+    field 7 of a model is its graph, 5 of a graph an initializer, of which 2 is the type, 8 the name and 9 the bytes.
+
+    Raises:
+        DecoderError: the block is damaged, or has a readout that the graph lacks.
+    """
+    content = bytearray(path.read_bytes())
+    block, manifest = path.with_name("parameters.bin"), path.with_name("manifest.json")
+    if not (block.is_file() and manifest.is_file()):
+        return bytes(content)
+    places = _initializers(content)
+    for name, values in _block_tensors(block, manifest).items():
+        if not name.startswith("readout."):
+            continue  # normalisation belongs to the front end
+        stored = _as_stored(name, values, places)
+        start, end = places[stored[0]][1:]
+        if end - start != len(stored[1]):
+            raise DecoderError(f"{block} has {name} of another size than {path.name}; calibrate the bundle again")
+        content[start:end] = stored[1]
+    return bytes(content)
+
+
+def _as_stored(name: str, values: np.ndarray[Any, Any], places: dict[str, tuple[int, int, int]]) -> tuple[str, bytes]:
+    """Under which name the graph keeps a tensor, and its bytes there."""
+    if f"{name}.half" in places:
+        return f"{name}.half", values.astype("<f2").tobytes()
+    if name not in places:
+        raise DecoderError(f"the graph has no {name}, which parameters.bin rewrites; export the bundle again")
+    if places[name][0] == INT4:
+        pairs = np.pad(values.ravel(), (0, values.size % 2)).astype(np.uint8) & 15
+        return name, (pairs[::2] | pairs[1::2] << 4).astype(np.uint8).tobytes()
+    return name, values.tobytes()
+
+
+def _block_tensors(block: Path, manifest: Path) -> dict[str, np.ndarray[Any, Any]]:
+    data, place, found = block.read_bytes(), 32, {}
+    if data[:4] != b"EBPB" or zlib.crc32(data[:-4]) != int.from_bytes(data[-4:], "little"):
+        raise DecoderError(f"{block} is damaged: its check sum is not that of its bytes; write it again")
+    layout = json.loads(manifest.read_text(encoding="utf-8")).get("parameters")
+    for tensor in layout["tensors"] if layout else ():
+        dtype, n = np.dtype(tensor["type"]).newbyteorder("<"), int(np.prod(tensor["shape"], dtype=int))
+        found[tensor["name"]] = np.frombuffer(data, dtype, n, place).reshape(tensor["shape"])
+        place += -(-n * dtype.itemsize // 4) * 4
+    return found
+
+
+def _initializers(content: bytearray) -> dict[str, tuple[int, int, int]]:
+    """Type, start and end of the bytes of each initializer by its name."""
+    found = {}
+    for graph in _fields(content, 0, len(content), 7):
+        for tensor in _fields(content, *graph, 5):
+            (name,), raw = _fields(content, *tensor, 8), _fields(content, *tensor, 9)
+            kind = _fields(content, *tensor, 2)[0][0]
+            if raw:
+                found[content[slice(*name)].decode()] = (content[kind], *raw[0])
+    return found
+
+
+def _fields(data: bytearray, start: int, end: int, wanted: int) -> list[tuple[int, int]]:
+    """Where the contents of the protobuf fields of one number lie."""
+    found = []
+    while start < end:
+        key, start = _varint(data, start)
+        first = start
+        if key & 7 == 0:
+            _, start = _varint(data, start)
+        elif key & 7 == 2:
+            length, first = _varint(data, start)
+            start = first + length
+        else:
+            start += 8 if key & 7 == 1 else 4
+        if key >> 3 == wanted:
+            found.append((first, start))
+    return found
+
+
+def _varint(data: bytearray, place: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = data[place]
+        value, place, shift = value | (byte & 127) << shift, place + 1, shift + 7
+        if byte < 128:
+            return value, place
 
 
 def _dtype(value: Any) -> type[np.generic]:
