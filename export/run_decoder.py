@@ -176,7 +176,7 @@ def _open(path: Path, provider: str) -> onnxruntime.InferenceSession:
 def with_parameters(path: Path) -> bytes:
     """The graph's file with the readout of the parameter block beside it; as it is where there is none.
 
-    The block begins with 32 bytes and ends with its check sum; the manifest has its layout. The file is ONNX's protobuf:
+    The block begins with 32 bytes and ends with its check sum; the manifest has its layout. The file is ONNX's:
     field 7 of a model is its graph, 5 of a graph an initializer, of which 2 is the type, 8 the name and 9 the bytes.
 
     Raises:
