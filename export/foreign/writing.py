@@ -24,6 +24,8 @@ from edgebci.export.writers import INT8, INT16, CountingBody
 from edgebci.foreign.graph import FRAME, OUTPUT, ForeignGraph, Node, Operand, State
 
 FLOAT = ir.DataType.FLOAT
+_OWN = "edgebci.constant"
+"""Beginning of the names of constants that no tensor of a model gave, so that none of its states is called so."""
 _ELEMENTWISE = {
     **{name: name.capitalize() for name in ("add", "exp", "log", "relu", "sigmoid", "tanh", "erf", "sqrt", "softplus")},
     "copy": "Identity",
@@ -109,7 +111,7 @@ class _Writer:
 
     def _fold(self, node: Node, x: ir.Value) -> ir.Value:
         rows = self._shaped(x, node.sizes, f"{node.output}.rows")
-        axis = self._integers("axis.1", [1])
+        axis = self._integers(f"{_OWN}.axis", [1])
         return self._builder.node(_FOLDS[node.operator], [rows, axis], node.output, {"keepdims": 0})
 
     def _dense(self, node: Node, operands: list[ir.Value]) -> ir.Value:
@@ -139,14 +141,14 @@ class _Writer:
         weight = self._graph.constants[names[0]].reshape(rows, columns)
         bias, x = self._graph.constants[names[1]].reshape(rows), self._operand(node, 0, node.operands[0])
         seen = x if positions == 1 else self._shaped(x, (positions, columns), f"{node.output}.x")
-        inputs = [seen, self._constant(names[0], weight), self._constant(names[1], bias)]
+        inputs = [seen, self._constant(f"{node.output}.weight", weight), self._constant(f"{node.output}.bias", bias)]
         y = self._call("Dense", inputs, node.output if positions == 1 else f"{node.output}.y")
         return y if positions == 1 else self._shaped(y, (node.size,), node.output)
 
     def _quantize(self, node: Node, operands: list[ir.Value]) -> ir.Value:
         counts = self._builder.node("Mul", operands, f"{node.output}.counts")
-        one = self._constant("one", np.asarray(1.0, np.float32))
-        zero = self._builder.initializer("zero_point", np.asarray(0, np.int8))
+        one = self._constant(f"{_OWN}.one", np.asarray(1.0, np.float32))
+        zero = self._builder.initializer(f"{_OWN}.zero_point", np.asarray(0, np.int8))
         return self._builder.node("QuantizeLinear", [counts, one, zero], node.output)
 
     def _dense_int8(self, node: Node, operands: list[ir.Value]) -> ir.Value:
@@ -173,7 +175,7 @@ class _Writer:
         return self._builder.node("Gather", [value, index], f"{node.output}.read.{i}", {"axis": 0})
 
     def _shaped(self, value: ir.Value, shape: tuple[int, ...], name: str) -> ir.Value:
-        wanted = self._integers(f"shape.{'x'.join(map(str, shape))}", list(shape))
+        wanted = self._integers(f"{_OWN}.shape.{'x'.join(map(str, shape))}", list(shape))
         return self._builder.node("Reshape", [value, wanted], name)
 
     def _integers(self, name: str, values: list[int]) -> ir.Value:

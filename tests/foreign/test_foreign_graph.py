@@ -15,7 +15,10 @@ from edgebci.arithmetic import F32
 from edgebci.errors import InputError
 from edgebci.export.foreign.c_program import generate_foreign_program
 from edgebci.export.foreign.lowering import lower
-from edgebci.export.step_runner import open_session, runtime_step
+from edgebci.export.foreign.quantizing import quantize_foreign
+from edgebci.export.foreign.states import find_states
+from edgebci.export.foreign.writing import foreign_onnx
+from edgebci.export.step_runner import OnnxStepRunner, open_session, runtime_step
 from edgebci.firmware_sim.foreign_program import as_counts, compile_foreign_host
 from edgebci.foreign.decoder import ForeignDecoder
 from edgebci.foreign.functions import FUNCTIONS, dense, erf, fold_sum, power
@@ -189,6 +192,26 @@ def test_states_whose_names_would_fall_together_are_refused() -> None:
     )
     with pytest.raises(InputError, match="two states would be called a_b"):
         lower(made, {"a b": "p", "a+b": "q"})
+
+
+def test_layers_of_one_weight_and_states_of_odd_names_are_kept_apart() -> None:
+    """A weight of one value is kept as the constant that it equals; the graph has constants `one` and `zero_point`."""
+    nodes = [
+        helper.make_node("Mul", ["x", "half"], ["m"]),
+        helper.make_node("MatMul", ["m", "W"], ["d"]),
+        helper.make_node("Add", ["d", "one"], ["one_out"]),
+        helper.make_node("Relu", ["one_out"], ["y"]),
+    ]
+    constants = {"half": np.asarray(0.5, np.float32), "W": np.full((1, 1), 0.5, np.float32)}
+    made = model(nodes, {"x": (1, 1), "one": (1, 1)}, {"y": (1, 1), "one_out": (1, 1)}, constants)
+    graph = lower(made, find_states(made))
+    seen = np.array([[4], [8], [-40]] * 20, np.float32)
+    expected = ForeignDecoder(graph).stream(seen)
+    assert expected[:3].ravel().tolist() == [1, 3, 0]
+    assert OnnxStepRunner(foreign_onnx(graph)).stream(seen).tolist() == expected.tolist()
+    quantized = quantize_foreign(graph, seen)
+    found = OnnxStepRunner(foreign_onnx(quantized.graph)).stream(seen)
+    assert found.tobytes() == quantized.stream(seen).tobytes()
 
 
 def test_nothing_of_the_program_is_static_or_allocated(tmp_path: Path) -> None:
