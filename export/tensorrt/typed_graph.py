@@ -41,7 +41,7 @@ LEAST = 16
 OPSET = 20
 IR_VERSION = 10
 Small = Literal["fp16", "pad", "auto"]
-"""What becomes of a layer with fewer: left in fp16; padded; or left while 95 % of the MACs of dense layers stay int8."""
+"""What becomes of a layer with fewer: left in fp16; padded; or left while 95 % of the dense MACs stay int8."""
 _LEAST_SCALE = float(np.finfo(np.float16).tiny)
 _WHOLE, _PADDED = "DenseInt8", "DenseInt8Padded"
 

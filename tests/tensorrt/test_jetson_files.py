@@ -26,6 +26,7 @@ from edgebci.files import sha256
 from tests.tensorrt.conftest import Case, make_case
 from tests.tensorrt.fake_tensorrt import FakeTensorRT
 
+ROOT = Path(__file__).resolve().parents[2]
 FILES = {
     *("decoder.onnx", "build_engine.py", "run_decoder.py", "benchmark.py", "cuda_buffers.py", "board.py"),
     *("check_engine.py", "check_frames.npy", "check_outputs.npy", "jetson.json", "README.txt"),
@@ -142,6 +143,40 @@ def test_each_program_starts_alone_and_shows_its_help(bundle: tuple[Path, Jetson
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
     assert "usage:" in run.stdout
+
+
+RUN_ON_A_BOARD = """
+import runpy, sys
+from tests.tensorrt.fake_tensorrt import FakeTensorRT
+sys.modules["tensorrt"] = FakeTensorRT("11.4.1.12")
+sys.path.insert(0, sys.argv[1])
+sys.argv = [sys.argv[1] + "/build_engine.py"]
+import board
+board.identity = lambda: {"model": "NVIDIA Jetson AGX Thor"}
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def test_the_shipped_program_builds_the_shipped_graph_and_locks_it(
+    bundle: tuple[Path, JetsonRecord], tmp_path: Path
+) -> None:
+    folder = tmp_path / "jetson"
+    shutil.copytree(bundle[0], folder)
+    says = []
+    for _ in range(2):
+        command = [sys.executable, "-Bc", RUN_ON_A_BOARD, str(folder)]
+        run = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+        assert run.returncode == 0, run.stderr
+        says.append(run.stdout)
+    assert says[0].startswith("decoder.plan built anew, ")
+    assert says[1] == (
+        "decoder.plan built from the locked timing cache by TensorRT 11.4.1.12 on NVIDIA Jetson AGX Thor\n"
+    )
+    assert {path.name for path in folder.iterdir()} == FILES | {
+        "decoder.plan",
+        "decoder.timing_cache",
+        "decoder.lock.json",
+    }
 
 
 @pytest.mark.usefixtures("quick")
