@@ -17,6 +17,7 @@ from edgebci.bundle import (
     QUANTIZED,
     SBOM,
     Bundle,
+    BundleFiles,
     CalibrationRecord,
     Manifest,
     Provenance,
@@ -34,6 +35,7 @@ from edgebci.export.target_files import write_target_files
 from edgebci.features.front_end import FrontEnd
 from edgebci.files import replacing_folder, write_text
 from edgebci.frame_stream import FrameStream
+from edgebci.parameter_block import ParameterBlock
 from edgebci.parameters import (
     Tensors,
     float_readout_tensors,
@@ -91,13 +93,16 @@ def export_bundle(
     progress(0.9, "writing the bundle")
     with replacing_folder(folder) as fresh:
         _write_graphs(fresh, forms, front_end)
-        record = write_target_files(fresh, forms, checkpoint, front_end, goal, wanted, stream)
         _write_documents(fresh, wanted.documents)
         _write_bill(fresh, goal, precision, provenance)
+        tensors = _parameters(checkpoint, front_end, forms)
+        # The C may hold the bundle's id, which is that of the files so far.
+        block = ParameterBlock(BundleFiles(files=file_records(fresh)).bundle_id, tensors)
+        record = write_target_files(fresh, forms, checkpoint, front_end, goal, wanted, stream, block)
         seen = CalibrationRecord.of(calibration, same_as_training) if forms.quantized else None
         about = {"target": goal.name, "precision": precision, "calibration": seen, "target_record": record}
         manifest = _manifest(fresh, checkpoint, front_end, forms, wanted, provenance).model_copy(update=about)
-        write_parameters(fresh, manifest, _parameters(checkpoint, front_end, forms))
+        write_parameters(fresh, manifest, tensors)
     progress(1.0, "bundle written")
     return open_bundle(folder)
 

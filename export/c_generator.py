@@ -14,8 +14,10 @@ from typing import Any
 from edgebci.errors import InputError
 from edgebci.export.c_front_end import FRONT_END_FIELDS, configuration_context, data_context
 from edgebci.export.c_graph import StepGraph, read_graph, size
+from edgebci.export.c_parameters import TEMPLATES, parameters_context
 from edgebci.export.c_program import graph_context, require_target, write_program
 from edgebci.features.front_end import FrontEnd
+from edgebci.parameter_block import ParameterBlock
 
 _FILES = (
     *("decoder.c", "decoder.h", "decoder_fields.c", "weights.c", "weights.h"),
@@ -25,8 +27,16 @@ _TEMPLATES = {name: f"{name}.j2" for name in _FILES}
 _KERNELS = ("edgebci_front_end.c", "edgebci_front_end.h")
 
 
-def generate(int8_onnx_path: Path, front_end: FrontEnd, folder: Path, target: str = "cortex-m4f") -> list[Path]:
+def generate(
+    int8_onnx_path: Path,
+    front_end: FrontEnd,
+    folder: Path,
+    target: str = "cortex-m4f",
+    loadable: ParameterBlock | None = None,
+) -> list[Path]:
     """Write the device program into `folder`; returns its files.
+
+    With `loadable`, the bundle's own parameter block, the program has edgebci_load_parameters.
 
     Raises:
         InputError: unknown target; a node without a kernel (all are listed); a graph whose input is not the front
@@ -35,7 +45,10 @@ def generate(int8_onnx_path: Path, front_end: FrontEnd, folder: Path, target: st
     require_target(target)
     graph = read_graph(int8_onnx_path)
     _check_frame(graph, front_end)
-    return write_program(folder, _context(graph, front_end), _TEMPLATES, _KERNELS)
+    context = _context(graph, front_end)
+    if loadable is None:
+        return write_program(folder, context, _TEMPLATES, _KERNELS)
+    return write_program(folder, context | parameters_context(loadable), _TEMPLATES | TEMPLATES, _KERNELS)
 
 
 def _context(graph: StepGraph, front_end: FrontEnd) -> dict[str, Any]:

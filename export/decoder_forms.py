@@ -53,6 +53,8 @@ class Wanted:
     """One whose integers were trained, in place of what the recipe makes."""
     documents: Mapping[str, str] = field(default_factory=dict)
     """Texts by file name that explain the choice, to lie in the bundle."""
+    loadable: bool = False
+    """Whether the C can take a parameter block while it is in use; normalisation and readout then lie in RAM."""
     rewrites: tuple[str, ...] = ()
     """Fused operators for a second float graph beside the plain one (`edgebci.export.rewrites`)."""
     holds_int8_rule: bool = False

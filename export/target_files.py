@@ -23,6 +23,7 @@ from edgebci.export.stream_comparison import long_stream
 from edgebci.export.tensorrt.jetson_files import write_jetson
 from edgebci.features.front_end import FrontEnd
 from edgebci.frame_stream import FrameStream
+from edgebci.parameter_block import ParameterBlock
 from edgebci.targets import Precision, Target
 
 CHUNK_STEPS = 10
@@ -39,6 +40,7 @@ def write_target_files(
     target: Target,
     wanted: Wanted,
     stream: FrameStream,
+    block: ParameterBlock,
 ) -> dict[str, JsonValue] | None:
     """Write and prove what `target` needs, beside graphs that lie in `folder` already.
 
@@ -54,8 +56,11 @@ def write_target_files(
             f"fused operators are for cpu and raspberry-pi-5 in fp32, asked was {target.name} in {wanted.precision}; "
             "leave out --rewrite"
         )
+    if wanted.loadable and target.core is None:
+        raise InputError(f"{target.name} gets no C, which alone can load parameters; leave out --loadable")
     if target.core is not None:
-        generate(folder / INT8_ONNX, front_end, folder / FIRMWARE, target.core)
+        loadable = block if wanted.loadable else None
+        generate(folder / INT8_ONNX, front_end, folder / FIRMWARE, target.core, loadable)
         return None
     if target.kind == "onnxruntime":
         found = _write_runtime_files(folder, forms, wanted.precision, stream)

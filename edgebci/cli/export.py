@@ -51,6 +51,12 @@ def export(
             help="With --recording: name of the series, or of the events' intervals; without it, the one that fits."
         ),
     ] = None,
+    loadable: Annotated[
+        bool,
+        typer.Option(
+            "--loadable", help="Let the C take a new parameters.bin in use: normalisation and readout in RAM."
+        ),
+    ] = False,
     rewrite: Annotated[
         list[str] | None,
         typer.Option(
@@ -88,6 +94,7 @@ def export(
         quantized=quantized,
         max_loss=max_loss,
         frames=source,
+        loadable=loadable,
         rewrites=tuple(rewrite or ()),
         calibration=calibration,
         states=tuple(state or ()),

@@ -92,7 +92,7 @@ def _export_frames(order: ExportOrder, progress: Progress) -> ExportResult:
             order.recipe,
             goal.name,
             part(progress, 0.4, 0.9),
-            wanted=replace(wanted, rewrites=order.rewrites),
+            wanted=replace(wanted, rewrites=order.rewrites, loadable=order.loadable),
             same_as_training=found.same_as_training,
         )
         progress(0.9, "scoring what was written")

@@ -34,6 +34,8 @@ class ExportOrder(Document):
     """Of mixed precision: loss in R² (in detection: AUROC) that the search may cost."""
     calibration: Path | None = None
     """Of a model made elsewhere: its frames (T, n_inputs), .npy or .h5."""
+    loadable: bool = False
+    """Whether the C can take a parameter block while it is in use."""
     rewrites: tuple[str, ...] = ()
     """Fused operators to offer beside the plain float step, for ONNX Runtime in fp32 (`edgebci.export.rewrites`)."""
     states: tuple[str, ...] = ()
