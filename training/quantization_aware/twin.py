@@ -98,8 +98,8 @@ class QuantizedTwin(nn.Module):
         return Values(weights, steps, self.largest, self.limits, exact)
 
     def _step(self, key: str) -> Tensor:
-        start, elements, largest = self.starts[key], self._shared(key), 127.0
-        return learned_step(start, self.changes[key], elements, largest)
+        # The divisor of int8 for every width: Adam's updates do not depend on a constant factor.
+        return learned_step(self.starts[key], self.changes[key], self._shared(key), INT8[1])
 
     def _shared(self, key: str) -> int:
         """How many numbers share a step: a row of weights, or an activation's features or a state's elements."""
