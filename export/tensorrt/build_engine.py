@@ -35,6 +35,8 @@ SCHEMA = "edgebci.engine_lock/1"
 MAJORS = (10, 11)
 LEAST_ON_JETSON = (11, 4, 1)
 """The first 11 that NVIDIA supports there, with JetPack 7.2.2 (its page "Migrating from 10.x to 11.x on Jetson")."""
+BOARDS_OF_11 = ("agx orin", "thor")
+"""On which it does (the same page, release 11.4.1); others stay with 10."""
 WORKSPACE_MIB, OPTIMIZATION_LEVEL = 256, 3
 INPUTS_OF_A_BUILD = ("onnx_sha256", "tensorrt", "board", "release")
 LOCK_FLAGS = ("EDITABLE_TIMING_CACHE", "DISABLE_COMPILATION_CACHE")
@@ -104,6 +106,14 @@ def checked_version(trt: Any, on_jetson: bool) -> tuple[int, ...]:
             "JetPack 7.2.2 or go back to its TensorRT 10"
         )
     return version
+
+
+def unsupported_board(version: str, board: str) -> list[str]:
+    """What NVIDIA does not support, though it may work; empty where it supports it."""
+    name = board.lower()
+    if not version.startswith("11.") or "jetson" not in name or any(known in name for known in BOARDS_OF_11):
+        return []
+    return [f"NVIDIA supports TensorRT 11 on Jetson AGX Orin and Thor, this is {board}: TensorRT 10 is safer here"]
 
 
 def parse_network(trt: Any, builder: Any, logger: Any, content: bytes, major: int) -> Any:
@@ -253,7 +263,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BuildError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
-    for change in changes:
+    for change in [*unsupported_board(made.tensorrt, made.board), *changes]:
         sys.stderr.write(f"warning: {change}\n")
     how = "from the locked timing cache" if lock and not changes else f"anew, {len(made.tactics)} tactics locked"
     sys.stdout.write(f"{PLAN} built {how} by TensorRT {made.tensorrt} on {made.board}\n")

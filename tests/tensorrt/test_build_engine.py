@@ -194,6 +194,20 @@ def test_versions_that_do_not_belong_here_are_refused(folder: Path, version: str
     assert list(contents(folder)) == [ONNX]
 
 
+@pytest.mark.parametrize(
+    ("version", "board", "n_warnings"),
+    [
+        ("11.4.1", "NVIDIA Jetson Orin Nano Developer Kit", 1),
+        ("11.4.1", "NVIDIA Jetson AGX Orin Developer Kit", 0),
+        ("11.4.1", "NVIDIA Jetson AGX Thor Developer Kit", 0),
+        ("11.4.1", "Some GPU, 9.0, 570.1", 0),
+        ("10.3.0", "NVIDIA Jetson Orin Nano Developer Kit", 0),
+    ],
+)
+def test_boards_on_which_nvidia_does_not_support_11_are_warned(version: str, board: str, n_warnings: int) -> None:
+    assert len(build_engine.unsupported_board(version, board)) == n_warnings
+
+
 def test_all_that_the_parser_refuses_is_said_and_nothing_written(folder: Path) -> None:
     trt = FakeTensorRT(TEN)
     trt.parser_errors = ["no importer for Foo", "Bar needs a constant"]
