@@ -25,7 +25,7 @@ SPEC = DecoderSpec(
     n_inputs=8, output_names=("x", "y"), output_unit="cm/s", d_model=16, d_state=4, headdim=16, n_layers=1
 )
 TABLE = load_cycle_table("cortex-m4f")
-PARAMETERS, FRAMES = random_parameters(SPEC, 1), random_frames(SPEC, 8000, 2)
+PARAMETERS, FRAMES = random_parameters(SPEC, 1), random_frames(SPEC, 5000, 2)
 
 
 def stream(start: int, stop: int) -> FrameStream:
@@ -38,7 +38,7 @@ def stream(start: int, stop: int) -> FrameStream:
 
 @pytest.fixture(scope="module")
 def frontier() -> Frontier:
-    return search(SPEC, PARAMETERS, stream(0, 600), Validation(stream(600, 8000), 50.0), 0.02)
+    return search(SPEC, PARAMETERS, stream(0, 600), Validation(stream(600, 5000), 50.0), 0.02)
 
 
 def point(
@@ -115,7 +115,7 @@ def test_four_bits_add_more_noise_than_eight(frontier: Frontier) -> None:
 def test_the_chosen_widths_lose_what_the_frontier_says(frontier: Frontier) -> None:
     assert frontier.proven
     assert frontier.chosen.loss.high <= 0.02
-    calibration, validation = stream(0, 600), Validation(stream(600, 8000), 50.0)
+    calibration, validation = stream(0, 600), Validation(stream(600, 5000), 50.0)
     recipe = QuantizationRecipe(widths=frontier.chosen.widths)
     decoded = quantize(SPEC, PARAMETERS, calibration.frames, recipe).stream(validation.stream.frames).astype(float)
     exact = FloatDecoder.of(SPEC, PARAMETERS).stream(validation.stream.frames)

@@ -10,6 +10,7 @@ from edgebci.decoder_spec import DecoderSpec
 from edgebci.errors import InputError
 from edgebci.example_decoder import random_frames, random_parameters
 from edgebci.export.settling import check_settled, longest_stretch
+from edgebci.operators.cells import CellKind
 
 SPEC = DecoderSpec(n_inputs=8, output_names=("x",), output_unit="cm/s", d_model=8, d_state=4, n_layers=1, cell="s4d")
 
@@ -65,3 +66,12 @@ def test_a_single_frame_is_refused() -> None:
     parameters, frames = drawn(50.0)
     with pytest.raises(InputError, match="needed are 2"):
         check_settled(SPEC, parameters, frames[:1])
+
+
+@pytest.mark.parametrize(("cell", "state"), [("mamba2", "ssm"), ("gru", "hidden")])
+def test_memories_that_the_stream_drives_are_seen_too(cell: CellKind, state: str) -> None:
+    spec = SPEC.model_copy(update={"cell": cell, "headdim": 8})
+    found = check_settled(spec, random_parameters(spec, 1), random_frames(spec, 3000, 2))
+    assert found.slowest.state == f"{state}.0"
+    # Random decoders of these cells forget within a second or so: 3,000 frames are plenty.
+    assert 0.0 < found.slowest.time_constant_frames < 1000.0

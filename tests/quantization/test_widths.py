@@ -32,7 +32,7 @@ def small(cell: CellKind) -> DecoderSpec:
 
 def drawn(cell: CellKind) -> tuple[DecoderSpec, dict[str, np.ndarray], np.ndarray]:
     spec = small(cell)
-    return spec, random_parameters(spec, 1), random_frames(spec, 1200, 2)
+    return spec, random_parameters(spec, 1), random_frames(spec, 600, 2)
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 8), st.integers(1, 600), st.sampled_from([4, 8, 16]))
