@@ -28,6 +28,12 @@ def test_states_go_from_step_to_step_and_begin_at_zero(with_graph: bool) -> None
     assert np.array_equal(decoder.stream(FRAMES), expected(FRAMES))
 
 
+@pytest.mark.parametrize("with_graph", [True, False])
+def test_the_very_first_step_starts_from_zero_whatever_lay_in_memory(with_graph: bool) -> None:
+    decoder, _, _ = opened(with_graph)
+    assert np.array_equal(decoder.step(FRAMES[0]), expected(FRAMES[:1])[0])
+
+
 @pytest.mark.parametrize("at", [1, 2, 4])
 def test_a_reset_at_an_odd_or_even_step_starts_anew(at: int) -> None:
     decoder, _, _ = opened()
