@@ -74,11 +74,12 @@ def quantization_report(
     from edgebci.pipeline.quantization_report import PAGE_NAME, write_report
     from edgebci.pipeline.quantization_report import quantization_report as measure
     from edgebci.pipeline.quantization_stream import Disturbance
-    from edgebci.pipeline.quantization_study import DISTURBED, HELD_OUT, held_out_streams
+    from edgebci.pipeline.quantization_study import DISTURBED, HELD_OUT, held_out_streams, require_regression
     from edgebci.quantized_decoder import QuantizedDecoder
     from edgebci.reporting.quantization_page import decision
 
     data, loaded = load_prepared(prepared).data, load_checkpoint(checkpoint)
+    require_regression(data, checkpoint.stem)
     decoder = QuantizedDecoder.load(quantized) if quantized else quantize_after_training(data, loaded).decoder
     stream = held_out_streams(data, Disturbance())[DISTURBED if disturb else HELD_OUT]
     with progress_bar("quantization report") as progress:

@@ -112,7 +112,8 @@ def measure_losses(
         disturbance: None takes the defaults.
 
     Raises:
-        InputError: there is no case, a session has no test part, or a checkpoint does not fit its session.
+        InputError: there is no case, a case detects events, a session has no test part, or a checkpoint does not fit
+            its session.
     """
     used, rows = disturbance or Disturbance(), []
     if not cases:
@@ -128,6 +129,7 @@ def measure_losses(
 def _losses(
     case: Case, root: Path, recipe: QuantizationAwareRecipe, disturbance: Disturbance, progress: Progress
 ) -> list[LossRow]:
+    require_regression(case.data, case.name)
     if not case.data.test:
         raise InputError(f"{case.name} has no test part; prepare the session with one")
     checkpoint = load_checkpoint(case.checkpoint)
@@ -142,6 +144,14 @@ def _losses(
         compared = partial(_row, case, checkpoint, name, stream, exact)
         rows += [compared(way, integers.decoder) for way, integers in forms.items()]
     return rows
+
+
+def require_regression(data: DecodingData, name: str) -> None:
+    """Refuse a detector, whose log odds have no R²."""
+    if data.task == "detection":
+        raise InputError(
+            f"{name} detects events, losses are measured in R² of a quantity; compare detectors with edgebci evaluate"
+        )
 
 
 def held_out_streams(data: DecodingData, disturbance: Disturbance, seed: int = 0) -> Mapping[str, FrameStream]:

@@ -152,6 +152,9 @@ def test_bad_input_is_refused_in_a_sentence(tmp_path: Path) -> None:
     case = dataclasses.replace(case_of(one, tmp_path), data=untested)
     with pytest.raises(InputError, match="no test part"):
         measure_losses([case], tmp_path, recipe(), "test", silent)
+    events = dataclasses.replace(one.data, targets=(one.data.targets > 0).astype(np.float32), task="detection")
+    with pytest.raises(InputError, match="detects events"):
+        measure_losses([dataclasses.replace(case, data=events)], tmp_path, recipe(), "test", silent)
 
 
 @pytest.fixture(scope="module")
