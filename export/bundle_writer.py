@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -153,7 +154,7 @@ def _manifest(
         n_channels=front_end.n_channels,
         inputs=inputs,
         outputs=outputs,
-        workload=_workload(checkpoint.spec, forms.quantized),
+        workload=_workload(checkpoint, wanted.precision, forms.quantized),
         quantization=_quantization(wanted) if forms.quantized else None,
         int8_share=forms.share.share if forms.share else None,
         training=checkpoint.training,
@@ -165,11 +166,13 @@ def _manifest(
     )
 
 
-def _workload(spec: DecoderSpec, quantized: QuantizedDecoder | None) -> Workload:
+def _workload(checkpoint: Checkpoint, precision: Precision, quantized: QuantizedDecoder | None) -> Workload:
     """Counts by the sizes, bytes by the widths that the tensors really have: two weights of 4 bits share a byte."""
-    counted = workload(spec)
+    counted, width = workload(checkpoint.spec), 2 if precision == "fp16" else 4
     if quantized is None:
-        return counted
+        weights = width * sum(values.size for values in checkpoint.parameters.values())
+        states = 4 * sum(math.prod(shape) for shape in checkpoint.spec.state_shapes().values())
+        return counted.model_copy(update={"weight_bytes": weights, "state_bytes": states})
     narrow = [values for name, values in quantized.tensors().items() if name.endswith(".weight_int4")]
     saved = sum(values.size - len(values) * -(-values.shape[1] // 2) for values in narrow)
     weights = sum(values.nbytes for values in quantized.tensors().values()) - saved

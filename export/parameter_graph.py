@@ -11,6 +11,11 @@ from onnx import numpy_helper
 
 from edgebci.errors import InputError
 
+HALF = ".half"
+"""Ends the name of a constant in float16 whose own name is that of a float32 one."""
+_NARROWER = {("int4", "int8"), ("float16", "float32")}
+"""Types in ONNX of what a block, and every file of ours, holds in the second."""
+
 
 def with_parameters(model: onnx.ModelProto, tensors: Mapping[str, NDArray[Any]]) -> onnx.ModelProto:
     """A copy of `model` whose constants of these names hold `tensors`; names that it does not have are left out.
@@ -21,12 +26,10 @@ def with_parameters(model: onnx.ModelProto, tensors: Mapping[str, NDArray[Any]])
     changed = onnx.ModelProto()
     changed.CopyFrom(model)
     for constant in changed.graph.initializer:
-        if constant.name not in tensors:
+        wanted, own = tensors.get(constant.name.removesuffix(HALF)), numpy_helper.to_array(constant)
+        if wanted is None:
             continue
-        wanted = tensors[constant.name]
-        own = numpy_helper.to_array(constant)
-        # Weights of 4 bits are bytes everywhere but in ONNX.
-        fits = own.dtype == wanted.dtype or (own.dtype.name, wanted.dtype.name) == ("int4", "int8")
+        fits = own.dtype == wanted.dtype or (own.dtype.name, wanted.dtype.name) in _NARROWER
         if own.shape != wanted.shape or not fits:
             raise InputError(
                 f"the parameter block has {constant.name} as {wanted.dtype.name} {wanted.shape}, the graph as "

@@ -14,64 +14,80 @@ if TYPE_CHECKING:
     from edgebci.pipeline.export_order import ExportResult
 
 
+Model = Annotated[Path, typer.Argument(help="A checkpoint (.safetensors), or an ONNX model made elsewhere.")]
+TargetName = Annotated[
+    str,
+    typer.Option(
+        help="cortex-m4f, host (the same C for this machine), cpu or raspberry-pi-5 (ONNX Runtime), "
+        "jetson-orin-nano, jetson-orin-nx, jetson-agx-orin, jetson-agx-thor, or jetson."
+    ),
+]
+Out = Annotated[Path, typer.Option(help="Folder of the bundle; one that stands there is replaced.")]
+PrecisionName = Annotated[
+    str | None, typer.Option(help="fp32, fp16, int8 or mixed; without it, int8. Not every target has each.")
+]
+Integers = Annotated[
+    Path | None, typer.Option(help="The .int8.safetensors that quantization-aware training left beside it.")
+]
+InIntegers = Annotated[
+    bool, typer.Option("--qat", help="Train in the integers first, towards the float form: minutes, needs torch.")
+]
+MaxLoss = Annotated[float, typer.Option(help="What mixed precision may cost in R² (in detection: AUROC).")]
+PreparedFolder = Annotated[
+    Path | None,
+    typer.Option(help="Folder with frames.safetensors; without it, that of the checkpoint's own run folder."),
+]
+RecordingFile = Annotated[
+    Path | None, typer.Option(help="Make the frames from this recording (.nwb or .h5) in place of that.")
+]
+FrontEndFolder = Annotated[
+    Path | None,
+    typer.Option(help="With --recording: folder of the front end that the checkpoint was trained with."),
+]
+BehaviorName = Annotated[
+    str | None,
+    typer.Option(
+        help="With --recording: name of the series, or of the events' intervals; without it, the one that fits."
+    ),
+]
+Loadable = Annotated[
+    bool,
+    typer.Option("--loadable", help="Let the C take a new parameters.bin in use: normalisation and readout in RAM."),
+]
+Rewrites = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="With ONNX Runtime in fp32: write a second graph with this fused operator, if the runtime has it, for "
+        "example com.microsoft.LinearAttention; may be repeated."
+    ),
+]
+CalibrationFrames = Annotated[
+    Path | None, typer.Option(help="Of an ONNX model: frames (T, n_inputs) of its training data, .npy or .h5.")
+]
+States = Annotated[
+    list[str] | None,
+    typer.Option(help="Of an ONNX model: a state, input=output; may be repeated. Without it, found by names."),
+]
+LfpName = Annotated[str | None, typer.Option(help="Name of the ElectricalSeries, where there are several.")]
+
+
 def export(
-    model: Annotated[Path, typer.Argument(help="A checkpoint (.safetensors), or an ONNX model made elsewhere.")],
-    target: Annotated[
-        str,
-        typer.Option(
-            help="cortex-m4f, host (the same C for this machine), cpu or raspberry-pi-5 (ONNX Runtime), "
-            "jetson-orin-nano, jetson-orin-nx, jetson-agx-orin, jetson-agx-thor, or jetson."
-        ),
-    ],
-    out: Annotated[Path, typer.Option(help="Folder of the bundle; one that stands there is replaced.")],
-    precision: Annotated[
-        str | None, typer.Option(help="fp32, fp16, int8 or mixed; without it, int8. Not every target has each.")
-    ] = None,
-    quantized: Annotated[
-        Path | None, typer.Option(help="The .int8.safetensors that quantization-aware training left beside it.")
-    ] = None,
-    qat: Annotated[
-        bool, typer.Option("--qat", help="Train in the integers first, towards the float form: minutes, needs torch.")
-    ] = False,
-    max_loss: Annotated[float, typer.Option(help="What mixed precision may cost in R² (in detection: AUROC).")] = 0.01,
-    prepared: Annotated[
-        Path | None,
-        typer.Option(help="Folder with frames.safetensors; without it, that of the checkpoint's own run folder."),
-    ] = None,
-    recording: Annotated[
-        Path | None, typer.Option(help="Make the frames from this recording (.nwb or .h5) in place of that.")
-    ] = None,
-    front_end: Annotated[
-        Path | None,
-        typer.Option(help="With --recording: folder of the front end that the checkpoint was trained with."),
-    ] = None,
-    behavior: Annotated[
-        str | None,
-        typer.Option(
-            help="With --recording: name of the series, or of the events' intervals; without it, the one that fits."
-        ),
-    ] = None,
-    loadable: Annotated[
-        bool,
-        typer.Option(
-            "--loadable", help="Let the C take a new parameters.bin in use: normalisation and readout in RAM."
-        ),
-    ] = False,
-    rewrite: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="With ONNX Runtime in fp32: write a second graph with this fused operator, if the runtime has it, for "
-            "example com.microsoft.LinearAttention; may be repeated."
-        ),
-    ] = None,
-    calibration: Annotated[
-        Path | None, typer.Option(help="Of an ONNX model: frames (T, n_inputs) of its training data, .npy or .h5.")
-    ] = None,
-    state: Annotated[
-        list[str] | None,
-        typer.Option(help="Of an ONNX model: a state, input=output; may be repeated. Without it, found by names."),
-    ] = None,
-    lfp: Annotated[str | None, typer.Option(help="Name of the ElectricalSeries, where there are several.")] = None,
+    model: Model,
+    target: TargetName,
+    out: Out,
+    precision: PrecisionName = None,
+    quantized: Integers = None,
+    qat: InIntegers = False,
+    max_loss: MaxLoss = 0.01,
+    prepared: PreparedFolder = None,
+    recording: RecordingFile = None,
+    front_end: FrontEndFolder = None,
+    behavior: BehaviorName = None,
+    loadable: Loadable = False,
+    rewrite: Rewrites = None,
+    calibration: CalibrationFrames = None,
+    state: States = None,
+    lfp: LfpName = None,
     json: JsonFlag = False,
 ) -> None:
     """Quantize, build the graphs, prove them over a whole stream, and write them with all that the target needs.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgebci.bundle import Bundle, open_bundle
+from edgebci.export.precision_check import possm_int8_share
 from edgebci.foreign.bundle import ForeignBundle, open_foreign_bundle
 from edgebci.pipeline.bundle_kinds import manifest_of
 from edgebci.pipeline.export_order import ExportResult
@@ -56,7 +57,7 @@ def spikes_result(bundle: PossmBundle) -> ExportResult:
         n_files=len(manifest.files),
         size_bytes=sum(record.size_bytes for record in manifest.files.values()),
         macs_per_step=work.token_macs + work.beyond_macs,
-        int8_share=None,
+        int8_share=possm_int8_share(bundle.quantized_decoder()).share,
         weight_bytes=manifest.weight_bytes,
         state_bytes=manifest.state_bytes,
         parameter_bytes=None,

@@ -8,6 +8,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+import onnx
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -16,6 +17,9 @@ from edgebci.bundle import Accuracy, Bundle, open_bundle
 from edgebci.cli.bundle import bundle_app
 from edgebci.cli.calibrate import calibrate as calibrate_cli
 from edgebci.errors import InputError
+from edgebci.export.half_graph import halved
+from edgebci.export.parameter_graph import with_parameters
+from edgebci.export.step_runner import OnnxStepRunner
 from edgebci.frame_stream import part_stream
 from edgebci.hardware import Radio, load_profile
 from edgebci.pipeline.bundle_calibration import BundleCalibration, BundleOrder, calibrate_bundle
@@ -175,3 +179,15 @@ def test_a_block_is_taken_by_command_or_refused(
     assert (Path(bundle) / "parameters.bin").read_bytes() == sent.read_bytes()
     refused = CliRunner().invoke(bundle_app, ["take", str(bundle), str(tmp_path / "none.bin")])
     assert isinstance(refused.exception, InputError)
+
+
+def test_a_graph_in_half_precision_takes_the_block_too(in_float: Path) -> None:
+    step = halved(onnx.load(in_float / "decoder_float.onnx"))
+    block = open_bundle(in_float).parameters()
+    assert block is not None
+    doubled = {name: 2 * values for name, values in block.tensors.items() if name.startswith("readout")}
+    frames = np.random.default_rng(1).standard_normal((20, 20)).astype(np.float32)
+    before, after = (OnnxStepRunner(model).stream(frames) for model in (step, with_parameters(step, doubled)))
+    # Half precision rounds at 2^-11 of the sums' size; twice the readout is twice the output.
+    np.testing.assert_allclose(after, 2 * before, rtol=1e-2, atol=1e-2 * np.abs(before).max())
+    assert np.abs(after - before).max() > 0.1 * np.abs(before).max()
