@@ -1,10 +1,10 @@
 """What the ONNX parser of TensorRT takes: operators, their types, and the restrictions that it states.
 
-Sources: the operator support matrices that NVIDIA publishes with its parser (onnx/onnx-tensorrt, docs/operators.md):
-for 10.x that of the release 10.1, the newest below the 10.3 of JetPack 6, which later releases only add to; for 11.x
-that of 10.15, the last at hand, with the opset range of 11.2. INT8, FP8, FP4 and INT4 exist between quantizers only,
-UINT8 at the network's border only (same document). On the board the parser itself has the last word:
-build_engine.py lists all that it refuses.
+Sources: the operator support matrices that NVIDIA publishes with its parser (onnx/onnx-tensorrt, docs/operators.md).
+For 10.x that of release 10.1, the newest at hand below the 10.3 of JetPack 6; that of 10.15 only adds to it. For 11.x
+that of 10.15, the last at hand, with opsets up to the 24 of 11.2 (NVIDIA's "ONNX Opset Guide" for 11.x says 25). INT8,
+FP8, FP4 and INT4 exist between quantizers only, UINT8 at the network's border only (same documents). On the board the
+parser itself has the last word: build_engine.py lists all that it refuses.
 """
 
 from __future__ import annotations
