@@ -7,8 +7,8 @@ frames.npy holds normalised features (T, n_inputs), or (T, N, 2) of a decoder of
 as it comes, and `decoder.reset()` where the stream starts anew. decoder_chunk.onnx takes several frames at once, to
 `step` as (n, n_inputs): for streams that arrive in packets.
 
-Where parameters.bin and manifest.json lie beside the graph, the readout is that of parameters.bin, which
-`edgebci calibrate` rewrites; frames must be normalised by its normalisation.
+Where parameters.bin and manifest.json lie beside the graph of the bundle's precision, the readout is that of
+parameters.bin, which `edgebci calibrate` rewrites; frames must be normalised by its normalisation.
 
 Every buffer is made and bound once. The states have two places each; a step reads one and writes the other, and the
 next step goes the other way, so no state is copied, and on a GPU none leaves it. The decoder runs where it is told to
@@ -40,8 +40,10 @@ TYPES: dict[str, type[np.generic]] = {
     "int32": np.int32,
 }
 """By what ONNX Runtime calls them."""
+ONNX_TYPES = {1: "float32", 3: "int8", 5: "int16"}
+"""By their numbers in a file."""
 INT4 = 22
-"""ONNX's number of a type of which two lie in a byte, the first in its low half."""
+"""Of which two lie in a byte, the first in its low half."""
 
 
 class DecoderError(ValueError):
@@ -72,7 +74,7 @@ class BoundDecoder:
         Raises:
             DecoderError: no such file, no step graph, or the runtime cannot run it with this provider.
         """
-        self.session = _open(Path(path), provider)
+        self.session, self.calibrated = _open(Path(path), provider)
         frame, *states = self.session.get_inputs()
         output, *following = self.session.get_outputs()
         if [value.name for value in following] != [f"{value.name}.next" for value in states]:
@@ -150,7 +152,8 @@ class BoundDecoder:
         return binding
 
 
-def _open(path: Path, provider: str) -> onnxruntime.InferenceSession:
+def _open(path: Path, provider: str) -> tuple[onnxruntime.InferenceSession, bool]:
+    """The session, and whether its readout is that of parameters.bin."""
     if provider not in PROVIDERS:
         raise DecoderError(f"unknown provider {provider!r}; choose one of {', '.join(PROVIDERS)}")
     if not path.is_file():
@@ -162,7 +165,7 @@ def _open(path: Path, provider: str) -> onnxruntime.InferenceSession:
             f"this onnxruntime lacks {', '.join(missing)} (it has {', '.join(present)}); install the build for "
             f"{provider}, or run with --provider cpu"
         )
-    content = with_parameters(path)
+    content, calibrated = with_parameters(path)
     try:
         session = onnxruntime.InferenceSession(content, session_options(provider), providers=list(wanted))
     except Exception as error:  # the runtime's own exceptions share no base but this one
@@ -170,44 +173,47 @@ def _open(path: Path, provider: str) -> onnxruntime.InferenceSession:
     session.disable_fallback()
     if session.get_providers()[0] != wanted[0]:
         raise DecoderError(f"ONNX Runtime took {session.get_providers()[0]} in place of {wanted[0]}; check its driver")
-    return session
+    return session, calibrated
 
 
-def with_parameters(path: Path) -> bytes:
-    """The graph's file with the readout of the parameter block beside it; as it is where there is none.
+def with_parameters(path: Path) -> tuple[bytes, bool]:
+    """The graph's file with the readout of the parameter block beside it, and whether it has that.
 
-    The block begins with 32 bytes and ends with its check sum; the manifest has its layout. The file is ONNX's:
-    field 7 of a model is its graph, 5 of a graph an initializer, of which 2 is the type, 8 the name and 9 the bytes.
+    It stays as it is where there is no block, or one of another form: a bundle in int8 has a block of integers, which
+    its float graph, there for comparison, does not take. The block begins with 32 bytes and ends with its check sum;
+    the manifest has its layout. The file is ONNX's: field 7 of a model is its graph, 5 of a graph an initializer, of
+    which 2 is the type, 8 the name and 9 the bytes.
 
     Raises:
-        DecoderError: the block is damaged, or has a readout that the graph lacks.
+        DecoderError: the block is damaged, or holds a tensor of another size.
     """
     content = bytearray(path.read_bytes())
     block, manifest = path.with_name("parameters.bin"), path.with_name("manifest.json")
     if not (block.is_file() and manifest.is_file()):
-        return bytes(content)
-    places = _initializers(content)
-    for name, values in _block_tensors(block, manifest).items():
-        if not name.startswith("readout."):
-            continue  # normalisation belongs to the front end
-        stored = _as_stored(name, values, places)
-        start, end = places[stored[0]][1:]
-        if end - start != len(stored[1]):
-            raise DecoderError(f"{block} has {name} of another size than {path.name}; calibrate the bundle again")
-        content[start:end] = stored[1]
-    return bytes(content)
+        return bytes(content), False
+    places, tensors = _initializers(content), _block_tensors(block, manifest)
+    readout = {name: values for name, values in tensors.items() if name.startswith("readout.")}
+    stored = [_as_stored(name, values, places) for name, values in readout.items()]
+    written = [(place, data) for place, data in stored if place in places]
+    if not stored or len(written) < len(stored):
+        return bytes(content), False
+    for place, data in written:
+        _, start, end = places[place]
+        if end - start != len(data):
+            raise DecoderError(f"{block} has {place} of another size than {path.name}; calibrate the bundle again")
+        content[start:end] = data
+    return bytes(content), True
 
 
 def _as_stored(name: str, values: np.ndarray[Any, Any], places: dict[str, tuple[int, int, int]]) -> tuple[str, bytes]:
-    """Under which name the graph keeps a tensor, and its bytes there."""
-    if f"{name}.half" in places:
+    """Under which name the graph keeps a tensor of this type, or '' where it does not, and its bytes there."""
+    if f"{name}.half" in places and values.dtype == np.float32:
         return f"{name}.half", values.astype("<f2").tobytes()
-    if name not in places:
-        raise DecoderError(f"the graph has no {name}, which parameters.bin rewrites; export the bundle again")
-    if places[name][0] == INT4:
+    kind = places[name][0] if name in places else 0
+    if kind == INT4 and values.dtype == np.int8:
         pairs = np.pad(values.ravel(), (0, values.size % 2)).astype(np.uint8) & 15
         return name, (pairs[::2] | pairs[1::2] << 4).astype(np.uint8).tobytes()
-    return name, values.tobytes()
+    return name if ONNX_TYPES.get(kind) == values.dtype.name else "", values.tobytes()
 
 
 def _block_tensors(block: Path, manifest: Path) -> dict[str, np.ndarray[Any, Any]]:
@@ -279,13 +285,15 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         frames = np.load(given.frames, allow_pickle=False)
-        outputs = BoundDecoder(given.graph, given.provider).stream(frames)
+        decoder = BoundDecoder(given.graph, given.provider)
+        outputs = decoder.stream(frames)
         with given.outputs.open("wb") as file:
             np.save(file, outputs, allow_pickle=False)
     except (OSError, TypeError, ValueError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
-    sys.stdout.write(f"{len(outputs)} frames decoded on {given.provider}, written to {given.outputs}\n")
+    readout = "the readout of parameters.bin" if decoder.calibrated else "the graph's own readout"
+    sys.stdout.write(f"{len(outputs)} frames decoded on {given.provider} with {readout}, written to {given.outputs}\n")
     return 0
 
 
