@@ -17,9 +17,15 @@ from edgebci.export.step_graph import float_step_graph
 from edgebci.export.stream_comparison import FLOAT_TOLERANCE
 from edgebci.export.traceability import CALL, inline, metadata
 from edgebci.export.verification import verify_float_reference
-from tests.graph.conftest import altered
+from tests.graph.conftest import BACKBONES, DECODERS, StepForm, altered, step_form
 
 RECURRENT = {"Mamba2Step", "S4DStep", "GruStep", "SiluTokenizerStep", "GeluTokenizerStep"}
+
+
+@pytest.fixture(scope="module", params=[*DECODERS, *BACKBONES])
+def form(request: pytest.FixtureRequest) -> StepForm:
+    """Without those of mixed widths, whose float form is one of these."""
+    return step_form(request.param)
 
 
 def types_of(model: onnx.ModelProto) -> dict[str, int]:
