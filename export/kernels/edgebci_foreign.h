@@ -77,17 +77,30 @@ static inline float edgebci_foreign_erf(float x)
         }                                                                                                             \
     }
 
-/* y[o] = sum of `inner` elements: lane j adds elements j, j + 4, ... to zero; then (l0 + l1) + (l2 + l3). */
+/* (lane 0 + lane 1) + (lane 2 + lane 3) of four lanes of which the first given is lane `turned`. */
+static EDGEBCI_INLINE float edgebci_foreign_lanes(float l0, float l1, float l2, float l3, uint32_t turned)
+{
+    const int odd = (turned & 1u) != 0;
+    const float first = odd ? l3 + l0 : l0 + l1, second = odd ? l1 + l2 : l2 + l3;
+    return turned == 2u || turned == 3u ? second + first : first + second;
+}
+
+/* y[o] = sum of `inner` elements: lane j adds elements j, j + 4, ... to zero; then (l0 + l1) + (l2 + l3). The lanes take
+ * turns as scalars: an array of them, indexed, is kept on the stack. */
 #define EDGEBCI_DEFINE_FOLD_SUM(name, outer, inner, a_i)                                                              \
     static EDGEBCI_KERNEL void name(const float *restrict a, float *restrict y)                                       \
     {                                                                                                                 \
         uint32_t i = 0;                                                                                               \
         for (uint32_t o = 0; o < (outer); o++) {                                                                      \
-            float lanes[4] = {0.0f, 0.0f, 0.0f, 0.0f};                                                                \
+            float l0 = 0.0f, l1 = 0.0f, l2 = 0.0f, l3 = 0.0f;                                                         \
             for (uint32_t k = 0; k < (inner); k++, i++) {                                                             \
-                lanes[k & 3u] += a[a_i];                                                                              \
+                const float sum = l0 + a[a_i];                                                                        \
+                l0 = l1;                                                                                              \
+                l1 = l2;                                                                                              \
+                l2 = l3;                                                                                              \
+                l3 = sum;                                                                                             \
             }                                                                                                         \
-            y[o] = (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]);                                                     \
+            y[o] = edgebci_foreign_lanes(l0, l1, l2, l3, (inner) & 3u);                                               \
         }                                                                                                             \
     }
 
