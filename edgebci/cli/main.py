@@ -14,6 +14,7 @@ import typer
 from edgebci import __version__
 from edgebci.cli.bench import bench_app
 from edgebci.cli.bundle import bundle_app
+from edgebci.cli.bundle_on_host import hash_bundle, time_bundle
 from edgebci.cli.bundle_rewrite import rewrite_bundle
 from edgebci.cli.calibrate import calibrate
 from edgebci.cli.claims import claims
@@ -47,6 +48,8 @@ app.command()(distill)
 app.command()(evaluate)
 app.command()(export)
 bundle_app.command("rewrite")(rewrite_bundle)
+bundle_app.command("time")(time_bundle)
+bundle_app.command("hash")(hash_bundle)
 app.command("quantization-report")(quantization_report)
 app.command()(calibrate)
 data_app.command()(fetch)
