@@ -76,6 +76,7 @@ def test_a_bundle_holds_every_form_and_says_what_they_are(exported: Path, forms:
     assert manifest.features == FRONT_END.spec
     assert [tensor.name for tensor in manifest.inputs] == ["frame", *forms.spec.state_shapes()]
     assert manifest.inputs[1].shape == forms.spec.state_shapes()["conv.0"]
+    assert manifest.quantized_agreement is not None
     assert (manifest.float_agreement.steps, manifest.quantized_agreement.steps) == (2000, 120)
     assert manifest.provenance == PROVENANCE
     assert {"edgebci", "onnx", "onnxruntime", "numpy"} <= manifest.versions.keys()
