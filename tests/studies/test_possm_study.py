@@ -14,7 +14,7 @@ from edgebci.errors import InputError
 from edgebci.export.quantization import QuantizationRecipe
 from edgebci.pipeline.studies import possm_study
 from edgebci.pipeline.studies.cohort import Cohort
-from edgebci.pipeline.studies.possm_study import BACKBONES, questions, recipe_for, run
+from edgebci.pipeline.studies.possm_study import BACKBONES, UPDATES_PER_EPOCH, questions, recipe_for, run
 from edgebci.pipeline.studies.realm_study import with_labels
 from edgebci.pipeline.studies.reproduce import STUDIES
 from edgebci.pipeline.studies.size import FULL, QUICK
@@ -87,9 +87,10 @@ def test_held_out_sessions_get_the_same_updates_in_every_manner_and_with_few_lab
         recipe.unit_identification.optimiser.epochs,
         recipe.identification_before_tuning.optimiser.epochs + recipe.fine_tuning.optimiser.epochs,
     }
-    assert epochs == {600 // 2}, "900 frames are 9 windows of 2 s, 2 updates an epoch"
+    updates = UPDATES_PER_EPOCH * FULL.student_epochs
+    assert epochs == {updates // 2}, "900 frames are 9 windows of 2 s, 2 updates an epoch"
     few = recipe_for(with_labels(session, 0.2), FULL.student_epochs)
-    assert few.training.optimiser.epochs == 600, "6 windows, 1 update an epoch"
+    assert few.training.optimiser.epochs == updates, "6 windows, 1 update an epoch"
     assert recipe.model.within_chunk == "strict", "a rival that looks at later spikes would win by that"
 
 
