@@ -44,6 +44,10 @@ class Cohort:
     pretraining: tuple[Session, ...]
     held_out: tuple[Session, ...]
 
+    def first_held_out(self) -> tuple[Session, ...]:
+        """Of each subject one, where all would take too long."""
+        return tuple({session.subject: session for session in reversed(self.held_out)}.values())[::-1]
+
 
 def feature_spec() -> FeatureSpec:
     """Band power and local motor potential, as in examples/quickstart.toml."""

@@ -71,7 +71,7 @@ def few_labels(pretrained: Pretrained, cohort: Cohort, grid: Grid, size: StudySi
     """With the first minutes of labels: where pretraining pays."""
     rows, wiener = [], wiener_way(size.recipe().ridge)
     for minutes in held_by(cohort.held_out[0], size.label_minutes):
-        sessions = [with_labels(session, minutes) for session in cohort.held_out]
+        sessions = [with_labels(session, minutes) for session in cohort.first_held_out()]
         recipe = recipe_for(sessions[0], size.student_epochs)
         scratch, identified = (possm_way(pretrained, MAIN, manner, recipe) for manner in ("scratch", "identified"))
         asked = [

@@ -91,7 +91,7 @@ def few_labels(
 ) -> list[Row]:
     """Where distillation pays: the first minutes of the labels alone."""
     free, ridge = label_free_way(encoders, STUDENT), ridge_way(size.recipe())
-    rows: list[Row] = []
+    few, rows = replace(grid, seeds=size.control_seeds), []
     for minutes in held_by(held_out[0], size.label_minutes):
         sessions, said = [with_labels(session, minutes) for session in held_out], f"{minutes:g} min of labels"
         times = max(round(MINUTES_OF_AN_EPOCH / minutes), 1)
@@ -100,7 +100,7 @@ def few_labels(
             Question(f"{said}: does fine-tuning pay?", tuned, scratch, "superior"),
             Question(f"{said}: is label-free better than ridge?", free, ridge, "superior", headline=False),
         )
-        rows += [ask(study, grid, sessions, question, fewest_subjects) for question in asked]
+        rows += [ask(study, few, sessions, question, fewest_subjects) for question in asked]
     return rows
 
 

@@ -32,7 +32,7 @@ def run(size: StudySize, realm_root: Path, progress: Progress) -> TimeRow:
     encoders.train((LARGE,), seeds)
     grid = Grid(realm_root / "trials", seeds, part(progress, 0.5, 1.0))
     large, distilled = (fine_tuned_way(encoders, kind) for kind in (LARGE, STUDENT))
-    raced = cohort.held_out[:: size.held_out_sessions]
+    raced = cohort.first_held_out()
     grid.share((large, distilled), raced)
     races = [_race(grid, session, seed, large, distilled) for session in raced for seed in seeds]
     return time_row(races, [encoders.seconds(kind, seed) for kind in (TEACHER, STUDENT) for seed in seeds])
