@@ -1,4 +1,4 @@
-"""An emulated Cortex-M4F that runs a linked program, function by function.
+"""An emulated core that runs a linked program, function by function.
 
     machine = Machine(FirmwareImage.load(path))
     machine.write("counts", samples.tobytes())
@@ -24,6 +24,8 @@ from unicorn.arm_const import (
     UC_ARM_REG_R3,
     UC_ARM_REG_SP,
     UC_CPU_ARM_CORTEX_M4,
+    UC_CPU_ARM_CORTEX_M7,
+    UC_CPU_ARM_CORTEX_M33,
 )
 from unicorn.unicorn_const import (
     UC_ARCH_ARM,
@@ -36,12 +38,13 @@ from unicorn.unicorn_py3.unicorn import Uc, UcError
 
 from edgebci.errors import InputError, VerificationError
 from edgebci.firmware_sim.block_profile import LIMIT_REACHED, TABLE_FULL, BlockCounter
+from edgebci.firmware_sim.cores import CORES, Core, core_of
 from edgebci.firmware_sim.firmware_image import FirmwareImage
 from edgebci.firmware_sim.target_memory import RETURN_ADDRESS, STACK_TOP, Fault, TargetMemory
 
-CPU = "cortex-m4"  # as compilers name it in an ELF
 DEFAULT_STACK_BYTES = 32 * 1024
 DEFAULT_INSTRUCTION_LIMIT = 2_000_000_000
+_MODELS = {"CORTEX_M4": UC_CPU_ARM_CORTEX_M4, "CORTEX_M7": UC_CPU_ARM_CORTEX_M7, "CORTEX_M33": UC_CPU_ARM_CORTEX_M33}
 _ARGUMENTS = (UC_ARM_REG_R0, UC_ARM_REG_R1, UC_ARM_REG_R2, UC_ARM_REG_R3)
 
 
@@ -53,6 +56,7 @@ class Machine:
         regions: parts of the program to count apart: a name and the function that enters it, which is not recursive.
         profile: count instructions and edges. Without it a run cannot be limited and only its results are known.
         stack_bytes: what the stack may use, rounded up to whole pages of 4,096 bytes.
+        core: which core to be; None is the one that the program was compiled for.
 
     Raises:
         InputError: the program is for another core, or lacks the function of a region.
@@ -64,16 +68,13 @@ class Machine:
         regions: Mapping[str, str] | None = None,
         profile: bool = True,
         stack_bytes: int = DEFAULT_STACK_BYTES,
+        core: Core | None = None,
     ) -> None:
-        if image.cpu != CPU:
-            raise InputError(
-                f"{image.path.name} is for {image.cpu or 'an unknown core'}; only {CPU} is emulated: "
-                "compile it for cortex-m4f"
-            )
+        self.core = core or _core_for(image)
         self.image = image
         self.region_names = ("", *(regions or {}))
         self._engine = Uc(UC_ARCH_ARM, UC_MODE_THUMB | UC_MODE_MCLASS)
-        self._engine.ctl_set_cpu_model(UC_CPU_ARM_CORTEX_M4)
+        self._engine.ctl_set_cpu_model(_MODELS[self.core.model])
         self._memory = TargetMemory(self._engine, image, stack_bytes)
         entries = tuple(image.symbol(function).address for function in (regions or {}).values())
         self.counter = BlockCounter(self._engine, image, self._memory.code, entries) if profile else None
@@ -135,7 +136,7 @@ class Machine:
             raise VerificationError(f"{self._refused(fault)} in {where}; the firmware has a defect") from error
         if error.errno in (UC_ERR_INSN_INVALID, UC_ERR_EXCEPTION):
             raise VerificationError(
-                f"an instruction that a Cortex-M4F does not have, or a trap, in {where}; compile for cortex-m4f"
+                f"an instruction that a {self.core.title} does not have, or a trap, in {where}; compile for {self.core.name}"
             ) from error
         raise VerificationError(f"the core stopped with {error} in {where}; the firmware has a defect") from error
 
@@ -162,3 +163,14 @@ class Machine:
             )
         if stopped == TABLE_FULL:
             raise VerificationError(f"{function} has more blocks of code than the profile can count; report it")
+
+
+def _core_for(image: FirmwareImage) -> Core:
+    core = core_of(image.cpu)
+    if core is None or core.model not in _MODELS:
+        emulated = [core.name for core in CORES.values() if core.model in _MODELS]
+        raise InputError(
+            f"{image.path.name} is for {image.cpu or 'an unknown core'}, emulated are {', '.join(emulated)}; "
+            "compile it for one of them"
+        )
+    return core

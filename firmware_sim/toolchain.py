@@ -13,13 +13,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from edgebci.documents import nearest
 from edgebci.errors import InputError, MissingToolError, VerificationError
 from edgebci.files import replacing
+from edgebci.firmware_sim.cores import Core, find_core
 
 Compiler = Literal["zig", "gcc"]
 Optimization = Literal["0", "1", "2", "3"]
@@ -48,19 +47,6 @@ _TARGET_ROOTS = (
     "edgebci_harness_push",
     "edgebci_harness_push_missing",
 )
-
-
-@dataclass(frozen=True)
-class Core:
-    """A microcontroller core as the compiler knows it."""
-
-    name: str
-    triple: str
-    zig_cpu: str
-
-
-# The plain name `cortex_m4` silently gives soft float, so the floating-point unit is asked for by name.
-CORES = {core.name: core for core in (Core("cortex-m4f", "thumb-freestanding-eabihf", "cortex_m4+vfp4d16sp"),)}
 
 
 def compile_host(
@@ -96,7 +82,7 @@ def compile_target(
         VerificationError: the C does not compile without a warning.
     """
     chosen = find_core(core)
-    flags = f"-target {chosen.triple} -mcpu={chosen.zig_cpu} -O{optimization} -fomit-frame-pointer -static".split()
+    flags = [*target_flags(chosen), f"-O{optimization}", "-fomit-frame-pointer", "-static"]
     flags += ["-ffunction-sections", "-fdata-sections", "-Wl,--gc-sections", "-T", str(NATIVE / "link.ld")]
     flags += ["-fno-unwind-tables", "-fno-asynchronous-unwind-tables"]  # they would pull in an unwinder
     flags += [f"-Wl,-e,{_TARGET_ROOTS[0]}"]
@@ -107,11 +93,9 @@ def compile_target(
     return out
 
 
-def find_core(name: str) -> Core:
-    """Look up a core; an unknown name raises InputError with the nearest one."""
-    if name not in CORES:
-        raise InputError(f"unknown core {name!r}, {nearest(name, list(CORES))}")
-    return CORES[name]
+def target_flags(core: Core) -> list[str]:
+    """What tells the compiler the core."""
+    return ["-target", core.triple, f"-mcpu={core.zig_cpu}", *core.flags]
 
 
 def _sources(folder: Path, harness: Path | None) -> list[str]:
