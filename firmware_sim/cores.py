@@ -1,7 +1,7 @@
 """The cores that firmware is compiled for, and what runs it: Unicorn, from PyPI, or QEMU where it is installed.
 
-Everything that depends on the core goes by its name through `CORES`: compiler flags, emulator, what the core can do. What
-its instructions take is in `hardware_profiles/cores/`.
+Everything that depends on the core goes by its name through `CORES`: compiler flags, emulator, what the core can do.
+What its instructions take is in `hardware_profiles/cores/`.
 """
 
 from __future__ import annotations

@@ -136,7 +136,8 @@ class Machine:
             raise VerificationError(f"{self._refused(fault)} in {where}; the firmware has a defect") from error
         if error.errno in (UC_ERR_INSN_INVALID, UC_ERR_EXCEPTION):
             raise VerificationError(
-                f"an instruction that a {self.core.title} does not have, or a trap, in {where}; compile for {self.core.name}"
+                f"an instruction that a {self.core.title} does not have, or a trap, in {where}; "
+                f"compile for {self.core.name}"
             ) from error
         raise VerificationError(f"the core stopped with {error} in {where}; the firmware has a defect") from error
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from edgebci.firmware_sim.cores import find_core
 from edgebci.firmware_sim.firmware_image import FirmwareImage
-from edgebci.firmware_sim.toolchain import NATIVE, find_core
+from edgebci.firmware_sim.toolchain import NATIVE
 
 HERE = Path(__file__).resolve().parent / "native"
 

@@ -17,9 +17,9 @@ from elftools.elf.elffile import ELFFile
 from edgebci.errors import InputError, MissingToolError, VerificationError
 from edgebci.features.cases import FrontEndCase, front_end_case
 from edgebci.firmware_sim import toolchain
+from edgebci.firmware_sim.cores import find_core
 from edgebci.firmware_sim.host_twin import HostTwin
 from edgebci.firmware_sim.target_run import run_on_target
-from edgebci.firmware_sim.cores import find_core
 from edgebci.firmware_sim.toolchain import Compiler, Optimization, compile_host, compile_target
 
 RAM = 0x20000000
