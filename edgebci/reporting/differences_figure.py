@@ -39,5 +39,5 @@ def differences_svg(rows: Sequence[Difference], margin: float) -> str:
             axes.plot([], [], "o", color=color, label=_MEANINGS[outcome])
         name_rows(axes, [row.question for row in rows])
         axes.legend(ncols=3, loc="lower left", bbox_to_anchor=(0, 1))
-        axes.set_xlabel(f"difference in R² with its 95 % interval; the band is the margin of {margin:g}")
+        axes.set_xlabel(f"difference in R² with its 95 % interval; the band is the margin of {margin:g}", loc="right")
         return svg_text(figure, "Differences between decoders")
