@@ -27,6 +27,7 @@ Core = Literal["cortex-m0+", "cortex-m3", "cortex-m4f", "cortex-m7", "cortex-m33
 
 Count = Annotated[Quantity, measured_in("1")]
 Share = Annotated[Quantity, measured_in("1", at_least=0.01, at_most=1.0)]
+Share0 = Annotated[Quantity, measured_in("1", at_most=1.0)]
 Hertz = Annotated[Quantity, measured_in("Hz")]
 Microwatt = Annotated[Quantity, measured_in("uW")]
 Bytes = Annotated[Quantity, measured_in("byte")]
@@ -76,6 +77,28 @@ class ComputePart(Profile):
                 f"sleep_uw {self.sleep_uw.high:g} exceeds the active power {active_uw:g} uW; check the units"
             )
         return self
+
+
+class CoreModel(Profile):
+    """What the instructions of a core take, for the cycle model of its kind; and how far that model is off.
+
+    Fields:
+        pipeline: which model reads the figures.
+        evidence: an estimate was never held against silicon, and every figure from it is called so.
+        error: band of the model on straight code, and on code that branches on its data.
+        cycles: figures in cycles, by the names that the model asks for. slots: how many at once, likewise.
+    """
+
+    folder: ClassVar[str] = "cores"
+
+    kind: Literal["core"]
+    core: Core
+    pipeline: Literal["cortex-m4", "in-order"]
+    evidence: Literal["model", "estimate"]
+    straight_error: Share0
+    branchy_error: Share0
+    cycles: dict[str, Annotated[Quantity, measured_in("cycles", at_least=-4.0)]] = Field(min_length=1)
+    slots: dict[str, Count] = Field(default_factory=dict)
 
 
 class Radio(Profile):
@@ -169,11 +192,17 @@ class Implant(Profile):
 
 
 ProfileModel = TypeVar("ProfileModel", bound=Profile)
-MODELS: dict[str, type[Profile]] = {"implant": Implant, "radio": Radio, "compute": ComputePart, "tissue": Tissue}
+MODELS: dict[str, type[Profile]] = {
+    "implant": Implant,
+    "radio": Radio,
+    "compute": ComputePart,
+    "tissue": Tissue,
+    "core": CoreModel,
+}
 
 
 class _Kind(BaseModel):
-    kind: Literal["implant", "radio", "compute", "tissue"]
+    kind: Literal["implant", "radio", "compute", "tissue", "core"]
 
 
 def profile_folder() -> Path:

@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgebci.firmware_sim.block_profile import EdgeProfile
-from edgebci.firmware_sim.cortex_m4 import FIGURES, INDIRECT_REFILL, Pipeline
+from edgebci.firmware_sim.core_pipelines import Timed, core_model, new_pipeline
 from edgebci.firmware_sim.emulator import Machine
 from edgebci.firmware_sim.firmware_image import FirmwareImage
 from edgebci.firmware_sim.thumb import Instruction, decode
+from edgebci.hardware import CoreModel
 from edgebci.quantity import Quantity
 
 F64 = NDArray[np.float64]
@@ -35,10 +36,6 @@ FLASH_WAIT_FACTOR = Quantity(
     "(high); about their middle (typical)",
     evidence_class="derived",
 )
-# What a model with these branch figures was off by against hardware (12 pqm4 operations at zero wait states, CoreMark).
-# This one gives the same CoreMark score, 2.49 per MHz for the same compiler; its floating point was never on a board.
-STRAIGHT_CODE_ERROR = 0.05
-BRANCHY_CODE_ERROR = 0.10
 
 
 @dataclass(frozen=True)
@@ -63,54 +60,70 @@ class StepCycles:
 
 @dataclass(frozen=True)
 class CycleReport:
-    """Cycles of a run on a Cortex-M4F: instructions are counted, cycles are modelled at zero wait states."""
+    """Cycles of a run on one core: instructions are counted, cycles are modelled at zero wait states."""
 
     instructions: int
     cycles: int
     avoidable_cycles: int  # charged at their most: what divisions and failed conditions may take less, by the data
     by_function: tuple[FunctionCycles, ...]  # most cycles first
     steps: tuple[StepCycles, ...]  # whole step first, then each region
-    core: str = "cortex-m4f"
+    model: CoreModel
     evidence: str = "modelled"
     assumption: str = "zero wait states"
-    error_fraction: float = STRAIGHT_CODE_ERROR
-    branchy_error_fraction: float = BRANCHY_CODE_ERROR
     flash_wait_factor: Quantity = FLASH_WAIT_FACTOR  # multiply by it for a chip that runs from flash with wait states
+
+    @property
+    def core(self) -> str:
+        """The core's name."""
+        return self.model.core
+
+    @property
+    def error_fraction(self) -> float:
+        """Band of the model on straight code; of an estimate it was never held against silicon."""
+        return self.model.straight_error.typical
+
+    @property
+    def branchy_error_fraction(self) -> float:
+        """Band of the model on code that branches on its data."""
+        return self.model.branchy_error.typical
 
     @property
     def figures(self) -> dict[str, Quantity]:
         """Every number of the model with its source."""
-        return FIGURES
+        return self.model.cycles | self.model.slots
 
 
 class EdgeCosts:
     """Cycles of each edge of a growing profile; each is worked out once."""
 
-    def __init__(self, image: FirmwareImage) -> None:
-        self._image = image
+    def __init__(self, image: FirmwareImage, model: CoreModel) -> None:
+        self._image, self._model = image, model
         self._decoded: dict[tuple[int, int], tuple[Instruction, ...]] = {}
         self.body: F64 = np.zeros(0)  # (E,) cycles of the target block after the source block
         self.refill: F64 = np.zeros(0)  # (E,) cycles that the taken branch adds
         self.avoidable: F64 = np.zeros(0)  # (E,) of the two, what the data may spare
+        self.mispredicted: F64 = np.zeros(0)  # (E,) cycles more where the core predicted another way
 
     def extend(self, profile: EdgeProfile) -> None:
         """Work out the edges that are new since the last time."""
         new = range(len(self.body), len(profile.edge_count))
-        costs = np.array([self._cost(profile, e) for e in new], np.float64).reshape(-1, 3)
+        costs = np.array([self._cost(profile, e) for e in new], np.float64).reshape(-1, 4)
         self.body = np.append(self.body, costs[:, 0])
         self.refill = np.append(self.refill, costs[:, 1])
         self.avoidable = np.append(self.avoidable, costs[:, 2])
+        self.mispredicted = np.append(self.mispredicted, costs[:, 3])
 
-    def _cost(self, profile: EdgeProfile, edge: int) -> tuple[float, float, float]:
+    def _cost(self, profile: EdgeProfile, edge: int) -> tuple[float, float, float, float]:
         source = self._block(profile, int(profile.edge_source[edge]))
         target = self._block(profile, int(profile.edge_target[edge]))
-        pipeline = _run(Pipeline(), source)
+        pipeline = _run(new_pipeline(self._model), source)
         slack_before = pipeline.slack
         # The way back to the host is no edge, so the call from it carries the refill of the return.
-        refill = _take(pipeline, source[-1], target[0].address) if source else INDIRECT_REFILL.typical
+        refill = _take(pipeline, source[-1], target[0].address) if source else pipeline.indirect
         after_branch = pipeline.cycle
         _run(pipeline, target)
-        return pipeline.cycle - after_branch, refill, pipeline.slack - slack_before
+        wrongly = pipeline.mispredicted if source and source[-1].branches else 0.0
+        return pipeline.cycle - after_branch, refill, pipeline.slack - slack_before, wrongly
 
     def _block(self, profile: EdgeProfile, block: int) -> tuple[Instruction, ...]:
         if block == 0:
@@ -123,13 +136,13 @@ class EdgeCosts:
         return self._decoded[address, size]
 
 
-def _run(pipeline: Pipeline, block: Iterable[Instruction]) -> Pipeline:
+def _run(pipeline: Timed, block: Iterable[Instruction]) -> Timed:
     for instruction in block:
         pipeline.run(instruction)
     return pipeline
 
 
-def _take(pipeline: Pipeline, last: Instruction, destination: int) -> float:
+def _take(pipeline: Timed, last: Instruction, destination: int) -> float:
     """Refill the pipeline if the way from `last` to `destination` is a taken branch; return the cycles it adds."""
     before = pipeline.cycle
     if last.branches and (destination != last.end or last.always_branches):
@@ -144,14 +157,30 @@ def functions_of(image: FirmwareImage, profile: EdgeProfile) -> tuple[list[str],
     return [str(name) for name in names], index
 
 
-def by_function(image: FirmwareImage, profile: EdgeProfile, costs: EdgeCosts) -> tuple[FunctionCycles, ...]:
+def mispredictions(profile: EdgeProfile, taken: F64) -> F64:
+    """How often each edge came as a surprise, (E,), where it was taken `taken` (E,) times.
+
+    A predictor is taken to learn the way that each branch goes more often, and to miss the others.
+    """
+    order = np.lexsort((taken, profile.edge_source))
+    source = profile.edge_source[order]
+    usual = order[np.append(source[1:] != source[:-1], True)] if len(order) else order
+    surprises = taken.copy()
+    surprises[usual] = 0
+    return surprises
+
+
+def by_function(
+    image: FirmwareImage, profile: EdgeProfile, costs: EdgeCosts, surprises: F64
+) -> tuple[FunctionCycles, ...]:
     """Share the cycles and instructions of a run out to its functions, most cycles first."""
     names, of_block = functions_of(image, profile)
     count = profile.edge_count.astype(np.float64)
     source, target = of_block[profile.edge_source], of_block[profile.edge_target]
     # What the host's call costs is charged to the function called.
     payer = np.where(profile.edge_source == 0, target, source)
-    cycles = np.bincount(target, count * costs.body, len(names)) + np.bincount(payer, count * costs.refill, len(names))
+    refill = count * costs.refill + surprises * costs.mispredicted
+    cycles = np.bincount(target, count * costs.body, len(names)) + np.bincount(payer, refill, len(names))
     instructions = np.bincount(target, count * profile.block_instructions[profile.edge_target], len(names))
     found = (
         FunctionCycles(*row)
@@ -167,22 +196,26 @@ class CycleMeter:
         if machine.counter is None:
             raise ValueError("a machine without a profile has no cycles; make it with profile=True")
         self._machine, self._counter = machine, machine.counter
-        self._costs = EdgeCosts(machine.image)
-        self._counts: F64 = np.zeros(0)
+        self._model = core_model(machine.core.name)
+        self._costs = EdgeCosts(machine.image, self._model)
+        self._counts: F64 = np.zeros(0)  # (E,) how often each edge was taken by the last reading
+        self._surprises: F64 = np.zeros(0)  # (E,) how often of these another was predicted
+        self._update(self._counter.profile())
         self._read()
 
     def lap(self) -> F64:
         """Cycles since the last lap: of everything, then of each region in the machine's order, (1 + R,)."""
-        taken = self._read()
+        taken, surprises = self._read()
+        refill = taken * self._costs.refill + surprises * self._costs.mispredicted
         cycles_in = np.bincount(self._body_region, taken * self._costs.body, len(self._machine.region_names))
-        cycles_in += np.bincount(self._refill_region, taken * self._costs.refill, len(self._machine.region_names))
+        cycles_in += np.bincount(self._refill_region, refill, len(self._machine.region_names))
         return np.concatenate([[cycles_in.sum()], cycles_in[1:]])
 
     def report(self, laps: F64) -> CycleReport:
         """Report on all that ran since power-on; `laps` (K, 1 + R), K >= 1, are the steps."""
+        self._read()
         profile = self._counter.profile()
-        self._update(profile)
-        functions = by_function(self._machine.image, profile, self._costs)
+        functions = by_function(self._machine.image, profile, self._costs, self._surprises)
         names = ("step", *self._machine.region_names[1:])
         return CycleReport(
             instructions=profile.instructions,
@@ -190,19 +223,24 @@ class CycleMeter:
             avoidable_cycles=int(profile.edge_count.astype(np.float64) @ self._costs.avoidable),
             by_function=functions,
             steps=tuple(step_cycles(name, laps[:, i]) for i, name in enumerate(names)),
+            model=self._model,
         )
 
-    def _read(self) -> F64:
-        """How often each edge was taken since the last reading, (E,)."""
+    def _read(self) -> tuple[F64, F64]:
+        """How often each edge was taken since the last reading, and how often of these as a surprise, each (E,)."""
         if self._counter.n_edges != len(self._counts):
             self._update(self._counter.profile())
         counts = self._counter.counts().astype(np.float64)
         taken, self._counts = counts - self._counts, counts
-        return taken
+        surprises = mispredictions(self._profile, taken)
+        self._surprises += surprises
+        return taken, surprises
 
     def _update(self, profile: EdgeProfile) -> None:
         self._costs.extend(profile)
-        self._counts = np.append(self._counts, np.zeros(len(profile.edge_count) - len(self._counts)))
+        self._profile = profile
+        new = np.zeros(len(profile.edge_count) - len(self._counts))
+        self._counts, self._surprises = np.append(self._counts, new), np.append(self._surprises, new)
         self._body_region = profile.block_region[profile.edge_target]
         source_region = profile.block_region[profile.edge_source]
         self._refill_region = np.where(profile.edge_source == 0, self._body_region, source_region)
