@@ -35,7 +35,7 @@ from edgebci.operators.cell import F64, within
 from edgebci.operators.cells import cell_of
 from edgebci.operators.dense import QuantizedDense
 from edgebci.operators.memory_attention import QuantizedMemoryAttention
-from edgebci.operators.token_attention import Tokens
+from edgebci.operators.token_attention import MOST_TOKENS, Tokens
 from edgebci.possm_quantized import QuantizedFeedForward, QuantizedPossmLayer, QuantizedPossmStep, state_type
 from edgebci.possm_spec import PossmStepSpec
 from edgebci.possm_stream import GRU_NAMES, FloatPossmStream, layer_weights
@@ -53,13 +53,18 @@ def quantize_possm(
     """Quantize the step with `parameters`, its scales from training chunks (T, N, 2) in order of time.
 
     Raises:
-        InputError: the recipe asks for widths or smoothing, which this step does not have.
+        InputError: the recipe asks for widths or smoothing, which this step does not have, or it takes too many tokens.
     """
     recipe = recipe or QuantizationRecipe()
     if recipe.widths or recipe.smoothing:
         raise InputError(
             "the recipe asks for widths or smoothing, but a decoder of spikes is quantized to int8 with int16 states "
             "only; leave them out, and export it with --precision int8"
+        )
+    if spec.max_tokens > MOST_TOKENS:
+        raise InputError(
+            f"max_tokens is {spec.max_tokens}, but sums of more than {MOST_TOKENS} tokens are not exact in every runtime; "
+            "train the decoder with fewer"
         )
     ranges = Ranges(max(1, len(chunks) * max(spec.hidden, spec.feed_forward_hidden) // recipe.activation_samples))
     decoder = FloatPossmStream.of(spec, parameters)

@@ -105,15 +105,20 @@ def int8_share(decoder: QuantizedDecoder) -> Int8Share:
 def possm_int8_share(decoder: QuantizedPossmStep) -> Int8Share:
     """Count the MACs of one step of a decoder of spikes, with as many tokens as it takes.
 
-    Beside dense layers and convolutions, two products have weights: shares of ten bits times int8 values of tokens, and
-    the float32 keys of the ages times what is remembered in int8. Neither is int8 by int8.
+    Beside dense layers and convolutions, two products have weights: shares times values of tokens, and the float32 keys
+    of the ages times what is remembered in int8, which is not int8 by int8.
     """
     spec, tensors = decoder.spec, decoder.tensors()
     costs = cell_of(spec.backbone, spec.block).costs()
     dense = [_dense(name.removesuffix(".act_scale"), tensors) for name in tensors if _of_dense(name, tensors)]
     convolutions = [(f"layers.{i}.mixer.conv1d", costs.conv_macs) for i in range(spec.n_layers) if costs.conv_macs]
     remembered = spec.memory_chunks * spec.hidden
-    values = TensorMacs(name="tokens.value", macs=spec.max_tokens * spec.dim, weight_bits=8, activation_bits=16)
+    values = TensorMacs(
+        name="tokens.value",
+        macs=spec.max_tokens * spec.dim,
+        weight_bits=_bits(tensors["tokens.value"]),
+        activation_bits=_bits(tensors["tokens.share"]),
+    )
     ages = TensorMacs(name="memory.age", macs=remembered, weight_bits=32, activation_bits=8)
     return Int8Share(
         tensors=(values, *dense, *(_convolution(name, macs, tensors) for name, macs in convolutions), ages),
@@ -124,13 +129,13 @@ def possm_int8_share(decoder: QuantizedPossmStep) -> Int8Share:
     )
 
 
-def require_int8(decoder: QuantizedDecoder) -> Int8Share:
+def require_int8(decoder: QuantizedDecoder | QuantizedPossmStep) -> Int8Share:
     """The share, where the decoder may be called int8.
 
     Raises:
         VerificationError: under 95 % of the MACs are int8 by int8, or a state has more than 16 bits; names the tensors.
     """
-    found = int8_share(decoder)
+    found = possm_int8_share(decoder) if isinstance(decoder, QuantizedPossmStep) else int8_share(decoder)
     wide = [f"{state.name} ({state.bits} bits)" for state in found.states if state.bits > WIDEST_STATE_BITS]
     short = [
         f"{tensor.name} ({tensor.weight_bits}-bit weights by {tensor.activation_bits}-bit activations, "
@@ -163,5 +168,8 @@ def _dense(name: str, tensors: dict[str, NDArray[Any]]) -> TensorMacs:
 
 def _convolution(name: str, macs: int, tensors: dict[str, NDArray[Any]]) -> TensorMacs:
     # Its window is a state, and its inputs are what the state holds: int16.
-    bits = 8 * tensors[f"{name}.weight"].dtype.itemsize
-    return TensorMacs(name=name, macs=macs, weight_bits=bits, activation_bits=16)
+    return TensorMacs(name=name, macs=macs, weight_bits=_bits(tensors[f"{name}.weight"]), activation_bits=16)
+
+
+def _bits(values: NDArray[Any]) -> int:
+    return 8 * values.dtype.itemsize

@@ -3,9 +3,11 @@
     a = softmax over the tokens that are there of score[unit, time_step]          x = latent + sum of a value[unit]
 
 Tokens are rows (unit, time_step) of a chunk (N, 2), any of which may be absent (unit -1). Quantized: scores in int16
-with a fixed scale, values in int8, one scale. A token's share is a count from 0 to 1023 of the largest, looked up by
-how far its score is below: the softmax is integers throughout, and sums of up to 128 tokens are below 2^24, so every
-runtime adds them exactly, in any order.
+with a fixed scale, values in int8, one scale. A token's share is a count from 0 to 127 of the largest, looked up by how
+far its score is below: the softmax is integers throughout, shares times values are int8 by int8, and sums of up to
+1,040 tokens are below 2^24, so every runtime adds them exactly, in any order. (Shares of 10 bits were no better: on
+decoders with scores as trained, and 4 and 10 times as far apart, the output's signal to quantization noise was within
+1.3 dB either way, with either backbone.)
 """
 
 from __future__ import annotations
@@ -24,10 +26,10 @@ Tokens = NDArray[np.int32]
 ABSENT = -1
 SCORE_SCALE = 2.0**-7
 """One count of a score: a share is within 0.4 % of what its score says."""
-SHARES: I16 = np.rint(1023 * np.exp(-SCORE_SCALE * np.arange(977))).astype(np.int16)
+SHARES: I8 = np.rint(127 * np.exp(-SCORE_SCALE * np.arange(710))).astype(np.int8)
 """By counts of score below the largest; the last, and everything beyond, is 0."""
-MOST_TOKENS = 16384
-"""So that an int32 holds every sum: 16384 * 1023 * 127 is below 2^31."""
+MOST_TOKENS = 1040
+"""So that float32 holds every sum, where a runtime adds in it: 1040 * 127 * 127 is below 2^24."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class QuantizedTokenAttention:
     """Both tables and the latent."""
 
     score: I16  # (rows, time steps), counts of SCORE_SCALE
-    share: I16  # SHARES
+    share: I8  # SHARES
     value: I8  # (rows, dim)
     value_scale: F32  # ()
     latent: F32  # (dim,)

@@ -19,7 +19,7 @@ typedef struct {
 
 typedef struct {
     const int16_t *score; /* [rows][steps] */
-    const int16_t *share; /* [shares], by counts below the largest score; the last is 0 */
+    const int8_t *share;  /* [shares], by counts below the largest score; the last is 0 */
     const int8_t *value;  /* [rows][dim] */
     const float *latent;  /* [dim] */
     uint32_t shares;

@@ -94,7 +94,8 @@ def test_macs_of_a_decoder_of_spikes_are_those_of_its_workload(backbone: Literal
     found = possm_int8_share(quantize_possm(spec, draw_parameters(spec.parameter_shapes(), 1), chunks))
     counts = possm_workload(spec)
     assert found.weight_macs + found.state_macs == counts.token_macs + counts.beyond_macs
-    assert {tensor.name for tensor in found.tensors if not tensor.in_int8} >= {"tokens.value", "memory.age"}
+    assert {tensor.name for tensor in found.tensors if not tensor.in_int8} >= {"memory.age"}
+    assert next(tensor.in_int8 for tensor in found.tensors if tensor.name == "tokens.value")
     convolved = 2 * cell_of(backbone, spec.block).costs().conv_macs
-    assert found.weight_macs - found.int8_macs == 8 * 8 + 3 * 12 + convolved
+    assert found.weight_macs - found.int8_macs == 3 * 12 + convolved
     assert {state.bits for state in found.states} == {8, 16}
