@@ -6,7 +6,8 @@ of the first step that differs too much is named in a VerificationError.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Set
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -30,7 +31,8 @@ FLOAT_TOLERANCE = 1e-4
 """Single precision gives about 1e-6 of the largest value per step; slow modes add up some hundred such errors."""
 LARGEST_LSB, LARGEST_SHARE = 1, 1e-3
 FEWEST = 3
-"""Elements, or whole steps, that may differ in a stream too short to tell a share of 0.1 % from chance."""
+"""Elements that may differ in a stream too short to tell a share of 0.1 % from chance; or whole steps, where in each of
+them a quantizer that was given the reference's own values rounds the other way, too."""
 REFERENCE_SUFFIX = ".reference"
 CURE = "nothing is written: try another onnxruntime, and if it persists report it with the checkpoint"
 
@@ -164,26 +166,37 @@ class _Tally:
     step_elements: int = 0
     differing: int = 0
     largest: int = 0
-    first_step: int | None = None
+    by_step: dict[int, int] = field(default_factory=dict)
+    """Differing elements of each step that has some."""
 
     def add(self, distance: NDArray[np.int32], start: int) -> None:
         """Take the distances (T, elements) of a chunk that begins at step `start`."""
-        wrong = distance.any(axis=1)
-        if self.first_step is None and wrong.any():
-            self.first_step = start + int(np.argmax(wrong))
+        counts = np.count_nonzero(distance, axis=1)
+        self.by_step |= {start + int(k): int(counts[k]) for k in np.flatnonzero(counts)}
         self.elements += distance.size
         self.step_elements = distance.shape[1]
-        self.differing += int(np.count_nonzero(distance))
+        self.differing += int(counts.sum())
         self.largest = max(self.largest, int(distance.max()))
+
+    def beyond(self, ties: Set[int]) -> int:
+        """Differing elements of steps other than `ties`."""
+        return sum(count for step, count in self.by_step.items() if step not in ties)
 
 
 class QuantizerFollower:
     """Runs a graph whose quantizers are outputs, given at each step what the reference had."""
 
-    def __init__(self, decoder: QuantizedReference, model: onnx.ModelProto, largest_lsb: int | None) -> None:
+    def __init__(
+        self,
+        decoder: QuantizedReference,
+        model: onnx.ModelProto,
+        largest_lsb: int | None,
+        ties: Set[int] = frozenset(),
+    ) -> None:
+        """`ties`: steps in which a quantizer by itself rounds the other way, so that what is behind it may differ."""
         self._decoder, self._step = decoder, runtime_step(open_session(model))
         self._references = [value.name for value in model.graph.input if value.name.endswith(REFERENCE_SUFFIX)]
-        self._largest_lsb = largest_lsb
+        self._largest_lsb, self._ties = largest_lsb, ties
         self._tallies: dict[str, _Tally] = {}
 
     def stream(self, frames: NDArray[Any], reset_before: Bool | None, progress: Progress) -> None:
@@ -218,16 +231,20 @@ class QuantizerFollower:
                 f"allowed is {limit}; {CURE}"
             )
 
+    def differing_steps(self) -> Set[int]:
+        """Steps in which any quantizer differed."""
+        return {step for tally in self._tallies.values() for step in tally.by_step}
+
     def agreements(self) -> tuple[QuantizerAgreement, ...]:
         """One per quantizer, in the order of computation; raises VerificationError where too many elements differ."""
         for name, tally in self._tallies.items():
-            # Without the cut, one value rounded the other way moves all that is behind it in that step: chance is
-            # counted in steps there. (One step in 2,000 has such a value in the worst form; two in 1,000 were seen.)
-            least = FEWEST * (tally.step_elements if self._largest_lsb is None else 1)
-            if tally.differing > max(LARGEST_SHARE * tally.elements, least):
+            # One value rounded the other way moves all that is behind it in that step, so chance is counted in steps
+            # there; what differs in other steps has no such excuse.
+            least, allowed = FEWEST * (tally.step_elements if self._ties else 1), LARGEST_SHARE * tally.elements
+            if tally.differing > max(allowed, least) or tally.beyond(self._ties) > max(allowed, FEWEST):
                 raise VerificationError(
                     f"ONNX Runtime: {tally.differing} of {tally.elements} elements of {name} differ from the "
-                    f"reference, the first at step {tally.first_step}, allowed are {LARGEST_SHARE:.1%}; {CURE}"
+                    f"reference, the first at step {min(tally.by_step)}, allowed are {LARGEST_SHARE:.1%}; {CURE}"
                 )
         return tuple(
             QuantizerAgreement(name=name, elements=tally.elements, differing=tally.differing, largest_lsb=tally.largest)
