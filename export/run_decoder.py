@@ -68,13 +68,15 @@ def session_options(provider: str) -> onnxruntime.SessionOptions:
 class BoundDecoder:
     """One stream through a step graph."""
 
-    def __init__(self, path: str | Path, provider: str = "cpu") -> None:
-        """Open the graph and bind its buffers.
+    def __init__(
+        self, path: str | Path, provider: str = "cpu", options: onnxruntime.SessionOptions | None = None
+    ) -> None:
+        """Open the graph, with `options` in place of `session_options`, and bind its buffers.
 
         Raises:
             DecoderError: no such file, no step graph, or the runtime cannot run it with this provider.
         """
-        self.session, self.calibrated = _open(Path(path), provider)
+        self.session, self.calibrated = _open(Path(path), provider, options)
         frame, *states = self.session.get_inputs()
         output, *following = self.session.get_outputs()
         if [value.name for value in following] != [f"{value.name}.next" for value in states]:
@@ -152,7 +154,9 @@ class BoundDecoder:
         return binding
 
 
-def _open(path: Path, provider: str) -> tuple[onnxruntime.InferenceSession, bool]:
+def _open(
+    path: Path, provider: str, options: onnxruntime.SessionOptions | None
+) -> tuple[onnxruntime.InferenceSession, bool]:
     """The session, and whether its readout is that of parameters.bin."""
     if provider not in PROVIDERS:
         raise DecoderError(f"unknown provider {provider!r}; choose one of {', '.join(PROVIDERS)}")
@@ -167,7 +171,8 @@ def _open(path: Path, provider: str) -> tuple[onnxruntime.InferenceSession, bool
         )
     content, calibrated = with_parameters(path)
     try:
-        session = onnxruntime.InferenceSession(content, session_options(provider), providers=list(wanted))
+        options = options or session_options(provider)
+        session = onnxruntime.InferenceSession(content, options, providers=list(wanted))
     except Exception as error:  # the runtime's own exceptions share no base but this one
         raise DecoderError(f"ONNX Runtime cannot open {path} with {provider} ({error})") from error
     session.disable_fallback()

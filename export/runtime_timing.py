@@ -21,6 +21,7 @@ from edgebci.export.runtime_stepper import runtime_stepper
 from edgebci.progress import Progress, silent
 
 ROUNDS, STEPS_PER_ROUND, WARM_UP = 20, 50, 50
+_TURN = 10
 OneStep = Callable[[NDArray[Any]], object]
 
 
@@ -93,6 +94,19 @@ def time_steps(
     progress: Progress = silent,
 ) -> RuntimeTiming:
     """`time_forms` of anything that takes a frame."""
+    taken = interleaved_us(steps, frames, rounds, progress)
+    times = tuple(_summary(name, row) for name, row in taken.items())
+    return RuntimeTiming(provider=provider, steps=rounds * STEPS_PER_ROUND, times=times)
+
+
+def interleaved_us(
+    steps: Mapping[str, OneStep], frames: NDArray[Any], rounds: int = ROUNDS, progress: Progress = silent
+) -> dict[str, NDArray[np.float64]]:
+    """Microseconds of each of rounds * 50 steps of each, back to back within a round; the order turns round.
+
+    Raises:
+        InputError: nothing to time.
+    """
     if not steps or not len(frames) or rounds < 1:
         raise InputError(
             f"{len(steps)} forms, {len(frames)} frames, {rounds} rounds to time; give at least one of each"
@@ -105,8 +119,26 @@ def time_steps(
         for name in names:
             taken[name].append(_times_us(steps[name], frames, k * STEPS_PER_ROUND, STEPS_PER_ROUND))
         progress((k + 1) / rounds, "timing the forms")
-    times = tuple(_summary(name, np.concatenate(rows)) for name, rows in taken.items())
-    return RuntimeTiming(provider=provider, steps=rounds * STEPS_PER_ROUND, times=times)
+    return {name: np.concatenate(rows) for name, rows in taken.items()}
+
+
+def paced_us(
+    steps: Mapping[str, OneStep], frames: NDArray[Any], period_s: float, ticks: int, progress: Progress = silent
+) -> dict[str, NDArray[np.float64]]:
+    """Microseconds of `ticks` steps of each, one at every tick of a clock of `period_s`, asleep between the ticks.
+
+    Forms take turns of ten ticks, so that each finds in the caches what a program that runs alone would find, and a
+    machine that slows down slows them all.
+    """
+    taken = {name: np.empty(ticks) for name in steps}
+    for first in range(0, ticks, _TURN):
+        for name, step in steps.items():
+            start = time.perf_counter()
+            for k in range(first, min(first + _TURN, ticks)):
+                time.sleep(max(0.0, start + (k - first) * period_s - time.perf_counter()))
+                taken[name][k] = _times_us(step, frames, k, 1)[0]
+        progress(min(1.0, (first + _TURN) / ticks), "timing the forms at the rate of the stream")
+    return taken
 
 
 def _times_us(step: OneStep, frames: NDArray[Any], first: int, n: int) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""`edgebci bench`: how fast this machine does what edgebci needs."""
+"""`edgebci bench`: how fast this machine trains, and how fast it runs a bundle."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgebci.cli.bench_bundle import bench_bundle
 from edgebci.cli.output import JsonFlag, print_json, print_rows, progress_bar
 
 if TYPE_CHECKING:
     from edgebci.training.throughput import Row
 
-bench_app = typer.Typer(no_args_is_help=True, help="How fast this machine trains, beside other implementations.")
+bench_app = typer.Typer(
+    no_args_is_help=True, help="How fast this machine trains and runs a bundle, beside other implementations."
+)
+bench_app.command("bundle")(bench_bundle)
 
 
 class BenchSize(StrEnum):
