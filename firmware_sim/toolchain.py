@@ -74,8 +74,11 @@ def compile_target(
     core: str = "cortex-m4f",
     optimization: Optimization = "3",
     harness: Path = NATIVE / "harness_target.c",
+    debug_lines: bool = False,
 ) -> Path:
     """Compile every .c file of `folder` with the harness into the ELF `out` for `core`; returns `out`.
+
+    With `debug_lines` the ELF says which line each instruction came from; the code is the same.
 
     Raises:
         InputError: unknown core. MissingToolError: ziglang is absent.
@@ -87,9 +90,21 @@ def compile_target(
     flags += ["-fno-unwind-tables", "-fno-asynchronous-unwind-tables"]  # they would pull in an unwinder
     flags += [f"-Wl,-e,{_TARGET_ROOTS[0]}"]
     flags += [f"-Wl,-u,{root}" for root in _TARGET_ROOTS]
+    flags += ["-gline-tables-only"] if debug_lines else []
     with replacing(out) as temporary:
         sources = _sources(folder, harness)
         _run([*_command("zig"), *_STRICT, *flags, "-I", str(folder), *sources, "-o", str(temporary)])
+    return out
+
+
+def compile_with(sources: list[Path], out: Path, flags: list[str]) -> Path:
+    """Compile `sources` by zig with the flags that decide bits and warnings, and others of the caller's; returns `out`.
+
+    Raises:
+        MissingToolError: ziglang is absent. VerificationError: the C does not compile without a warning.
+    """
+    with replacing(out) as temporary:
+        _run([*_command("zig"), *_STRICT, *flags, *map(str, sources), "-o", str(temporary)])
     return out
 
 
