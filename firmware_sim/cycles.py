@@ -88,6 +88,13 @@ class CycleReport:
         return self.model.branchy_error.typical
 
     @property
+    def band(self) -> str:
+        """What is said beside every cycle figure."""
+        kind = "an estimate, never held against silicon" if self.model.evidence == "estimate" else self.evidence
+        straight, branchy = f"±{self.error_fraction:.0%}", f"±{self.branchy_error_fraction:.0%}"
+        return f"{kind}, {straight} ({branchy} on branchy code), {self.assumption}"
+
+    @property
     def figures(self) -> dict[str, Quantity]:
         """Every number of the model with its source."""
         return self.model.cycles | self.model.slots
@@ -103,6 +110,8 @@ class EdgeCosts:
         self.refill: F64 = np.zeros(0)  # (E,) cycles that the taken branch adds
         self.avoidable: F64 = np.zeros(0)  # (E,) of the two, what the data may spare
         self.mispredicted: F64 = np.zeros(0)  # (E,) cycles more where the core predicted another way
+        self.steps: list[list[tuple[int, float]]] = []  # (E,) of the body: address and cycles of each instruction
+        self.branch: list[int] = []  # (E,) address of the instruction that the refill is charged to
 
     def extend(self, profile: EdgeProfile) -> None:
         """Work out the edges that are new since the last time."""
@@ -121,7 +130,13 @@ class EdgeCosts:
         # The way back to the host is no edge, so the call from it carries the refill of the return.
         refill = _take(pipeline, source[-1], target[0].address) if source else pipeline.indirect
         after_branch = pipeline.cycle
-        _run(pipeline, target)
+        steps = []
+        for instruction in target:
+            before = pipeline.cycle
+            pipeline.run(instruction)
+            steps.append((instruction.address, pipeline.cycle - before))
+        self.steps.append(steps)
+        self.branch.append((source[-1] if source else target[0]).address)
         wrongly = pipeline.mispredicted if source and source[-1].branches else 0.0
         return pipeline.cycle - after_branch, refill, pipeline.slack - slack_before, wrongly
 
@@ -213,9 +228,8 @@ class CycleMeter:
 
     def report(self, laps: F64) -> CycleReport:
         """Report on all that ran since power-on; `laps` (K, 1 + R), K >= 1, are the steps."""
-        self._read()
-        profile = self._counter.profile()
-        functions = by_function(self._machine.image, profile, self._costs, self._surprises)
+        profile, costs, surprises = self.counted()
+        functions = by_function(self._machine.image, profile, costs, surprises)
         names = ("step", *self._machine.region_names[1:])
         return CycleReport(
             instructions=profile.instructions,
@@ -225,6 +239,11 @@ class CycleMeter:
             steps=tuple(step_cycles(name, laps[:, i]) for i, name in enumerate(names)),
             model=self._model,
         )
+
+    def counted(self) -> tuple[EdgeProfile, EdgeCosts, F64]:
+        """All that ran since power-on: its edges, what each costs, and how often it came as a surprise, (E,)."""
+        self._read()
+        return self._counter.profile(), self._costs, self._surprises
 
     def _read(self) -> tuple[F64, F64]:
         """How often each edge was taken since the last reading, and how often of these as a surprise, each (E,)."""

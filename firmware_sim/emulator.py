@@ -10,7 +10,7 @@ VerificationError that says where. One fault of a real core goes unnoticed: a mi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 import numpy as np
@@ -31,6 +31,7 @@ from unicorn.unicorn_const import (
     UC_ARCH_ARM,
     UC_ERR_EXCEPTION,
     UC_ERR_INSN_INVALID,
+    UC_HOOK_INTR,
     UC_MODE_MCLASS,
     UC_MODE_THUMB,
 )
@@ -45,6 +46,8 @@ from edgebci.firmware_sim.target_memory import RETURN_ADDRESS, STACK_TOP, Fault,
 DEFAULT_STACK_BYTES = 32 * 1024
 DEFAULT_INSTRUCTION_LIMIT = 2_000_000_000
 _MODELS = {"CORTEX_M4": UC_CPU_ARM_CORTEX_M4, "CORTEX_M7": UC_CPU_ARM_CORTEX_M7, "CORTEX_M33": UC_CPU_ARM_CORTEX_M33}
+_BREAKPOINTS = (7, 16)  # EXCP_BKPT and EXCP_SEMIHOST of the emulator
+_BKPT = 0xBE  # the first byte of the instruction
 _ARGUMENTS = (UC_ARM_REG_R0, UC_ARM_REG_R1, UC_ARM_REG_R2, UC_ARM_REG_R3)
 
 
@@ -87,19 +90,71 @@ class Machine:
             VerificationError: the program faulted, overflowed its stack or did not return within `instruction_limit`.
         """
         engine, address = self._engine, self.image.symbol(function).address
-        engine.reg_write(UC_ARM_REG_SP, STACK_TOP)
-        engine.reg_write(UC_ARM_REG_LR, RETURN_ADDRESS | 1)
         for register, value in zip(_ARGUMENTS, arguments, strict=False):
             engine.reg_write(register, value & 0xFFFFFFFF)
+        self.run_from(address, function, STACK_TOP, instruction_limit=instruction_limit)
+        return int(engine.reg_read(UC_ARM_REG_R0))
+
+    def run_from(
+        self,
+        address: int,
+        name: str,
+        stack_top: int,
+        until: int = RETURN_ADDRESS,
+        instruction_limit: int = DEFAULT_INSTRUCTION_LIMIT,
+    ) -> None:
+        """Run code at `address`, called `name` in messages, until it returns, comes to `until` or is stopped.
+
+        Raises:
+            VerificationError: as `call`.
+        """
+        engine = self._engine
+        engine.reg_write(UC_ARM_REG_SP, stack_top)
+        engine.reg_write(UC_ARM_REG_LR, RETURN_ADDRESS | 1)
         self._memory.fault = None
         if self.counter:
             self.counter.begin(instruction_limit)
         try:
-            engine.emu_start(address | 1, RETURN_ADDRESS)
+            engine.emu_start(address | 1, until)
         except UcError as error:
             self._explain(error)
-        self._require_return(function, instruction_limit)
-        return int(engine.reg_read(UC_ARM_REG_R0))
+        self._require_return(name, instruction_limit)
+
+    def on_breakpoint(self, goes_on: Callable[[int], bool]) -> None:
+        """Hand the number of every BKPT to `goes_on`; the run stops where that says no, else after the BKPT."""
+
+        def interrupted(engine: Uc, number: int, _data: object) -> None:
+            if number not in _BREAKPOINTS:
+                raise UcError(UC_ERR_EXCEPTION)
+            address = int(engine.reg_read(UC_ARM_REG_PC)) & ~1
+            code = int.from_bytes(engine.mem_read(address, 2), "little")
+            if code >> 8 == _BKPT and goes_on(code & 0xFF):
+                engine.reg_write(UC_ARM_REG_PC, (address + 2) | 1)
+            else:
+                engine.emu_stop()
+
+        self._engine.hook_add(UC_HOOK_INTR, interrupted)
+
+    def register(self, number: int) -> int:
+        """R0 to R3, unsigned."""
+        return int(self._engine.reg_read(_ARGUMENTS[number]))
+
+    def set_result(self, value: int) -> None:
+        """Write R0."""
+        self._engine.reg_write(UC_ARM_REG_R0, value & 0xFFFFFFFF)
+
+    def read_at(self, address: int, size_bytes: int) -> bytes:
+        """Bytes of the memory at any address.
+
+        Raises:
+            VerificationError: it is not mapped.
+        """
+        try:
+            return bytes(self._engine.mem_read(address, size_bytes))
+        except UcError as error:
+            raise VerificationError(
+                f"{size_bytes} bytes at 0x{address:08x} are not all the program's memory; it has a defect"
+            ) from error
 
     @property
     def instructions(self) -> int:

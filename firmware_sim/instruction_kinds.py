@@ -42,7 +42,7 @@ _NAMES = {
     Kind.BRANCH: "b bl bx blx cbz cbnz",
     Kind.TABLE_BRANCH: "tbb tbh",
     Kind.IT: "it",
-    Kind.SYSTEM: "mrs msr cps dmb dsb isb clrex",
+    Kind.SYSTEM: "mrs msr cps dmb dsb isb clrex bkpt svc wfi wfe sev yield",
     Kind.FP_ARITHMETIC: "vadd vsub vmul vnmul vcvt vcvtr vcvtb vcvtt vcvta vcvtn vcvtp vcvtm vmaxnm vminnm vrinta "
     "vrintm vrintn vrintp vrintr vrintx vrintz vsel vseleq vselge vselgt vselvs",
     Kind.FP_PLAIN: "vabs vneg vmov vcmp vcmpe vmrs vmsr",

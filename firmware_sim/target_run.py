@@ -21,6 +21,7 @@ from edgebci.firmware_sim.cycles import CycleMeter, CycleReport
 from edgebci.firmware_sim.emulator import Machine
 from edgebci.firmware_sim.firmware_image import FirmwareImage
 from edgebci.firmware_sim.memory_use import MemoryUse, memory_use
+from edgebci.firmware_sim.source_lines import LineCycles, by_line
 from edgebci.progress import Progress, silent
 
 REGIONS = {"front end": "edgebci_front_end_push", "decoder": "edgebci_decoder_step"}
@@ -40,6 +41,7 @@ class TargetRun:
     step_cycles: NDArray[np.float64]  # (K, 1 + R): whole step, then each region of `cycles.steps`
     memory: MemoryUse
     state: bytes | None  # the context after the last sample, if the program exports it
+    lines: tuple[LineCycles, ...] = ()  # most cycles first, where they were asked for
 
 
 def run_on_target(
@@ -50,6 +52,7 @@ def run_on_target(
     samples_per_frame: int,
     n_outputs: int,
     progress: Progress = silent,
+    with_lines: bool = False,
 ) -> TargetRun:
     """Run the program in `elf` on a stream of ADC counts.
 
@@ -58,9 +61,11 @@ def run_on_target(
         samples_per_frame: samples to one output, the most that are pushed at once.
         n_outputs: D, values in one output.
         progress: fraction of the samples done.
+        with_lines: give cycles by source line too; the ELF has debug lines then.
 
     Raises:
-        InputError: no such file, or it lacks the harness. VerificationError: the program faulted, or lost a frame.
+        InputError: no such file, it is for no core that is emulated here, or it lacks the harness or the lines.
+        VerificationError: the program faulted, or lost a frame.
     """
     image = FirmwareImage.load(elf)
     machine = Machine(image, regions={name: f for name, f in REGIONS.items() if image.has(f)})
@@ -70,7 +75,7 @@ def run_on_target(
         harness.push(counts[start:stop], lost)
         if stop == len(counts) or stop % (samples_per_frame * _PROGRESS_EVERY) == 0:
             progress(stop / len(counts), f"{machine.instructions / 1e6:.0f} million instructions")
-    return harness.result(len(counts) // samples_per_frame)
+    return harness.result(len(counts) // samples_per_frame, with_lines)
 
 
 def pieces(n_samples: int, missing: NDArray[np.bool_] | None, at_most: int) -> Iterator[tuple[int, int, bool]]:
@@ -118,7 +123,7 @@ class _Harness:
             self._flags.append(bool(self._valid[0]))
             self._laps.append(self._meter.lap())
 
-    def result(self, n_frames: int) -> TargetRun:
+    def result(self, n_frames: int, with_lines: bool) -> TargetRun:
         if len(self._outputs) != n_frames or not n_frames:
             raise VerificationError(
                 f"the firmware gave {len(self._outputs)} frames where {n_frames} were due; it counts samples wrongly"
@@ -132,4 +137,5 @@ class _Harness:
             step_cycles=laps,
             memory=memory_use(machine.image, machine.stack_peak_bytes),
             state=machine.read(STATE_SYMBOL) if machine.image.has(STATE_SYMBOL) else None,
+            lines=by_line(machine.image.path, *self._meter.counted()) if with_lines else (),
         )

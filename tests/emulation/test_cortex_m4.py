@@ -77,8 +77,8 @@ def test_what_the_data_may_spare_is_told(timed: FirmwareImage) -> None:
 
 
 def test_an_instruction_without_a_figure_is_an_error_not_a_zero(timed: FirmwareImage) -> None:
-    unknown = replace(sequence(timed, "two_stores")[0], name="wfe", text="wfe")
-    with pytest.raises(VerificationError, match="no figure for 'wfe'"):
+    unknown = replace(sequence(timed, "two_stores")[0], name="udf", text="udf")
+    with pytest.raises(VerificationError, match="no figure for 'udf'"):
         Pipeline(core_model("cortex-m4f")).run(unknown)
 
 

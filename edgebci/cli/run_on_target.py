@@ -1,0 +1,68 @@
+"""`edgebci run-on-target`: a bundle's device program on an emulated core, over a recording."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edgebci.cli.output import JsonFlag, print_json, print_rows, progress_bar
+
+if TYPE_CHECKING:
+    from edgebci.pipeline.cycle_costs import Cost
+    from edgebci.pipeline.run_on_target import TargetReport
+
+
+def run_on_target(
+    bundle: Annotated[Path, typer.Argument(help="The folder that edgebci export wrote; it holds the C.")],
+    core: Annotated[str, typer.Option(help="cortex-m4f, cortex-m7 or cortex-m33.")],
+    recording: Annotated[Path, typer.Option(help="A recording (.nwb or .h5) of the same channels and rate.")],
+    seconds: Annotated[float, typer.Option(min=0.001, help="So much from the beginning of it.")] = 10.0,
+    lines: Annotated[int, typer.Option(min=0, help="How many functions and source lines the table shows.")] = 12,
+    lfp: Annotated[str | None, typer.Option(help="Name of the ElectricalSeries, where there are several.")] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Compile the bundle's C for a core and run the binary over a recording, emulated.
+
+    Gives outputs, instructions and bytes (exact), and cycles by part, function and source line (modelled, each with
+    the band of its core). Every output is compared with the host's, bit for bit.
+
+    Exit code 0: equal; 1: the core computed something else; 2: nothing to run.
+    """
+    from edgebci.pipeline.run_on_target import TargetOrder, run_bundle_on_target
+
+    order = TargetOrder(bundle=bundle, core=core, recording=recording, seconds=seconds, lfp=lfp)
+    with progress_bar("run-on-target") as progress:
+        report = run_bundle_on_target(order, progress)
+    if json:
+        print_json(report)
+        return
+    print_rows(f"{bundle} on {core} over {recording}", _rows(report))
+    print_rows(f"cycles a step by function ({report.band})", _shares(report, report.functions[:lines]))
+    print_rows(f"cycles a step by line ({report.band})", _shares(report, report.lines[:lines]))
+
+
+def _rows(report: TargetReport) -> list[tuple[str, str]]:
+    last = ", ".join(f"{value:.6g}" for value in report.outputs[-1])
+    rows = [
+        ("outputs", f"{report.steps:,}, {report.valid_steps:,} valid, all equal to the host's; the last: {last}"),
+        ("instructions", f"{report.instructions:,} counted, {report.instructions / report.steps:,.0f} a step"),
+    ]
+    rows += [
+        (f"cycles, {step.name}", f"{step.mean_cycles:,.0f} in the mean, {step.worst_cycles:,} at most, {report.band}")
+        for step in report.step_cycles
+    ]
+    memory = f"{report.flash_bytes:,} bytes of flash, {report.ram_bytes:,} of RAM, {report.stack_bytes:,} of it stack"
+    return [*rows, ("memory", memory)]
+
+
+def _shares(report: TargetReport, costs: tuple[Cost, ...]) -> list[tuple[str, str]]:
+    return [
+        (
+            cost.name,
+            f"{cost.cycles / report.steps:,.0f} cycles, {cost.cycles / report.cycles:.1%}; "
+            f"{cost.instructions / report.steps:,.0f} instructions",
+        )
+        for cost in costs
+    ]

@@ -1,0 +1,162 @@
+"""`edgebci run-on-target`: the device program of a bundle on an emulated core, over a recording."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from edgebci.bundle import Bundle, open_bundle
+from edgebci.documents import Document
+from edgebci.errors import InputError, VerificationError
+from edgebci.features.specification import Counts
+from edgebci.firmware_sim.host_twin import HostTwin
+from edgebci.firmware_sim.target_run import TargetRun, run_on_target
+from edgebci.firmware_sim.toolchain import compile_host, compile_target
+from edgebci.pipeline.behavior_choice import behavior_for
+from edgebci.pipeline.bundle_kinds import manifest_of
+from edgebci.pipeline.configuration import RecordingConfig, check_recording_path
+from edgebci.pipeline.cycle_costs import Cost, emulated_core, function_costs, line_costs
+from edgebci.pipeline.device import target_difference
+from edgebci.pipeline.source import obtain, read_part, recording_path
+from edgebci.progress import Progress, part, silent
+from edgebci.recordings import open_recording
+
+
+class TargetOrder(Document):
+    """What to run, on what, over what."""
+
+    bundle: Path
+    core: str
+    recording: Path
+    seconds: float = Field(default=10.0, gt=0)
+    """From the beginning of the recording."""
+    lfp: str | None = None
+
+
+class StepCost(Document):
+    """Modelled cycles of a step: all work from one output to the next, in the program or in one part of it."""
+
+    name: str
+    mean_cycles: float
+    worst_cycles: int
+
+
+class TargetReport(Document):
+    """What came of it. Instructions and bytes are counted, cycles are modelled at zero wait states."""
+
+    schema_version: Literal["edgebci.target_report/1"] = "edgebci.target_report/1"
+    core: str
+    evidence: Literal["model", "estimate"]
+    """An estimate was never held against silicon."""
+    error_fraction: float
+    branchy_error_fraction: float
+    """Bands of every cycle figure here: on straight code, and on code that branches on its data."""
+    band: str
+    """What is said beside every cycle figure."""
+    recording: str
+    steps: int
+    valid_steps: int
+    equals_host_twin: bool
+    instructions: int
+    cycles: int
+    step_cycles: tuple[StepCost, ...]
+    functions: tuple[Cost, ...]
+    lines: tuple[Cost, ...]
+    flash_bytes: int
+    ram_bytes: int
+    stack_bytes: int
+    outputs: tuple[tuple[float, ...], ...]
+
+
+def run_bundle_on_target(order: TargetOrder, progress: Progress = silent) -> TargetReport:
+    """Compile the bundle's C for the core, emulate it over the recording, and compare with the host twin bit for bit.
+
+    Raises:
+        InputError: no such bundle, core or recording, or it is of other channels, or too short.
+        MissingToolError: no compiler, or the core's emulator is not installed.
+        VerificationError: the core computed something else than the host twin.
+    """
+    bundle = _with_program(order.bundle)
+    emulated_core(order.core)
+    with tempfile.TemporaryDirectory(prefix="edgebci-target-") as name:
+        folder = Path(name)
+        counts, missing = _counts(bundle, order, folder, part(progress, 0.0, 0.3))
+        progress(0.3, "compiling")
+        host = HostTwin(compile_host(bundle.firmware, folder / "host_twin.so"))
+        elf = compile_target(bundle.firmware, folder / "firmware.elf", order.core, debug_lines=True)
+        manifest = bundle.manifest
+        sizes = manifest.n_channels, manifest.features.samples_per_frame, manifest.spec.n_outputs
+        run = run_on_target(elf, counts, missing, *sizes, part(progress, 0.4, 1.0), with_lines=True)
+        difference = target_difference(host.run(counts, missing), host, run)
+    if difference:
+        raise VerificationError(f"{difference}, on {order.core}; report it with the bundle in {order.bundle}")
+    return _report(order, run)
+
+
+def _with_program(folder: Path) -> Bundle:
+    kind, _ = manifest_of(folder)
+    if kind != "frames":
+        raise InputError(f"{folder} takes {kind}, not the samples of a recording; give a bundle that decodes LFP")
+    bundle = open_bundle(folder)
+    if not bundle.firmware.is_dir():
+        raise InputError(f"{folder} was exported for {bundle.manifest.target} and holds no C; export it for a core")
+    return bundle
+
+
+def _counts(bundle: Bundle, order: TargetOrder, folder: Path, progress: Progress) -> tuple[Counts, NDArray[np.bool_]]:
+    """The first seconds of the recording as the converter gives them, whole frames of it, and what is missing."""
+    path, features = _hdf5(bundle, order, folder, progress), bundle.manifest.features
+    with open_recording(path) as recording:
+        found = recording.info.n_channels, recording.info.lfp_rate_hz
+    if found != (bundle.manifest.n_channels, features.rate_hz):
+        raise InputError(
+            f"{order.recording} has {found[0]} channels at {found[1]:g} Hz, the bundle decodes "
+            f"{bundle.manifest.n_channels} at {features.rate_hz:g} Hz; give a recording of its array"
+        )
+    wanted = round(order.seconds * features.rate_hz)
+    counts, missing = read_part(path, features, 0, wanted)
+    whole = len(counts) // features.samples_per_frame * features.samples_per_frame
+    if not whole:
+        raise InputError(f"{order.recording} has {len(counts)} samples, one step takes {features.samples_per_frame}")
+    return counts[:whole], missing[:whole]
+
+
+def _hdf5(bundle: Bundle, order: TargetOrder, folder: Path, progress: Progress) -> Path:
+    """The recording as HDF5, converted where it is NWB."""
+    check_recording_path(order.recording)
+    if order.recording.suffix != ".nwb":
+        return order.recording
+    spec = bundle.manifest.spec
+    target = behavior_for(order.recording, spec.output_names, spec.output_unit)
+    source = RecordingConfig(path=order.recording, lfp=order.lfp, target=target)
+    obtain(source, folder, progress)
+    return recording_path(source, folder)
+
+
+def _report(order: TargetOrder, run: TargetRun) -> TargetReport:
+    cycles = run.cycles
+    return TargetReport(
+        core=order.core,
+        evidence=cycles.model.evidence,
+        error_fraction=cycles.error_fraction,
+        branchy_error_fraction=cycles.branchy_error_fraction,
+        band=cycles.band,
+        recording=order.recording.name,
+        steps=len(run.outputs),
+        valid_steps=int(run.valid.sum()),
+        equals_host_twin=True,
+        instructions=run.instructions,
+        cycles=cycles.cycles,
+        step_cycles=tuple(StepCost(name=s.name, mean_cycles=s.mean, worst_cycles=s.worst) for s in cycles.steps),
+        functions=function_costs(cycles),
+        lines=line_costs(run.lines),
+        flash_bytes=run.memory.flash_bytes,
+        ram_bytes=run.memory.ram_bytes,
+        stack_bytes=run.memory.stack_bytes,
+        outputs=tuple(tuple(map(float, row)) for row in run.outputs),
+    )
