@@ -12,12 +12,13 @@ from edgebci.errors import InputError
 from edgebci.export.c_graph import STATE_SUFFIX, Node, StepGraph, size
 from edgebci.export.c_literals import Constant, literal
 from edgebci.export.c_operation import Buffer, Operation, Translate, c_name, check_columns, check_lanes, floats, per_row
+from edgebci.export.core_kernels import PORTABLE, for_core
 from edgebci.export.operators.forms import C_OPERATORS
 from edgebci.operators.dense import inverse
 
 
-def operations(graph: StepGraph) -> list[Operation]:
-    """Translate every node; raises one InputError that lists all that cannot be."""
+def operations(graph: StepGraph, core: str = PORTABLE) -> list[Operation]:
+    """Translate every node, with the kernels of `core`; raises one InputError that lists all that cannot be."""
     unknown = [f"{node.name} ({node.operator})" for node in graph.nodes if node.operator not in OPERATORS]
     if unknown:
         raise InputError(
@@ -27,7 +28,7 @@ def operations(graph: StepGraph) -> list[Operation]:
     done: list[Operation] = []
     sizes = {graph.frame: size(graph.inputs[graph.frame])}
     for node in graph.nodes:
-        done.append(OPERATORS[node.operator](node, graph, sizes))
+        done.append(for_core(OPERATORS[node.operator](node, graph, sizes), graph, core))
         sizes[done[-1].writes.tensor] = done[-1].writes.size
     _check_states(graph, done)
     return done

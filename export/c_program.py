@@ -16,11 +16,12 @@ from edgebci.export.c_literals import C_TYPES, identifier
 from edgebci.export.c_memory import plan_memory
 from edgebci.export.c_operation import Operation
 from edgebci.export.c_operators import operations
+from edgebci.export.core_kernels import PACKED_CORES, PORTABLE
 from edgebci.files import write_text
 
 HERE = Path(__file__).resolve().parent
-TARGETS = ("cortex-m4f",)
-"""Cores for which the portable kernels are the ones to use."""
+TARGETS = (*PACKED_CORES, "host", PORTABLE)
+"""Cores for which there are kernels; `host` takes the portable ones, or vectors in their place."""
 KERNELS = ("edgebci_dense.h", "edgebci_kernels.c", "edgebci_kernels.h", "edgebci_mamba2.h", "edgebci_math.h")
 """What every program has; the headers of other operators come with those that need them."""
 
@@ -31,13 +32,13 @@ def require_target(target: str) -> None:
         raise InputError(f"no C kernels for {target!r}, {nearest(target, list(TARGETS))}")
 
 
-def graph_context(graph: StepGraph, frame_place: str) -> dict[str, Any]:
-    """What templates show of a graph whose frame lies at `frame_place`.
+def graph_context(graph: StepGraph, frame_place: str, core: str = PORTABLE) -> dict[str, Any]:
+    """What templates show of a graph whose frame lies at `frame_place`, with the kernels of `core`.
 
     Raises:
         InputError: a node without a kernel (all are listed), or two of one name.
     """
-    steps = operations(graph)
+    steps = operations(graph, core)
     _check_names(steps, graph)
     plan = plan_memory(steps, {graph.frame: frame_place, graph.output: "c->output.values"})
     states = [_state(name, shape, graph.types[name]) for name, shape in graph.states.items()]

@@ -37,7 +37,7 @@ def generate_spike_program(
     found, wanted = graph.inputs[graph.frame], (spec.max_tokens, 2)
     if found != wanted:
         raise InputError(f"the graph takes frames {found} where the decoder of spikes has {wanted}; export both anew")
-    of_graph = graph_context(graph, "c->tokens")
+    of_graph = graph_context(graph, "c->tokens", target)
     context = {
         **of_graph,
         "fields": [*_COUNTERS, *of_graph["fields"]],
