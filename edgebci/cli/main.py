@@ -18,6 +18,7 @@ from edgebci.cli.bundle_on_host import hash_bundle, time_bundle
 from edgebci.cli.bundle_rewrite import rewrite_bundle
 from edgebci.cli.calibrate import calibrate
 from edgebci.cli.claims import claims
+from edgebci.cli.cycles import cycles
 from edgebci.cli.data import data_app
 from edgebci.cli.doctor import doctor
 from edgebci.cli.evaluate import evaluate
@@ -29,6 +30,7 @@ from edgebci.cli.proof import proof
 from edgebci.cli.quantization import quantization_report, reproduce_quantization
 from edgebci.cli.reproduce_realm import reproduce_realm
 from edgebci.cli.run import run
+from edgebci.cli.run_on_target import run_on_target
 from edgebci.cli.train import distill, train
 from edgebci.errors import EdgebciError
 
@@ -51,6 +53,8 @@ bundle_app.command("rewrite")(rewrite_bundle)
 bundle_app.command("time")(time_bundle)
 bundle_app.command("hash")(hash_bundle)
 app.command("quantization-report")(quantization_report)
+app.command("run-on-target")(run_on_target)
+app.command()(cycles)
 app.command()(calibrate)
 data_app.command()(fetch)
 app.add_typer(data_app, name="data")
