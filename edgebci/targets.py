@@ -34,12 +34,12 @@ class Target(Document):
     note: str
 
 
-def _integers(name: str, kind: Literal["microcontroller", "host"], note: str) -> Target:
+def _integers(name: str, kind: Literal["microcontroller", "host"], note: str, core: str = "cortex-m4f") -> Target:
     """A target of C: it computes in integers."""
     return Target(
         name=name,
         kind=kind,
-        core="cortex-m4f",
+        core=core,
         state="int16",
         precisions=("int8", "mixed"),
         default_precision="int8",
@@ -74,6 +74,8 @@ def _jetson(name: str, note: str) -> Target:
 
 _ALL = (
     _integers("cortex-m4f", "microcontroller", "C99 for an Arm Cortex-M4 with its floating-point unit"),
+    _integers("cortex-m7", "microcontroller", "C99 for an Arm Cortex-M7 with its floating-point unit", "cortex-m7"),
+    _integers("cortex-m33", "microcontroller", "C99 for an Arm Cortex-M33 with DSP extension and FPU", "cortex-m33"),
     _integers("host", "host", "the same C for this machine"),
     _runtime("cpu", "ONNX Runtime on this machine"),
     _runtime("raspberry-pi-5", "ONNX Runtime on a Raspberry Pi 5 (aarch64)"),
