@@ -2,10 +2,15 @@
 
 manifest.json            this module's `PossmManifest`
 decoder_float.onnx       one step in float32
+decoder_fp16.onnx        one step in float16, its states in float32
 decoder_int8.onnx        one step with int8 weights and activations and int16 states
 quantized.safetensors    the same integers for `edgebci.possm_quantized`
 firmware/                C99 of the whole device program
+decoder_chunk.onnx, run_decoder.py         several steps in one run, and a runner (targets of ONNX Runtime only)
+jetson/                  what goes to the board (Jetson targets only)
 sbom.json                what of others' work went into it, and what it was made with
+
+Which of them a bundle has, its target and its precision say.
 """
 
 from __future__ import annotations
@@ -18,34 +23,51 @@ from typing import Literal
 from pydantic import JsonValue
 
 from edgebci.agreement import FloatAgreement, QuantizedAgreement
-from edgebci.bundle import QUANTIZED, Accuracy, BundleFiles, BundleFolder, Loss, read_manifest, write_manifest
+from edgebci.bundle import (
+    QUANTIZED,
+    Accuracy,
+    BundleFiles,
+    BundleFolder,
+    Loss,
+    read_manifest,
+    shipped_onnx,
+    write_manifest,
+)
 from edgebci.checkpoint import TrainingRecord
 from edgebci.possm_quantized import QuantizedPossmStep
 from edgebci.possm_spec import PossmStepSpec
+from edgebci.targets import Precision
 
 
 class PossmManifest(BundleFiles):
     """Everything about the bundle; the same checkpoint and data give the same manifest on the same versions."""
 
-    schema_version: Literal["edgebci.possm_bundle/1", "edgebci.possm_bundle/2"] = "edgebci.possm_bundle/2"
-    """1 has no target (it is for the Cortex-M4F), no accuracy and no bill of materials."""
+    schema_version: Literal["edgebci.possm_bundle/1", "edgebci.possm_bundle/2", "edgebci.possm_bundle/3"] = (
+        "edgebci.possm_bundle/3"
+    )
+    """1 has no target (it is for the Cortex-M4F), no accuracy and no bill of materials; 2 is always in int8."""
     versions: dict[str, str]
     target: str = "cortex-m4f"
-    precision: Literal["int8"] = "int8"
+    precision: Precision = "int8"
     spec: PossmStepSpec
     weight_bytes: int
-    """int8 weights, tables, scales and every float32 vector."""
+    """Weights, tables, scales and every vector, in the types of the precision."""
     state_bytes: int
-    """int16 states of one stream."""
-    quantization: dict[str, JsonValue]
-    """The recipe."""
+    """States of one stream, in the types of the precision."""
+    quantization: dict[str, JsonValue] | None = None
+    """The recipe of int8."""
+    int8_share: float | None = None
+    """Of the MACs with a weight, those of int8 weights with int8 activations, on the target."""
+    target_record: dict[str, JsonValue] | None = None
+    """What is special to the target."""
     training: TrainingRecord
     checkpoint_sha256: str
     float_agreement: FloatAgreement
-    quantized_agreement: QuantizedAgreement
+    half_agreement: FloatAgreement | None = None
+    quantized_agreement: QuantizedAgreement | None = None
     accuracy: tuple[Accuracy, ...] = ()
     loss: Loss | None = None
-    """What the int8 form loses against the float graph, on the same chunks of the test part."""
+    """What the form that ships loses against the float graph, on the same chunks of the test part."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +76,13 @@ class PossmBundle(BundleFolder):
 
     manifest: PossmManifest
 
+    @property
+    def shipped_onnx(self) -> Path:
+        """The step in the precision that was asked for."""
+        return self.folder / shipped_onnx(self.manifest.precision)
+
     def quantized_decoder(self) -> QuantizedPossmStep:
-        """The bit-exact reference."""
+        """The bit-exact reference; raises InputError where the bundle has no int8."""
         return QuantizedPossmStep.load(self.folder / QUANTIZED)
 
     def with_accuracy(self, accuracy: Sequence[Accuracy], loss: Loss | None = None) -> PossmBundle:

@@ -99,9 +99,15 @@ def export_bundle(
         tensors = _parameters(checkpoint, front_end, forms)
         # The C may hold the bundle's id, which is that of the files so far.
         block = ParameterBlock(BundleFiles(files=file_records(fresh)).bundle_id, tensors)
-        record = write_target_files(fresh, forms, checkpoint, front_end, goal, wanted, stream, block)
+        files = write_target_files(fresh, forms, checkpoint, front_end, goal, wanted, stream, block)
         seen = CalibrationRecord.of(calibration, same_as_training) if forms.quantized else None
-        about = {"target": goal.name, "precision": precision, "calibration": seen, "target_record": record}
+        about = {
+            "target": goal.name,
+            "precision": precision,
+            "calibration": seen,
+            "target_record": files.record,
+            "int8_share": files.int8_share,
+        }
         manifest = _manifest(fresh, checkpoint, front_end, forms, wanted, provenance).model_copy(update=about)
         write_parameters(fresh, manifest, tensors)
     progress(1.0, "bundle written")
@@ -156,7 +162,6 @@ def _manifest(
         outputs=outputs,
         workload=_workload(checkpoint, wanted.precision, forms.quantized),
         quantization=_quantization(wanted) if forms.quantized else None,
-        int8_share=forms.share.share if forms.share else None,
         training=checkpoint.training,
         provenance=provenance,
         float_agreement=forms.float_agreement,

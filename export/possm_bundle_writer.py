@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from importlib.metadata import version
 from pathlib import Path
 
 from edgebci import __version__
 from edgebci.bill_of_materials import Component, bill_of_materials
-from edgebci.bundle import FIRMWARE, FLOAT_ONNX, INT8_ONNX, QUANTIZED, SBOM, file_records, write_manifest
+from edgebci.bundle import FIRMWARE, FLOAT_ONNX, HALF_ONNX, INT8_ONNX, QUANTIZED, SBOM, file_records, write_manifest
 from edgebci.export.c_program import TARGETS
 from edgebci.export.c_spikes import generate_spike_program
 from edgebci.export.calibration import QuantizationRecipe
-from edgebci.export.possm_step import float_possm_graph, quantize_possm, quantized_possm_graph
-from edgebci.export.verification import verify_float_reference, verify_quantized
+from edgebci.export.possm_forms import PossmForms, verified_possm_forms
+from edgebci.export.target_files import TargetFiles, write_jetson_files, write_runtime_files
 from edgebci.files import replacing_folder, sha256, write_text
 from edgebci.possm_bundle import PossmBundle, PossmManifest, open_possm_bundle
-from edgebci.possm_spec import load_possm_step
+from edgebci.possm_spec import PossmCheckpoint, load_possm_step
 from edgebci.possm_stream import ChunkStream, FloatPossmStream
 from edgebci.progress import Progress, part, silent
+from edgebci.targets import Precision, Target, precision_for
+from edgebci.targets import target as find_target
 
 
 def export_possm_bundle(
@@ -29,6 +32,7 @@ def export_possm_bundle(
     core: str = TARGETS[0],
     progress: Progress = silent,
     target: str | None = None,
+    precision: Precision | None = None,
 ) -> PossmBundle:
     """Write a bundle into `folder`, in place of one that stood there.
 
@@ -38,45 +42,99 @@ def export_possm_bundle(
         calibration: training chunks, from which the quantizer takes its scales.
         stream: the chunks over which every form is verified, usually the test part.
         recipe: of quantization; None takes the defaults.
-        core: the core that the C is for.
+        core: the core that the C is for, where no target is named.
         progress: told how far it is.
-        target: name of what it is for; None: the core's.
+        target: name of what it is for (`edgebci.targets`); None: the core's.
+        precision: fp32, fp16 or int8; None: the target's own.
 
     Raises:
-        InputError: the file is no step, or the folder cannot be written.
+        InputError: the file is no step, the target cannot be had in that precision, or the folder cannot be written.
         VerificationError: a graph does not compute what its reference computes; nothing is written.
     """
-    recipe, checkpoint = recipe or QuantizationRecipe(), load_possm_step(step)
-    spec, parameters, chunks, resets = checkpoint.spec, checkpoint.parameters, stream.chunks, stream.reset_before
-    progress(0.0, "quantizing")
-    quantized = quantize_possm(spec, parameters, calibration.chunks, recipe, calibration.reset_before)
-    float_graph, quantized_graph = float_possm_graph(spec, parameters), quantized_possm_graph(quantized)
-    reference, first = FloatPossmStream.of(spec, parameters), part(progress, 0.1, 0.4)
-    floating = verify_float_reference(float_graph, reference, chunks, resets, progress=first)
-    second = part(progress, 0.4, 0.9)
-    integers = verify_quantized(quantized_graph, quantized, chunks, resets, stream.truth, None, second)
+    goal, recipe, checkpoint = find_target(target or core), recipe or QuantizationRecipe(), load_possm_step(step)
+    wanted = precision_for(goal, precision)
+    forms = verified_possm_forms(checkpoint, calibration, stream, wanted, recipe, part(progress, 0.0, 0.9))
     with replacing_folder(folder) as fresh:
-        (fresh / FLOAT_ONNX).write_bytes(float_graph.SerializeToString(deterministic=True))
-        (fresh / INT8_ONNX).write_bytes(quantized_graph.SerializeToString(deterministic=True))
-        quantized.save(fresh / QUANTIZED)
-        generate_spike_program(fresh / INT8_ONNX, spec, fresh / FIRMWARE, core)
-        subject = Component(type="firmware", name=f"decoder of spikes for {target or core} in int8")
-        bill = bill_of_materials(subject, sha256(step), "the session that the checkpoint names", None)
-        write_text(fresh / SBOM, bill.to_json())
-        manifest = PossmManifest(
-            target=target or core,
-            versions={"edgebci": __version__}
-            | {name: version(name) for name in ("numpy", "onnx", "onnx-ir", "onnxruntime", "safetensors")},
-            spec=spec,
-            weight_bytes=sum(tensor.nbytes for tensor in quantized.tensors().values()),
-            state_bytes=sum(state.nbytes for state in quantized.initial_states().values()),
-            quantization=recipe.model_dump(),
-            training=checkpoint.training,
-            checkpoint_sha256=sha256(step),
-            float_agreement=floating,
-            quantized_agreement=integers,
-            files=file_records(fresh),
-        )
-        write_manifest(fresh, manifest)
+        _write_graphs(fresh, forms)
+        files = _write_target_files(fresh, forms, checkpoint, stream, goal, wanted)
+        _write_bill(fresh, goal, wanted, step)
+        manifest = _manifest(fresh, forms, checkpoint, goal, wanted, files, sha256(step))
+        used = {"quantization": recipe.model_dump()} if forms.quantized else {}
+        write_manifest(fresh, manifest.model_copy(update=used))
     progress(1.0, "bundle written")
     return open_possm_bundle(folder)
+
+
+def _write_graphs(folder: Path, forms: PossmForms) -> None:
+    graphs = {FLOAT_ONNX: forms.float_graph, HALF_ONNX: forms.half_graph, INT8_ONNX: forms.quantized_graph}
+    for name, graph in graphs.items():
+        if graph is not None:
+            (folder / name).write_bytes(graph.SerializeToString(deterministic=True))
+    if forms.quantized is not None:
+        forms.quantized.save(folder / QUANTIZED)
+
+
+def _write_target_files(
+    folder: Path,
+    forms: PossmForms,
+    checkpoint: PossmCheckpoint,
+    stream: ChunkStream,
+    target: Target,
+    precision: Precision,
+) -> TargetFiles:
+    spec, chunks, resets = checkpoint.spec, stream.chunks, stream.reset_before
+    if target.core is not None:
+        generate_spike_program(folder / INT8_ONNX, spec, folder / FIRMWARE, target.core)
+        return TargetFiles(None, forms.share)
+    if target.kind == "onnxruntime":
+        return TargetFiles(write_runtime_files(folder, forms.shipped, precision, chunks, resets), forms.share)
+    reference = FloatPossmStream.of(spec, checkpoint.parameters)
+    return write_jetson_files(folder, forms, reference, target, precision, chunks, resets, spec.chunk_s, True)
+
+
+def _write_bill(folder: Path, target: Target, precision: Precision, step: Path) -> None:
+    subject = Component(
+        type="firmware" if target.core else "machine-learning-model",
+        name=f"decoder of spikes for {target.name} in {precision}",
+    )
+    bill = bill_of_materials(subject, sha256(step), "the session that the checkpoint names", None)
+    write_text(folder / SBOM, bill.to_json())
+
+
+def _manifest(
+    folder: Path,
+    forms: PossmForms,
+    checkpoint: PossmCheckpoint,
+    target: Target,
+    precision: Precision,
+    files: TargetFiles,
+    checkpoint_sha256: str,
+) -> PossmManifest:
+    weight_bytes, state_bytes = _sizes(forms, checkpoint, precision)
+    return PossmManifest(
+        target=target.name,
+        precision=precision,
+        versions={"edgebci": __version__}
+        | {name: version(name) for name in ("numpy", "onnx", "onnx-ir", "onnxruntime", "safetensors")},
+        spec=checkpoint.spec,
+        weight_bytes=weight_bytes,
+        state_bytes=state_bytes,
+        int8_share=files.int8_share,
+        target_record=files.record,
+        training=checkpoint.training,
+        checkpoint_sha256=checkpoint_sha256,
+        float_agreement=forms.float_agreement,
+        half_agreement=forms.half_agreement,
+        quantized_agreement=forms.quantized_agreement,
+        files=file_records(folder),
+    )
+
+
+def _sizes(forms: PossmForms, checkpoint: PossmCheckpoint, precision: Precision) -> tuple[int, int]:
+    """Bytes of weights and of states, in the types that they really have."""
+    if forms.quantized is not None:
+        tensors, states = forms.quantized.tensors(), forms.quantized.initial_states()
+        return sum(tensor.nbytes for tensor in tensors.values()), sum(state.nbytes for state in states.values())
+    width = 2 if precision == "fp16" else 4
+    values = sum(tensor.size for tensor in checkpoint.parameters.values())
+    return width * values, 4 * sum(math.prod(shape) for shape in checkpoint.spec.state_shapes().values())

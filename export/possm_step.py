@@ -63,8 +63,8 @@ def quantize_possm(
         )
     if spec.max_tokens > MOST_TOKENS:
         raise InputError(
-            f"max_tokens is {spec.max_tokens}, but sums of more than {MOST_TOKENS} tokens are not exact in every runtime; "
-            "train the decoder with fewer"
+            f"max_tokens is {spec.max_tokens}, but sums of more than {MOST_TOKENS} tokens are not exact in every "
+            "runtime; train the decoder with fewer"
         )
     ranges = Ranges(max(1, len(chunks) * max(spec.hidden, spec.feed_forward_hidden) // recipe.activation_samples))
     decoder = FloatPossmStream.of(spec, parameters)

@@ -10,7 +10,7 @@ import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
-from edgebci.bundle import FLOAT_ONNX, INT8_ONNX, MANIFEST, Bundle, bundle_faults, open_bundle
+from edgebci.bundle import FLOAT_ONNX, INT8_ONNX, MANIFEST, Bundle, BundleFiles, bundle_faults, open_bundle
 from edgebci.documents import Document
 from edgebci.errors import InputError, VerificationError
 from edgebci.export.parameter_graph import with_parameters
@@ -19,7 +19,7 @@ from edgebci.export.stream_comparison import FLOAT_TOLERANCE, QuantizedReference
 from edgebci.export.verification import verify_quantized
 from edgebci.foreign.bundle import open_foreign_bundle
 from edgebci.pipeline.bundle_kinds import Kind, manifest_of
-from edgebci.possm_bundle import open_possm_bundle
+from edgebci.possm_bundle import PossmManifest, open_possm_bundle
 from edgebci.possm_spec import PossmStepSpec
 from edgebci.progress import Progress, part
 
@@ -65,7 +65,7 @@ def verify_bundle(folder: Path, steps: int, progress: Progress) -> BundleCheck:
         decoder, tensors = _reference(folder, kind)
     except InputError as error:  # hashes are right, so what is inside is not
         raise VerificationError(str(error)) from error
-    frames = _random_frames(folder, decoder, steps)
+    frames = _random_frames(folder, manifest, steps)
     if (folder / FLOAT_ONNX).is_file():
         _check_float(folder / FLOAT_ONNX, frames[:_EVALUATED])
     if decoder is not None:
@@ -98,9 +98,10 @@ def _opened(folder: Path, name: str) -> str:
 
 def _reference(folder: Path, kind: Kind) -> tuple[QuantizedReference | None, dict[str, NDArray[Any]]]:
     """The bit-exact reference of the int8 graph, if there is one, and what the parameter block holds."""
-    if kind == "spikes":
-        return open_possm_bundle(folder).quantized_decoder(), {}
     has_integers = (folder / INT8_ONNX).is_file()
+    if kind == "spikes":
+        spikes = open_possm_bundle(folder)
+        return spikes.quantized_decoder() if has_integers else None, {}
     if kind == "foreign":
         return open_foreign_bundle(folder).decoder() if has_integers else None, {}
     bundle: Bundle = open_bundle(folder)
@@ -108,11 +109,10 @@ def _reference(folder: Path, kind: Kind) -> tuple[QuantizedReference | None, dic
     return bundle.quantized_decoder() if has_integers else None, dict(block.tensors) if block else {}
 
 
-def _random_frames(folder: Path, decoder: QuantizedReference | None, steps: int) -> NDArray[Any]:
+def _random_frames(folder: Path, manifest: BundleFiles, steps: int) -> NDArray[Any]:
     rng = np.random.default_rng(SEED)
-    spec = getattr(decoder, "spec", None)
-    if isinstance(spec, PossmStepSpec):
-        return _random_chunks(spec, steps, rng)
+    if isinstance(manifest, PossmManifest):
+        return _random_chunks(manifest.spec, steps, rng)
     width = next(v for v in onnx.load(folder / FLOAT_ONNX).graph.input if v.name == "frame").type.tensor_type.shape
     return rng.standard_normal((steps, width.dim[0].dim_value)).astype(np.float32)
 

@@ -22,7 +22,7 @@ from edgebci.metrics import F64
 from edgebci.pipeline.checkpoint_kind import kind_of
 from edgebci.pipeline.export_frames import ExportFrames, find_frames
 from edgebci.pipeline.export_order import ExportOrder, ExportResult
-from edgebci.pipeline.export_result import foreign_result, frames_result
+from edgebci.pipeline.export_result import foreign_result, frames_result, notes_of_target
 from edgebci.pipeline.export_scoring import C_FORM, LOSS_MARGIN, TENSORRT_FORM, TestTruth, score_forms
 from edgebci.pipeline.export_spikes import export_spikes
 from edgebci.pipeline.exporting import FLOAT_FORM
@@ -98,7 +98,7 @@ def _export_frames(order: ExportOrder, progress: Progress) -> ExportResult:
         progress(0.9, "scoring what was written")
         bundle.with_accuracy(*score_forms(truth, forms_of(bundle, found.stream), FLOAT_FORM, _margin(order)))
     progress(1.0, "done")
-    return frames_result(open_bundle(order.out), (*_notes(found), *notes, *_of_target(goal, order.out)))
+    return frames_result(open_bundle(order.out), (*_notes(found), *notes, *notes_of_target(goal, order.out)))
 
 
 def _wanted(
@@ -124,14 +124,6 @@ def _wanted(
 def _margin(order: ExportOrder) -> float:
     """What a loss is judged against: what the user allows mixed precision, else what quantization may cost."""
     return order.max_loss if order.precision == "mixed" else LOSS_MARGIN
-
-
-def _of_target(goal: Target, bundle: Path) -> tuple[str, ...]:
-    if goal.kind != "jetson":
-        return ()
-    from edgebci.export.tensorrt.engine import engine_note
-
-    return (engine_note(bundle / "jetson"),)
 
 
 def forms_of(bundle: Bundle, stream: FrameStream) -> dict[str, Callable[[], F64]]:

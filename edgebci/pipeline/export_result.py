@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgebci.bundle import Bundle, open_bundle
-from edgebci.export.precision_check import possm_int8_share
 from edgebci.foreign.bundle import ForeignBundle, open_foreign_bundle
 from edgebci.pipeline.bundle_kinds import manifest_of
 from edgebci.pipeline.export_order import ExportResult
 from edgebci.possm_bundle import PossmBundle, open_possm_bundle
+from edgebci.targets import Target
 
 
 def read_result(folder: Path) -> ExportResult:
@@ -44,7 +44,16 @@ def frames_result(bundle: Bundle, notes: tuple[str, ...] = ()) -> ExportResult:
     )
 
 
-def spikes_result(bundle: PossmBundle) -> ExportResult:
+def notes_of_target(goal: Target, bundle: Path) -> tuple[str, ...]:
+    """What there is to say of a target whose engine is built there."""
+    if goal.kind != "jetson":
+        return ()
+    from edgebci.export.tensorrt.engine import engine_note
+
+    return (engine_note(bundle / "jetson"),)
+
+
+def spikes_result(bundle: PossmBundle, notes: tuple[str, ...] = ()) -> ExportResult:
     """That of a decoder of spikes."""
     from edgebci.training.possm.workload import possm_workload
 
@@ -53,17 +62,18 @@ def spikes_result(bundle: PossmBundle) -> ExportResult:
         bundle=bundle.folder,
         bundle_id=manifest.bundle_id,
         target=manifest.target,
-        precision="int8",
+        precision=manifest.precision,
         n_files=len(manifest.files),
         size_bytes=sum(record.size_bytes for record in manifest.files.values()),
         macs_per_step=work.token_macs + work.beyond_macs,
-        int8_share=possm_int8_share(bundle.quantized_decoder()).share,
+        int8_share=manifest.int8_share,
         weight_bytes=manifest.weight_bytes,
         state_bytes=manifest.state_bytes,
         parameter_bytes=None,
         verified_steps=manifest.float_agreement.steps,
         accuracy=manifest.accuracy,
         loss=manifest.loss,
+        notes=notes,
     )
 
 

@@ -15,9 +15,9 @@ from edgebci.export.step_runner import OnnxStepRunner
 from edgebci.files import replacing_folder
 from edgebci.metrics import F64
 from edgebci.pipeline.export_order import ExportOrder, ExportResult
-from edgebci.pipeline.export_result import spikes_result
-from edgebci.pipeline.export_scoring import C_FORM, TestTruth, score_forms
-from edgebci.pipeline.exporting import FLOAT_FORM, INT8_FORM
+from edgebci.pipeline.export_result import notes_of_target, spikes_result
+from edgebci.pipeline.export_scoring import C_FORM, TENSORRT_FORM, TestTruth, score_forms
+from edgebci.pipeline.exporting import FLOAT_FORM
 from edgebci.pipeline.sessions import SPIKES_NAME, load_session
 from edgebci.pipeline.settling import Settling
 from edgebci.possm_bundle import PossmBundle, open_possm_bundle
@@ -25,31 +25,40 @@ from edgebci.possm_spec import PossmSpec, PossmStepSpec, load_possm_step
 from edgebci.possm_stream import ChunkStream, FloatPossmStream
 from edgebci.progress import Progress, part
 from edgebci.session import Session
-from edgebci.targets import precision_for, target
+from edgebci.targets import Precision, precision_for, target
 
 
 def export_spikes(order: ExportOrder, progress: Progress) -> ExportResult:
     """Write the bundle of a step that `edgebci train` left; raises as `edgebci.pipeline.export_command.export` does."""
     wanted, spec = target(order.target), load_possm_step(order.model).spec
-    precision_for(wanted, order.precision)
-    if wanted.core is None or order.precision not in (None, "int8"):
-        raise InputError(
-            f"{order.model} decodes spikes, which is exported for cortex-m4f and host in int8; asked was "
-            f"{order.precision or wanted.default_precision} for {wanted.name}: change --target and --precision"
-        )
+    precision = precision_for(wanted, order.precision)
+    _refuse_what_spikes_have_not(order, precision)
     session = load_session(_session_folder(order))
     seen, unseen = (_chunks(session, name, spec) for name in ("train", "test"))
     _require_settled(order.model, seen)
     with replacing_folder(order.out) as fresh:
         share = part(progress, 0.1, 0.9)
         bundle = export_possm_bundle(
-            fresh, order.model, seen, unseen, order.recipe, wanted.core, share, target=wanted.name
+            fresh, order.model, seen, unseen, order.recipe, "", share, target=wanted.name, precision=precision
         )
         truth = TestTruth(_truth(unseen), np.ones(len(unseen.chunks), bool), spec.output_names, 1 / spec.chunk_s)
         progress(0.9, "scoring what was written")
         bundle.with_accuracy(*score_forms(truth, _forms(bundle, unseen), FLOAT_FORM))
     progress(1.0, "done")
-    return spikes_result(open_possm_bundle(order.out))
+    return spikes_result(open_possm_bundle(order.out), notes_of_target(wanted, order.out))
+
+
+def _refuse_what_spikes_have_not(order: ExportOrder, precision: Precision) -> None:
+    """Name what a decoder of frames could be asked for, and this one cannot."""
+    asked = {
+        "--precision mixed": precision == "mixed",
+        "--qat": order.quantization_aware is not None,
+        "--quantized": order.quantized is not None,
+        "--loadable": order.loadable,
+        "--rewrite": bool(order.rewrites),
+    }
+    if refused := [name for name, given in asked.items() if given]:
+        raise InputError(f"{order.model} decodes spikes, for which there is no {' nor '.join(refused)}; leave it out")
 
 
 def _require_settled(step: Path, seen: ChunkStream) -> None:
@@ -95,8 +104,12 @@ def _forms(bundle: PossmBundle, stream: ChunkStream) -> dict[str, Callable[[], F
     def graph(path: Path) -> Callable[[], F64]:
         return lambda: OnnxStepRunner(path).stream(chunks, resets).astype(np.float64)
 
-    return {
-        FLOAT_FORM: graph(bundle.float_onnx),
-        INT8_FORM: graph(bundle.int8_onnx),
-        C_FORM: lambda: bundle.quantized_decoder().stream(chunks, resets).astype(np.float64),
-    }
+    forms, manifest = {FLOAT_FORM: graph(bundle.float_onnx)}, bundle.manifest
+    goal = target(manifest.target)
+    if goal.kind == "jetson":
+        forms[TENSORRT_FORM] = graph(bundle.folder / "jetson" / "decoder.onnx")
+    elif manifest.precision != "fp32":
+        forms[f"ONNX {manifest.precision}"] = graph(bundle.shipped_onnx)
+    if goal.core is not None:
+        forms[C_FORM] = lambda: bundle.quantized_decoder().stream(chunks, resets).astype(np.float64)
+    return forms

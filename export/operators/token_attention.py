@@ -48,9 +48,7 @@ def quantized_token_attention(writer: QuantizedWriter, tokens: ir.Value) -> ir.V
     return writer.graph.node("TokenAttention", [tokens, *weights], "tokens", domain=DOMAIN)
 
 
-def _looked_up(
-    body: Builder, tokens: ir.Value, score: ir.Value, value: ir.Value
-) -> tuple[ir.Value, ir.Value, ir.Value]:
+def looked_up(body: Builder, tokens: ir.Value, score: ir.Value, value: ir.Value) -> tuple[ir.Value, ir.Value, ir.Value]:
     """Of each token: whether it is there (N,) bool, its score (N,), its value (N, dim)."""
     sizes = body.constant("columns", [1, 1], np.int64)
     unit_column, time_column = body.call("Split", [tokens, sizes], "split", ["unit_column", "time_column"], {"axis": 1})
@@ -68,7 +66,7 @@ def float_function() -> ir.Function:
     """TokenAttention of the float step."""
     body, inputs = Builder(), formal("tokens", "score", "value", "latent")
     tokens, score, value, latent = inputs
-    there, scores, values = _looked_up(body, tokens, score, value)
+    there, scores, values = looked_up(body, tokens, score, value)
     masked = body.node("Where", [there, scores, body.constant("least", -1e30, np.float32)], "masked")
     shares = body.node("Softmax", [masked], "shares", {"axis": 0})
     x = body.node("Add", [latent, body.node("MatMul", [shares, values], "mixed")], "x")
@@ -79,7 +77,7 @@ def quantized_function() -> ir.Function:
     """TokenAttention of the quantized step."""
     body, inputs = Builder(), formal("tokens", *_WEIGHTS)
     tokens, score, share, value, value_scale, latent = inputs
-    there, scores, values = _looked_up(body, tokens, score, value)
+    there, scores, values = looked_up(body, tokens, score, value)
     counts = body.node("Cast", [scores], "score_counts", {"to": INT32.value})
     masked = body.node("Where", [there, counts, body.constant("least", -32768, np.int32)], "masked")
     axis = body.constant("token_axis", [0], np.int64)

@@ -32,6 +32,7 @@ from edgebci.errors import InputError
 from edgebci.export.graph_builder import DOMAIN, Builder, formal
 from edgebci.export.half_graph import halved
 from edgebci.export.precision_check import SMALLEST_INT8_SHARE, Int8Share
+from edgebci.export.tensorrt.int8_tokens import LAYER, token_nodes, write_int8_tokens
 from edgebci.export.tensorrt.smoothed_norms import take_over_norms
 from edgebci.export.verification import inlined
 from edgebci.targets import Precision
@@ -50,7 +51,7 @@ Integers = Mapping[str, NDArray[Any]]
 
 
 class DenseRecord(Document):
-    """How one dense layer is computed."""
+    """How one dense layer, or the attention over the tokens of a decoder of spikes, is computed."""
 
     name: str
     inputs: int
@@ -117,8 +118,11 @@ def typed_step(
     half = halved(step)
     plans = [_plan(node, half, integers, small) for node in _dense(half)]
     take_over_norms(half, {one.name for one in plans if one.computes == "int8"}, integers)
+    attentions = [_plan_tokens(node, half, integers) for node in token_nodes(half)]
+    if any(plan.computes == "int8" for plan in attentions):
+        write_int8_tokens(half, integers)
     _write_int8(half, plans, integers)
-    return _finished(half, plans)
+    return _finished(half, [*attentions, *plans])
 
 
 def _dense(model: onnx.ModelProto) -> list[onnx.NodeProto]:
@@ -151,6 +155,18 @@ def _plan(node: onnx.NodeProto, model: onnx.ModelProto, integers: Integers, smal
         return plain.model_copy(update={"reason": reason})
     padded = (max(plain.inputs, LEAST), max(plain.outputs, LEAST))
     return plain.model_copy(update={"computes": "int8", "padded_to": padded, "reason": reason})
+
+
+def _plan_tokens(node: onnx.NodeProto, model: onnx.ModelProto, integers: Integers) -> DenseRecord:
+    """Shares of tokens times their values: a product with as many inputs as there are tokens."""
+    tokens = next(value for value in model.graph.input if value.name == node.input[0])
+    inputs, outputs = tokens.type.tensor_type.shape.dim[0].dim_value, integers["tokens.value"].shape[1]
+    plain = DenseRecord(name=LAYER, inputs=inputs, outputs=outputs, computes="fp32")
+    if integers["tokens.share"].dtype != np.int8:
+        return plain.model_copy(update={"reason": "its shares are not int8"})
+    if min(inputs, outputs) < LEAST:
+        return plain.model_copy(update={"reason": f"fewer than {LEAST} tokens or values"})
+    return plain.model_copy(update={"computes": "int8"})
 
 
 def _write_int8(half: onnx.ModelProto, plans: Sequence[DenseRecord], integers: Integers) -> None:

@@ -7,13 +7,13 @@ int8 layer, at every step and on the input that it really gets, gives what integ
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper
+from onnx import helper
 
 from edgebci.agreement import FloatAgreement
 from edgebci.documents import Document
@@ -21,6 +21,7 @@ from edgebci.errors import VerificationError
 from edgebci.export.half_graph import HALF_TOLERANCE
 from edgebci.export.step_runner import OnnxStepRunner, open_session, runtime_step
 from edgebci.export.stream_comparison import CURE, FLOAT_TOLERANCE, Bool, FloatReference
+from edgebci.export.tensorrt.int8_tokens import LAYER, TokensInInt8
 from edgebci.export.tensorrt.typed_graph import DenseRecord, Integers, TypedStep
 from edgebci.export.verification import verify_float_reference
 from edgebci.metrics import F64
@@ -68,26 +69,29 @@ def verify_int8_layers(
     Raises:
         VerificationError: names the first layer and step that differ by more than fp16 rounding can.
     """
-    layers = [_Layer(record, step.model, integers) for record in step.layers if record.computes == "int8"]
-    borders = [name for layer in layers for name in (layer.given, layer.gives)]
-    exposed = _exposed(step.model, borders)
+    layers = [_layer(record, step.model, integers) for record in step.layers if record.computes == "int8"]
+    exposed = _exposed(step.model, [layer.borders for layer in layers])
     run, zero = runtime_step(open_session(exposed)), OnnxStepRunner(step.model).initial_states()
     states, largest = zero, 0.0
     for k, frame in enumerate(frames):
         states = zero if reset_before[k] else states
-        found = run({"frame": frame, **states})
+        found = run({"frame": frame, **states}) | {"frame": frame}
         states = {name: found[f"{name}.next"] for name in states}
         largest = max([largest, *(layer.error(found, k) for layer in layers)])
         if k % 256 == 0:
             progress(k / len(frames), "int8 layers in ONNX Runtime")
-    return LayerAgreement(steps=len(frames), layers=tuple(layer.record.name for layer in layers), largest_share=largest)
+    return LayerAgreement(steps=len(frames), layers=tuple(layer.name for layer in layers), largest_share=largest)
+
+
+def _layer(record: DenseRecord, model: onnx.ModelProto, integers: Integers) -> TokensInInt8 | _Layer:
+    return TokensInInt8(model, integers) if record.name == LAYER else _Layer(record, model, integers)
 
 
 class _Layer:
     """One int8 layer in integers."""
 
     def __init__(self, record: DenseRecord, model: onnx.ModelProto, integers: Integers) -> None:
-        self.record, name = record, record.name
+        self.name = name = record.name
         # The counts come from the decoder, not from the graph that is judged; the scales as fp16 holds them.
         self._weight = integers[f"{name}.weight"].astype(np.float64)
         self._act_scale = float(integers[f"{name}.act_scale"].astype(np.float16))
@@ -97,32 +101,34 @@ class _Layer:
         self._bias = bias.astype(np.float16).astype(np.float64)
         nodes = {node.name: node for node in model.graph.node if node.name.startswith(f"{name}/")}
         first, last = ("wide", "kept") if record.padded_to else ("row", "y")
-        self.given, self.gives = nodes[f"{name}/{first}"].input[0], nodes[f"{name}/{last}"].output[0]
+        self._given, self._gives = nodes[f"{name}/{first}"].input[0], nodes[f"{name}/{last}"].output[0]
+        self.borders = dict.fromkeys((self._given, self._gives), np.float16)
 
     def error(self, found: dict[str, NDArray[Any]], step: int) -> float:
         """Of one step, as a share of the bound."""
-        x = found[self.given].astype(np.float64)
+        x = found[self._given].astype(np.float64)
         q = np.clip(np.rint(x / self._act_scale), -128, 127)
         product = (self._weight @ q) * self._scale
         expected = product + self._bias
         # Both factors of every product are rounded, then the sum, then the sum with the bias; 1 % for what is left out.
         terms = (np.abs(self._weight) @ np.abs(q)) * self._scale
         bound = 1.01 * _HALF_STEP * (2 * terms + np.abs(product) + np.abs(expected)) + np.finfo(np.float16).tiny
-        share = float(np.max(np.abs(found[self.gives].astype(np.float64) - expected) / bound))
+        share = float(np.max(np.abs(found[self._gives].astype(np.float64) - expected) / bound))
         if not share <= 1.0:
             raise VerificationError(
-                f"the int8 layer {self.record.name} differs at step {step} by {share:.2g} times what rounding to fp16 "
+                f"the int8 layer {self.name} differs at step {step} by {share:.2g} times what rounding to fp16 "
                 f"can make; {CURE}"
             )
         return share
 
 
-def _exposed(model: onnx.ModelProto, names: Sequence[str]) -> onnx.ModelProto:
+def _exposed(model: onnx.ModelProto, borders: Sequence[Mapping[str, type[np.generic]]]) -> onnx.ModelProto:
     """A copy that gives these values, too, each once."""
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     given = {value.name for value in copy.graph.output}
-    for name in dict.fromkeys(names):
+    for name, dtype in {name: dtype for layer in borders for name, dtype in layer.items()}.items():
         if name not in given:
-            copy.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT16, None))
+            kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+            copy.graph.output.append(helper.make_tensor_value_info(name, kind, None))
     return copy

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edgebci.errors import InputError
+from edgebci.errors import InputError, VerificationError
 from edgebci.pipeline import export_spikes
 from edgebci.pipeline.bundle_check import verify_bundle
 from edgebci.pipeline.export_command import export
@@ -49,9 +49,39 @@ def test_a_step_of_a_run_becomes_a_bundle_with_accuracy_and_bill(step: Path, tmp
     assert (found.kind, found.quantized_steps, found.parameter_block) == ("spikes", 30, False)
 
 
-def test_spikes_are_for_targets_of_c_in_int8(step: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="decodes spikes, which is exported for cortex-m4f and host in int8"):
-        export(ExportOrder(model=step, out=tmp_path / "b", target="cpu"), silent)
+@pytest.mark.parametrize(
+    ("target", "precision", "forms"),
+    [
+        ("cpu", "int8", ["ONNX float", "ONNX int8"]),
+        ("raspberry-pi-5", "fp32", ["ONNX float"]),
+        ("jetson", "fp16", ["ONNX float", "ONNX for TensorRT"]),
+    ],
+)
+def test_a_step_leaves_for_runtimes_and_boards_too(
+    step: Path, tmp_path: Path, target: str, precision: str, forms: list[str]
+) -> None:
+    out = tmp_path / "b"
+    result = export(ExportOrder(model=step, out=out, target=target, precision=precision), silent)
+    assert [one.form for one in result.accuracy] == forms
+    assert all(value > 0.2 for value in result.accuracy[-1].r2.values())
+    assert (result.precision, result.int8_share is not None) == (precision, precision == "int8")
+    assert (out / "run_decoder.py").is_file() == (target != "jetson")
+    assert (out / "jetson" / "build_engine.py").is_file() == (target == "jetson")
+    found = verify_bundle(out, 20, silent)
+    assert found.float_steps == 20
+    assert found.quantized_steps == (20 if precision == "int8" else 0)
+
+
+def test_an_int8_that_is_none_on_the_board_is_refused_by_name(step: Path, tmp_path: Path) -> None:
+    with pytest.raises(VerificationError, match=r"tokens\.value \(fp32: fewer than 16 tokens or values\)"):
+        export(ExportOrder(model=step, out=tmp_path / "b", target="jetson", precision="int8"), silent)
+    assert not (tmp_path / "b").exists()
+
+
+def test_what_spikes_have_not_is_refused_before_anything_runs(step: Path, tmp_path: Path) -> None:
+    order = ExportOrder(model=step, out=tmp_path / "b", target="cpu", precision="mixed", loadable=True)
+    with pytest.raises(InputError, match="decodes spikes, for which there is no --precision mixed nor --loadable"):
+        export(order, silent)
 
 
 def test_a_step_without_its_session_asks_for_it(step: Path, tmp_path: Path) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, numpy_helper
 
 from edgebci.errors import InputError, VerificationError
+from edgebci.example_decoder import draw_parameters
+from edgebci.export.possm_step import float_possm_graph, quantize_possm
 from edgebci.export.precision_check import int8_share
 from edgebci.export.step_runner import OnnxStepRunner
 from edgebci.export.tensorrt.typed_graph import LEAST, OPSET, TypedStep, share_on_board, typed_step
@@ -185,3 +189,34 @@ def test_scales_that_fp16_cannot_hold_leave_their_layer_in_fp16(mamba2: Case) ->
     layer = next(one for one in typed_step(mamba2.step, "int8", tiny).layers if one.name == "input")
     assert layer.computes == "fp16"
     assert layer.reason == "its scale 1e-06 is below what fp16 holds"
+
+
+Spikes = tuple[TypedStep, Mapping[str, np.ndarray], np.ndarray]
+
+
+@pytest.fixture(scope="module")
+def spikes() -> Spikes:
+    """A decoder of spikes that looks at enough of them for int8, its integers, and 200 chunks."""
+    form = step_form("possm gru")
+    spec = form.quantized_reference.spec.model_copy(update={"max_tokens": 20})  # type: ignore[attr-defined]
+    chunks = np.full((200, 20, 2), (-1, 0), np.int32)
+    chunks[:, : form.frames.shape[1]] = form.frames[:200]
+    parameters = draw_parameters(spec.parameter_shapes(), 1)
+    integers = quantize_possm(spec, parameters, chunks).tensors()
+    return typed_step(float_possm_graph(spec, parameters), "int8", integers), integers, chunks
+
+
+def test_the_attention_over_spikes_computes_the_counts_of_the_exact_form(spikes: Spikes) -> None:
+    typed, integers, chunks = spikes
+    tokens = next(layer for layer in typed.layers if layer.name == "tokens.value")
+    assert (tokens.computes, tokens.inputs, tokens.outputs) == ("int8", 20, 16)
+    found = verify_int8_layers(typed, integers, chunks, np.arange(len(chunks)) == 0)
+    assert "tokens.value" in found.layers
+
+
+def test_a_share_that_is_one_count_off_is_found(spikes: Spikes) -> None:
+    typed, integers, chunks = spikes
+    share = integers["tokens.share"].copy()
+    share[1:100] -= 1
+    with pytest.raises(VerificationError, match="the int8 attention over tokens differs at step"):
+        verify_int8_layers(typed, {**integers, "tokens.share": share}, chunks, np.arange(len(chunks)) == 0)
