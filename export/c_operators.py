@@ -1,4 +1,4 @@
-"""What each operator of the quantized step graph becomes in C: constants in flash and one call of a kernel.
+"""What each operator of a step graph becomes in C: constants in flash and one call of a kernel.
 
 The kernels of the operators that every step has are in `kernels/edgebci_kernels.h`; this file fills their descriptions.
 Those of a cell or of an entry are translated in its module of `edgebci.export.operators`, under their ONNX names.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from edgebci.errors import InputError
+from edgebci.export.c_float_operators import FLOAT_OPERATORS, is_float_step
 from edgebci.export.c_graph import STATE_SUFFIX, Node, StepGraph, size
 from edgebci.export.c_literals import Constant, literal
 from edgebci.export.c_operation import Buffer, Operation, Translate, c_name, check_columns, check_lanes, floats, per_row
@@ -19,16 +20,19 @@ from edgebci.operators.dense import inverse
 
 def operations(graph: StepGraph, core: str = PORTABLE) -> list[Operation]:
     """Translate every node, with the kernels of `core`; raises one InputError that lists all that cannot be."""
-    unknown = [f"{node.name} ({node.operator})" for node in graph.nodes if node.operator not in OPERATORS]
+    known = OPERATORS
+    if is_float_step(graph):
+        known, core = OPERATORS | FLOAT_OPERATORS, PORTABLE
+    unknown = [f"{node.name} ({node.operator})" for node in graph.nodes if node.operator not in known]
     if unknown:
         raise InputError(
             f"no C kernel for {len(unknown)} of {len(graph.nodes)} nodes: {', '.join(unknown)}; "
-            f"there are kernels for {', '.join(sorted(OPERATORS))}: quantize the decoder with edgebci export"
+            f"there are kernels for {', '.join(sorted(known))}: quantize the decoder with edgebci export"
         )
     done: list[Operation] = []
     sizes = {graph.frame: size(graph.inputs[graph.frame])}
     for node in graph.nodes:
-        done.append(for_core(OPERATORS[node.operator](node, graph, sizes), graph, core))
+        done.append(for_core(known[node.operator](node, graph, sizes), graph, core))
         sizes[done[-1].writes.tensor] = done[-1].writes.size
     _check_states(graph, done)
     return done
@@ -110,7 +114,7 @@ OPERATORS: dict[str, Translate] = {
 def _check_states(graph: StepGraph, done: list[Operation]) -> None:
     """Each state is advanced in place, once, so the graph's next state must be the operator's own output."""
     for operation in done:
-        written = tuple(operation.node.outputs[1:])
+        written = tuple(name for name in operation.node.outputs if name.removesuffix(STATE_SUFFIX) in graph.states)
         if written != tuple(state + STATE_SUFFIX for state in operation.states):
             raise InputError(f"{operation.node.name}: its states {written} are not the graph's next states")
     advanced = [state for operation in done for state in operation.states]

@@ -1,0 +1,104 @@
+"""The float32 C of every decoder: bits of its reference, which agrees with float64, on this machine and on a core."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+
+from edgebci.arithmetic import F32
+from edgebci.decoder_float import FloatDecoder
+from edgebci.decoder_spec import DecoderSpec
+from edgebci.example_decoder import random_frames, random_parameters
+from edgebci.export.c_generator import generate
+from edgebci.export.single_reference import SingleDecoder
+from edgebci.export.step_graph import float_step_graph
+from edgebci.export.stream_comparison import FLOAT_TOLERANCE
+from edgebci.features.cases import front_end_case
+from edgebci.firmware_sim.host_step import STEP_HARNESS, HostStepper
+from edgebci.firmware_sim.host_twin import HostTwin
+from edgebci.firmware_sim.target_run import run_on_target
+from edgebci.firmware_sim.toolchain import Compiler, compile_host, compile_target
+
+CASE = front_end_case("clean")
+TOKENIZER = {"channel_features": 3, "conv_taps": 3, "attention_taps": 5, "activation": "gelu", "mean_frames": 100.0}
+DECODERS: dict[str, dict[str, Any]] = {
+    "mamba2": {},
+    "s4d": {"cell": "s4d", "readout_lags": 2},
+    "gru": {"cell": "gru"},
+    "tokenizer": {"tokenizer": TOKENIZER},
+}
+
+
+@dataclass(frozen=True)
+class FloatProgram:
+    """A decoder as float graph, C and references."""
+
+    sources: Path
+    reference: SingleDecoder
+    truth: FloatDecoder
+    library: Path
+
+    def stepper(self) -> HostStepper:
+        return HostStepper(self.library)
+
+
+@pytest.fixture(scope="module", params=DECODERS)
+def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> FloatProgram:
+    given = {"d_model": 12, "d_state": 8, "headdim": 6, "d_conv": 3, "n_layers": 2} | DECODERS[request.param]
+    spec = DecoderSpec(
+        n_inputs=CASE.front_end.n_features, output_names=("x", "y", "speed"), output_unit="cm/s", **given
+    )
+    folder, parameters = tmp_path_factory.mktemp(request.param), random_parameters(spec, 1)
+    onnx.save(float_step_graph(spec, parameters), folder / "decoder_float.onnx")
+    generate(folder / "decoder_float.onnx", CASE.front_end, folder / "firmware")
+    # Each compiler serves two decoders; both give the same bits (`test_vector_kernels` for the arithmetic).
+    compiler: Compiler = "gcc" if request.param in ("s4d", "tokenizer") else "zig"
+    library = compile_host(folder / "firmware", folder / "step.so", compiler, "2", STEP_HARNESS)
+    reference = SingleDecoder.load(folder / "decoder_float.onnx")
+    return FloatProgram(folder / "firmware", reference, FloatDecoder.of(spec, parameters), library)
+
+
+def frames_of(program: FloatProgram, n: int) -> F32:
+    return random_frames(program.truth.spec, n, 7)
+
+
+def test_float32_c_equals_its_reference_bit_for_bit(program: FloatProgram) -> None:
+    frames = np.concatenate(
+        [frames_of(program, 100), 1e4 * frames_of(program, 20), np.zeros_like(frames_of(program, 20))]
+    )
+    found = program.stepper().stream(frames)
+    np.testing.assert_array_equal(found.view(np.uint32), program.reference.stream(frames).view(np.uint32))
+
+
+def test_float32_agrees_with_float64_as_closely_as_the_float_graph_must(program: FloatProgram) -> None:
+    frames = frames_of(program, 200)
+    truth = program.truth.stream(frames)
+    assert np.abs(program.reference.stream(frames) - truth).max() <= FLOAT_TOLERANCE * np.abs(truth).max()
+
+
+def test_silence_leaves_no_subnormal_number_in_a_state(program: FloatProgram) -> None:
+    states = program.reference.initial_states()
+    _, states = program.reference.step(frames_of(program, 1)[0], states)
+    for name in states:
+        states[name] = (states[name] * np.float32(1e-18)).astype(np.float32)  # the end of a long decay
+    smallest = np.finfo(np.float32).tiny
+    for _ in range(20):
+        _, states = program.reference.step(np.zeros(program.truth.spec.n_inputs, np.float32), states)
+    for name, values in states.items():
+        assert not ((values != 0) & (np.abs(values) < smallest)).any(), name
+
+
+@pytest.mark.parametrize(("program", "core"), [("mamba2", "cortex-m33"), ("gru", "cortex-m4f")], indirect=["program"])
+def test_the_core_gives_the_bits_of_the_host(program: FloatProgram, core: str, tmp_path: Path) -> None:
+    step, n = CASE.front_end.spec.samples_per_frame, 12
+    counts = CASE.counts[: n * step]
+    twin = HostTwin(compile_host(program.sources, tmp_path / "twin.so", optimization="1")).run(counts)
+    elf = compile_target(program.sources, tmp_path / "firmware.elf", core, "1")
+    found = run_on_target(elf, counts, None, CASE.front_end.n_channels, step, program.truth.spec.n_outputs)
+    assert len(found.outputs) == len(twin.outputs) == n
+    np.testing.assert_array_equal(found.outputs.view(np.uint32), twin.outputs.view(np.uint32))
