@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,12 +11,16 @@ from numpy.typing import NDArray
 from edgebci.arithmetic import F32
 from edgebci.features.conditioning import segments
 from edgebci.features.device import DeviceFrontEnd
+from edgebci.features.fixed_device import FixedFrontEnd
 from edgebci.features.front_end import FrontEnd
 from edgebci.features.specification import Counts
 from edgebci.progress import Progress, silent
 from edgebci.quantized_decoder import QuantizedDecoder, QuantizedStates
 
 Bool = NDArray[np.bool_]
+
+FrontEndForm = Literal["float32", "fixed"]
+"""How a device computes its features: every sample in single precision, or `features/multirate.py` in integers."""
 
 CHUNK_FRAMES = 50
 
@@ -36,15 +41,21 @@ class DeviceTrace:
     states: QuantizedStates
 
 
+def device_front_end(front_end: FrontEnd, form: FrontEndForm = "float32") -> DeviceFrontEnd | FixedFrontEnd:
+    """The reference of the front end in a form, as a stream; raises InputError for what the form cannot compute."""
+    return DeviceFrontEnd(front_end) if form == "float32" else FixedFrontEnd(front_end)
+
+
 def run_reference(
     front_end: FrontEnd,
     decoder: QuantizedDecoder,
     counts: Counts,
     missing: Bool | None = None,
     progress: Progress = silent,
+    form: FrontEndForm = "float32",
 ) -> DeviceTrace:
-    """Run the device from power-on over (T, C) counts and (T,) missing rows."""
-    device, states = DeviceFrontEnd(front_end), decoder.initial_states()
+    """Run the device from power-on over (T, C) counts and (T,) missing rows, its front end in `form`."""
+    device, states = device_front_end(front_end, form), decoder.initial_states()
     outputs: list[F32] = [np.zeros((0, decoder.spec.n_outputs), np.float32)]
     features: list[F32] = [np.zeros((0, front_end.n_features), np.float32)]
     valid: list[Bool] = [np.zeros(0, bool)]

@@ -48,7 +48,7 @@ def configuration_context(front_end: FrontEnd) -> dict[str, Any]:
     if front_end.n_channels > 65535:
         raise InputError(f"{front_end.n_channels} channels: the C front end indexes at most 65535; use fewer")
     return {
-        "macros": [*_sizes(front_end, c), *_integer_macros(c.integer_path, spec.adc.bits), *_float_macros(c)],
+        "macros": [*_sizes(front_end, c), *integer_macros(c.integer_path, spec.adc.bits), *float_macros(c)],
         "uv_per_count": f"{spec.adc.uv_per_count:g}",
         "adc_bits": spec.adc.bits,
         "count_type": "int16_t" if spec.adc.bits <= 16 else "int32_t",
@@ -62,9 +62,6 @@ def data_context(front_end: FrontEnd) -> dict[str, Any]:
     c, kinds = device_coefficients(front_end), front_end.spec.kinds
     scales = np.zeros(len(kinds), np.float32)
     scales[: c.n_bands] = c.power_scale
-    by_kind = (len(kinds), -1)
-    rows = zip(kinds, c.normalizer.mean.reshape(by_kind), c.normalizer.inverse_sd.reshape(by_kind), strict=True)
-    statistics = [(kind, wrapped(mean, "       "), wrapped(inverse_sd, "       ")) for kind, mean, inverse_sd in rows]
     return {
         "good": c.integer_path.good,
         "n_channels": front_end.n_channels,
@@ -72,8 +69,17 @@ def data_context(front_end: FrontEnd) -> dict[str, Any]:
         "chains": _chains(kinds, c),
         "longest_chain": max(len(chain.sections) for chain in c.chains),
         "power_scale": ", ".join(literal(scale) for scale in scales),
-        "mean": [(kind, mean) for kind, mean, _ in statistics],
-        "inverse_sd": [(kind, inverse_sd) for kind, _, inverse_sd in statistics],
+        **statistics_context(kinds, c),
+    }
+
+
+def statistics_context(kinds: tuple[str, ...], c: DeviceCoefficients) -> dict[str, Any]:
+    """What front_end_statistics.h.j2 and edgebci_parameters.c.j2 show: the normaliser's statistics, kind by kind."""
+    by_kind = (len(kinds), -1)
+    statistics = {"mean": c.normalizer.mean, "inverse_sd": c.normalizer.inverse_sd}
+    return {
+        name: [(kind, wrapped(row, "       ")) for kind, row in zip(kinds, values.reshape(by_kind), strict=True)]
+        for name, values in statistics.items()
     }
 
 
@@ -97,7 +103,8 @@ def _sizes(front_end: FrontEnd, c: DeviceCoefficients) -> list[Macro]:
     ]
 
 
-def _integer_macros(path: IntegerPath, bits: int) -> list[Macro]:
+def integer_macros(path: IntegerPath, bits: int) -> list[Macro]:
+    """Macros of the integer path of `bits`."""
     return [
         ("LOWEST_COUNT", f"({path.lowest_count})", "a count at a rail is saturated"),
         ("HIGHEST_COUNT", str(path.highest_count), ""),
@@ -112,7 +119,8 @@ def _integer_macros(path: IntegerPath, bits: int) -> list[Macro]:
     ]
 
 
-def _float_macros(c: DeviceCoefficients) -> list[Macro]:
+def float_macros(c: DeviceCoefficients) -> list[Macro]:
+    """Macros of powers and normalisation."""
     n = c.normalizer
     values = {
         "UV_PER_STEP": c.uv_per_step,

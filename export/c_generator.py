@@ -11,8 +11,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from edgebci.device_reference import FrontEndForm
 from edgebci.errors import InputError
-from edgebci.export.c_front_end import FRONT_END_FIELDS, configuration_context, data_context
+from edgebci.export import c_front_end, c_front_end_fixed
 from edgebci.export.c_graph import StepGraph, read_graph, size
 from edgebci.export.c_parameters import TEMPLATES, parameters_context
 from edgebci.export.c_program import graph_context, require_target, write_program
@@ -24,7 +25,9 @@ _FILES = (
     *("edgebci_configuration.h", "front_end_tables.h"),
 )
 _TEMPLATES = {name: f"{name}.j2" for name in _FILES}
-_KERNELS = ("edgebci_front_end.c", "edgebci_front_end.h")
+_FIXED_TEMPLATES = _TEMPLATES | {"front_end_tables.h": "front_end_tables_fixed.h.j2"}
+_KERNELS = ("edgebci_front_end.c", "edgebci_front_end.h", "edgebci_features.h")
+_FIXED_KERNELS = ("edgebci_front_end_fixed.c", "edgebci_front_end_fixed.h", "edgebci_features.h", "edgebci_fixed.h")
 
 
 def generate(
@@ -33,10 +36,12 @@ def generate(
     folder: Path,
     target: str = "cortex-m4f",
     loadable: ParameterBlock | None = None,
+    form: FrontEndForm = "float32",
 ) -> list[Path]:
     """Write the device program into `folder`; returns its files.
 
-    With `loadable`, the bundle's own parameter block, the program has edgebci_load_parameters.
+    With `loadable`, the bundle's own parameter block, the program has edgebci_load_parameters. `form` is that of the
+    front end; what it computes is `device_reference.device_front_end` of the same form, bit for bit.
 
     Raises:
         InputError: unknown target; a node without a kernel (all are listed); a graph whose input is not the front
@@ -45,20 +50,23 @@ def generate(
     require_target(target)
     graph = read_graph(int8_onnx_path)
     _check_frame(graph, front_end)
-    context = _context(graph, front_end)
+    context = _context(graph, front_end, form, target)
+    templates, kernels = (_TEMPLATES, _KERNELS) if form == "float32" else (_FIXED_TEMPLATES, _FIXED_KERNELS)
     if loadable is None:
-        return write_program(folder, context, _TEMPLATES, _KERNELS)
-    return write_program(folder, context | parameters_context(loadable), _TEMPLATES | TEMPLATES, _KERNELS)
+        return write_program(folder, context, templates, kernels)
+    return write_program(folder, context | parameters_context(loadable), templates | TEMPLATES, kernels)
 
 
-def _context(graph: StepGraph, front_end: FrontEnd) -> dict[str, Any]:
-    of_graph, spec = graph_context(graph, "c->frame"), front_end.spec
+def _context(graph: StepGraph, front_end: FrontEnd, form: FrontEndForm, target: str) -> dict[str, Any]:
+    of_graph, spec = graph_context(graph, "c->frame", target), front_end.spec
+    of_form = c_front_end if form == "float32" else c_front_end_fixed
     frame = ("frame", "frame", "float32", str(front_end.n_features))
     return {
-        **configuration_context(front_end),
-        **data_context(front_end),
+        **of_form.configuration_context(front_end),
+        **of_form.data_context(front_end),
         **of_graph,
-        "fields": [*FRONT_END_FIELDS, frame, *of_graph["fields"]],
+        "front_end_header": "edgebci_front_end.h" if form == "float32" else "edgebci_front_end_fixed.h",
+        "fields": [*of_form.FRONT_END_FIELDS, frame, *of_graph["fields"]],
         "n_features": front_end.n_features,
         "rate_hz": f"{spec.rate_hz:g}",
         "frame_rate_hz": f"{spec.frame_rate_hz:g}",

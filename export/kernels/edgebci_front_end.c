@@ -3,6 +3,7 @@
 
 #include <stddef.h>
 
+#include "edgebci_features.h"
 #include "edgebci_math.h"
 #include "front_end_tables.h"
 
@@ -55,17 +56,12 @@ void edgebci_front_end_init(edgebci_front_end_t *f)
     f->flagged = 0;
 }
 
-static inline uint32_t is_saturated(int32_t count)
-{
-    return count <= EDGEBCI_LOWEST_COUNT || count >= EDGEBCI_HIGHEST_COUNT;
-}
-
 /* The first good count of a channel is its offset. */
 static EDGEBCI_KERNEL void learn_offsets(edgebci_front_end_t *f, const edgebci_count_t *restrict counts)
 {
     for (uint32_t g = 0; g < EDGEBCI_GOOD; g++) {
         const int32_t count = counts[edgebci_good_channel[g]];
-        if (!f->known[g] && !is_saturated(count)) {
+        if (!f->known[g] && !edgebci_is_saturated(count)) {
             f->known[g] = 1;
             f->n_known++;
             f->offset[g] = count;
@@ -79,7 +75,7 @@ static EDGEBCI_KERNEL void hold_counts(edgebci_front_end_t *f, const edgebci_cou
     uint32_t flagged = 0;
     for (uint32_t g = 0; g < EDGEBCI_GOOD; g++) {
         const int32_t count = counts[edgebci_good_channel[g]];
-        if (is_saturated(count)) {
+        if (edgebci_is_saturated(count)) {
             flagged++;
         } else {
             f->held[g] = count - f->offset[g];
@@ -276,31 +272,16 @@ static EDGEBCI_KERNEL void flush_all(float *restrict v, uint32_t n)
 static EDGEBCI_KERNEL void band_power(float scale, float *restrict value, float *restrict power)
 {
     for (uint32_t g = 0; g < EDGEBCI_GOOD; g++) {
-        const float p = power[g] + EDGEBCI_POWER_RATE * (edgebci_flush(value[g]) * scale - power[g]);
-        power[g] = edgebci_flush(p);
-        value[g] = edgebci_log(power[g] + EDGEBCI_FLOOR_UV2);
+        value[g] = edgebci_log_power(edgebci_flush(value[g]) * scale, &power[g]);
     }
 }
 
 /* Running normalisation of the good channels of one kind: features f [good] -> z [channels]. */
 static EDGEBCI_KERNEL void normalize(edgebci_front_end_t *f, uint32_t kind, uint32_t learn, float *restrict z)
 {
-    const float *restrict value = f->value[kind], *restrict mean = edgebci_mean[kind];
-    const float *restrict inverse_sd = edgebci_inverse_sd[kind];
-    float *restrict shift = f->shift[kind], *restrict scale = f->scale[kind];
-    for (uint32_t g = 0; g < EDGEBCI_GOOD; g++) {
-        const float u = (value[g] - mean[g]) * inverse_sd[g];
-        const float d = u - shift[g];
-        const float v = edgebci_clamp(d * scale[g], -EDGEBCI_Z_LIMIT, EDGEBCI_Z_LIMIT);
-        z[edgebci_good_channel[g]] = v;
-        if (learn) {
-            const float bounded = edgebci_clamp(d, -EDGEBCI_Z_LIMIT, EDGEBCI_Z_LIMIT);
-            const float moved = shift[g] + EDGEBCI_RATE * bounded;
-            shift[g] = edgebci_flush(edgebci_clamp(moved, -EDGEBCI_MEAN_LIMIT, EDGEBCI_MEAN_LIMIT));
-            const float grown = scale[g] + scale[g] * (EDGEBCI_HALF_RATE * (1.0f - v * v));
-            scale[g] = edgebci_clamp(grown, EDGEBCI_LOWEST_SCALE, EDGEBCI_HIGHEST_SCALE);
-        }
-    }
+    const edgebci_statistics_t statistics = {edgebci_mean[kind], edgebci_inverse_sd[kind], f->shift[kind],
+                                             f->scale[kind]};
+    edgebci_normalize(f->value[kind], statistics, learn, edgebci_good_channel, z);
 }
 
 /* The end of a frame: features, normalisation, z. Returns whether the frame is valid. */

@@ -12,6 +12,7 @@ import onnx
 import pytest
 
 from edgebci.decoder_spec import DecoderSpec
+from edgebci.device_reference import FrontEndForm
 from edgebci.example_decoder import random_frames, random_parameters
 from edgebci.export.c_generator import generate
 from edgebci.export.quantization import quantize
@@ -61,7 +62,7 @@ class Build:
     decoder: QuantizedDecoder
 
 
-Builder = Callable[[FrontEnd], Build]
+Builder = Callable[..., Build]
 
 
 def decoder_for(n_inputs: int) -> QuantizedDecoder:
@@ -84,13 +85,13 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Builder:
     """Generates and compiles the program of a front end with a small decoder behind it; each one once."""
     built: dict[str, Build] = {}
 
-    def make(front_end: FrontEnd) -> Build:
-        key = f"{front_end.spec.model_dump_json()} {front_end.good_channels}"
+    def make(front_end: FrontEnd, form: FrontEndForm = "float32") -> Build:
+        key = f"{front_end.spec.model_dump_json()} {front_end.good_channels} {form}"
         if key not in built:
             folder = tmp_path_factory.mktemp("program")
             decoder = decoder_for(front_end.n_features)
             onnx.save(quantized_step_graph(decoder), folder / "decoder_int8.onnx")
-            generate(folder / "decoder_int8.onnx", front_end, folder / "firmware")
+            generate(folder / "decoder_int8.onnx", front_end, folder / "firmware", form=form)
             # The first, which most cases share, as the host twin is built; the others by another compiler, and quickly.
             sources, out = folder / "firmware", folder / "host.so"
             host = compile_host(sources, out, "gcc", "1") if built else compile_host(sources, out, "zig", "3")

@@ -1,0 +1,46 @@
+/* What both forms of the front end do with a feature: logarithm of a power, running normalisation. */
+#ifndef EDGEBCI_FEATURES_H
+#define EDGEBCI_FEATURES_H
+
+#include "edgebci_configuration.h"
+#include "edgebci_math.h"
+
+/* Statistics of one kind of feature, of the good channels: the bundle's, and what this stream has learned. */
+typedef struct {
+    const float *mean, *inverse_sd;
+    float *shift, *scale;
+} edgebci_statistics_t;
+
+/* A count at a rail. */
+static inline uint32_t edgebci_is_saturated(int32_t count)
+{
+    return count <= EDGEBCI_LOWEST_COUNT || count >= EDGEBCI_HIGHEST_COUNT;
+}
+
+/* Exponential average of a mean square, and its logarithm. */
+static inline float edgebci_log_power(float mean_square, float *power)
+{
+    *power = edgebci_flush(*power + EDGEBCI_POWER_RATE * (mean_square - *power));
+    return edgebci_log(*power + EDGEBCI_FLOOR_UV2);
+}
+
+/* Normalise features of one kind [good]; channel[g] says where in z each goes. */
+static inline void edgebci_normalize(const float *restrict value, edgebci_statistics_t s, uint32_t learn,
+                                     const uint16_t *restrict channel, float *restrict z)
+{
+    for (uint32_t g = 0; g < EDGEBCI_GOOD; g++) {
+        const float u = (value[g] - s.mean[g]) * s.inverse_sd[g];
+        const float d = u - s.shift[g];
+        const float v = edgebci_clamp(d * s.scale[g], -EDGEBCI_Z_LIMIT, EDGEBCI_Z_LIMIT);
+        z[channel[g]] = v;
+        if (learn) {
+            const float bounded = edgebci_clamp(d, -EDGEBCI_Z_LIMIT, EDGEBCI_Z_LIMIT);
+            const float moved = s.shift[g] + EDGEBCI_RATE * bounded;
+            s.shift[g] = edgebci_flush(edgebci_clamp(moved, -EDGEBCI_MEAN_LIMIT, EDGEBCI_MEAN_LIMIT));
+            const float grown = s.scale[g] + s.scale[g] * (EDGEBCI_HALF_RATE * (1.0f - v * v));
+            s.scale[g] = edgebci_clamp(grown, EDGEBCI_LOWEST_SCALE, EDGEBCI_HIGHEST_SCALE);
+        }
+    }
+}
+
+#endif
