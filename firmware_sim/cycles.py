@@ -37,6 +37,9 @@ FLASH_WAIT_FACTOR = Quantity(
     evidence_class="derived",
 )
 
+REMEMBERED = 40
+"""Instructions after which a pipeline knows nothing of those before: two in a cycle, no figure is 20 cycles long."""
+
 
 @dataclass(frozen=True)
 class FunctionCycles:
@@ -125,7 +128,7 @@ class EdgeCosts:
     def _cost(self, profile: EdgeProfile, edge: int) -> tuple[float, float, float, float]:
         source = self._block(profile, int(profile.edge_source[edge]))
         target = self._block(profile, int(profile.edge_target[edge]))
-        pipeline = _run(new_pipeline(self._model), source)
+        pipeline = _run(new_pipeline(self._model), source[-REMEMBERED:])
         slack_before = pipeline.slack
         # The way back to the host is no edge, so the call from it carries the refill of the return.
         refill = _take(pipeline, source[-1], target[0].address) if source else pipeline.indirect
