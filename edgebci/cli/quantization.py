@@ -128,6 +128,10 @@ def _print(table: LossTable) -> None:
             fine(row.comparison.difference),
             f"{row.upper_loss:.5f}",
             f"{row.comparison.margin:g}",
-            row.goal,
+            f"{row.goal} (start kept)" if row.start_kept else row.goal,
         )
     Console().print(drawn)
+    if any(row.start_kept for row in table.rows):
+        typer.echo("start kept: no epoch of training in the integers was better on validation than rounding after it")
+    for sentence in table.absent:
+        typer.echo(f"not measured: {sentence}")

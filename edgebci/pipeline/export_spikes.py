@@ -34,7 +34,7 @@ def export_spikes(order: ExportOrder, progress: Progress) -> ExportResult:
     precision = precision_for(wanted, order.precision)
     _refuse_what_spikes_have_not(order, precision)
     session = load_session(_session_folder(order))
-    seen, unseen = (_chunks(session, name, spec) for name in ("train", "test"))
+    seen, unseen = (chunks_of(session, name, spec) for name in ("train", "test"))
     _require_settled(order.model, seen)
     with replacing_folder(order.out) as fresh:
         share = part(progress, 0.1, 0.9)
@@ -81,7 +81,8 @@ def _session_folder(order: ExportOrder) -> Path:
     return place
 
 
-def _chunks(session: Session, name: Part, spec: PossmStepSpec) -> ChunkStream:
+def chunks_of(session: Session, name: Part, spec: PossmStepSpec) -> ChunkStream:
+    """A part of a session as the step takes it; raises MissingToolError without torch, InputError without spikes."""
     try:
         from edgebci.training.possm.export_form import chunk_stream
     except ModuleNotFoundError as error:

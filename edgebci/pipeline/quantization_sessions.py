@@ -1,7 +1,10 @@
-"""Decoders of every cell on one synthetic session with a test part as long as wanted: what the study quantizes."""
+"""What the study of losses quantizes: decoders of every cell on a synthetic session with a test part as long as wanted
+and on two rats' recordings, and POSSM on the spikes of the synthetic session.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import Field
@@ -12,16 +15,19 @@ from edgebci.operators.cells import CellKind
 from edgebci.pipeline.cache import run_stage
 from edgebci.pipeline.configuration import PreparationConfig, RecordingConfig, SplitConfig
 from edgebci.pipeline.imports import training_digest
-from edgebci.pipeline.quantization_study import Case, LossTable, measure_losses
+from edgebci.pipeline.quantization_spikes import spike_losses
+from edgebci.pipeline.quantization_study import Case, LossTable, measure_losses, write_table
 from edgebci.pipeline.sessions import obtain_session
 from edgebci.pipeline.studies.cohort import feature_spec
+from edgebci.pipeline.studies.rats import RATS, obtain_rat
+from edgebci.possm_spec import Backbone
 from edgebci.progress import Progress, part
 from edgebci.session import Session
 from edgebci.synthetic.specification import SyntheticSpec
 from edgebci.training.quantization_aware.recipe import QuantizationAwareRecipe
 from edgebci.training.recipe import Optimiser, StudentRecipe, TrainingRecipe
 
-STUDENT_NAME = "student.safetensors"
+STUDENT_NAME, RAT_TARGET = "student.safetensors", "speed"
 
 
 class QuantizationSize(Document):
@@ -38,6 +44,10 @@ class QuantizationSize(Document):
     student_epochs: int
     quantized_epochs: int
     cells: tuple[CellKind, ...] = ("mamba2", "s4d", "gru")
+    backbones: tuple[Backbone, ...] = ("gru", "mamba2")
+    """Of POSSM on the spikes of the synthetic session."""
+    rats: bool
+    """Whether the rats' recordings are asked for; an absent one is named."""
 
     def preparation(self) -> PreparationConfig:
         """The session: training, validation and test one after the other."""
@@ -77,6 +87,7 @@ QUICK = QuantizationSize(
     d_model=32,
     student_epochs=40,
     quantized_epochs=5,
+    rats=False,
 )
 FULL = QuantizationSize(
     name="full",
@@ -88,21 +99,38 @@ FULL = QuantizationSize(
     d_model=64,
     student_epochs=40,
     quantized_epochs=30,
+    rats=True,
 )
 
 
 def reproduce_quantization(size: QuantizationSize, root: Path, progress: Progress) -> LossTable:
-    """Make the session, train a decoder of each cell on it, and measure what int8 costs each; what is done is kept."""
-    share = part(progress, 0.0, 0.3)
+    """Make the sessions, train a decoder of each kind on each, and measure what int8 costs it; what is done is kept."""
+    share = part(progress, 0.0, 0.1)
     session = obtain_session(size.preparation(), root, "session", "synthetic", lambda f, _: share(f, "the session"))
-    cases = []
-    for i, cell in enumerate(size.cells):
-        done = part(progress, 0.3 + 0.4 * i / len(size.cells), 0.3 + 0.4 * (i + 1) / len(size.cells))
-        cases.append(Case(cell, _student(size, session, cell, root, done), session.data))
-    return measure_losses(cases, root, size.quantized_training(), size.name, part(progress, 0.7, 1.0))
+    rats = [rat for rat in RATS if rat.path.is_file()] if size.rats else []
+    recorded = [obtain_rat(rat, RAT_TARGET, root, share) for rat in rats]
+    sessions = {"": session} | {f"{rat.name}_": one for rat, one in zip(rats, recorded, strict=True)}
+    cases = _cases(size, sessions, root, part(progress, 0.1, 0.4))
+    table = measure_losses(cases, root, size.quantized_training(), size.name, part(progress, 0.4, 0.9))
+    spikes = part(progress, 0.9, 1.0)
+    rows = [spike_losses(session, one, size.student_epochs, size.seed, root, spikes) for one in size.backbones]
+    absent = tuple(f"{rat.file} is not in {rat.path.parent}" for rat in RATS if size.rats and rat not in rats)
+    return write_table(table.model_copy(update={"rows": (*table.rows, *rows), "absent": absent}), root)
 
 
-def _student(size: QuantizationSize, session: Session, cell: CellKind, root: Path, progress: Progress) -> Path:
+def _cases(size: QuantizationSize, sessions: Mapping[str, Session], root: Path, progress: Progress) -> list[Case]:
+    """A float student of every cell for every session, by the start of its name."""
+    kinds, cases = [(start, cell) for start in sessions for cell in size.cells], []
+    for i, (start, cell) in enumerate(kinds):
+        done = part(progress, i / len(kinds), (i + 1) / len(kinds))
+        path = _student(size, sessions[start], cell, f"{start}{cell}", root, done)
+        cases.append(Case(f"{start}{cell}", path, sessions[start].data))
+    return cases
+
+
+def _student(
+    size: QuantizationSize, session: Session, cell: CellKind, name: str, root: Path, progress: Progress
+) -> Path:
     """Where the float student of this cell lies; trained unless an earlier call did."""
     from edgebci.training.distillation import distill
 
@@ -116,8 +144,8 @@ def _student(size: QuantizationSize, session: Session, cell: CellKind, root: Pat
     )
 
     def work(folder: Path) -> None:
-        distill(data, None, spec, recipe, folder / STUDENT_NAME, lambda f, note: progress(f, f"{cell} student: {note}"))
+        distill(data, None, spec, recipe, folder / STUDENT_NAME, lambda f, note: progress(f, f"{name} student: {note}"))
 
     inputs = [data.fingerprint("train", "validation"), recipe.model_dump_json(), spec.model_dump_json()]
     digest = training_digest("edgebci.training.distillation")
-    return run_stage(root, f"{cell}_student", inputs, work, digest).folder / STUDENT_NAME
+    return run_stage(root, f"{name}_student", inputs, work, digest).folder / STUDENT_NAME

@@ -76,6 +76,8 @@ class LossRow(Document):
     upper_loss: float
     """Upper end of the 95 % interval of the loss."""
     goal: Goal
+    start_kept: bool = False
+    """Of training in the integers: no epoch was better on validation than what rounding after training gave."""
 
 
 class LossTable(Document):
@@ -86,6 +88,8 @@ class LossTable(Document):
     rows: tuple[LossRow, ...]
     margins: dict[str, float]
     disturbance: Disturbance
+    absent: tuple[str, ...] = ()
+    """What was not measured and why, a sentence each."""
 
     def reached(self, way: Way) -> bool:
         """Whether every decoder reached the goal on every stream."""
@@ -121,7 +125,11 @@ def measure_losses(
     for i, case in enumerate(cases):
         share = part(progress, i / len(cases), (i + 1) / len(cases))
         rows += _losses(case, root, recipe, used, share)
-    table = LossTable(size=size, rows=tuple(rows), margins=dict(MARGINS), disturbance=used)
+    return write_table(LossTable(size=size, rows=tuple(rows), margins=dict(MARGINS), disturbance=used), root)
+
+
+def write_table(table: LossTable, root: Path) -> LossTable:
+    """Keep it in `root`."""
     write_text(root / TABLE_NAME, table.model_dump_json(indent=1) + "\n")
     return table
 
@@ -142,7 +150,7 @@ def _losses(
         progress(0.7 + 0.3 * i / len(streams), f"{case.name}: {name}")
         exact = FloatDecoder.of(checkpoint.spec, checkpoint.parameters).stream(stream.frames, stream.reset_before)
         compared = partial(_row, case, checkpoint, name, stream, exact)
-        rows += [compared(way, integers.decoder) for way, integers in forms.items()]
+        rows += [compared(way, integers) for way, integers in forms.items()]
     return rows
 
 
@@ -161,19 +169,29 @@ def held_out_streams(data: DecodingData, disturbance: Disturbance, seed: int = 0
 
 
 def _row(
-    case: Case, checkpoint: Checkpoint, name: str, stream: FrameStream, exact: F64, way: Way, decoder: QuantizedDecoder
+    case: Case, checkpoint: Checkpoint, name: str, stream: FrameStream, exact: F64, way: Way, integers: Integers
 ) -> LossRow:
     kept, rate_hz = stream.scored, case.data.frame_rate_hz
-    counted = decoder.stream(stream.frames, stream.reset_before).astype(np.float64)
-    found = compare(stream.truth[kept], [counted[kept]], exact[kept], rate_hz, MARGINS[way])
+    counted = integers.decoder.stream(stream.frames, stream.reset_before).astype(np.float64)
+    row = loss_row(
+        case.name, checkpoint.spec.cell, way, name, (stream.truth[kept], exact[kept], counted[kept]), rate_hz
+    )
+    start_kept = way == "int8 in training" and integers.checkpoint.training.best_epoch == 0
+    return row.model_copy(update={"start_kept": start_kept})
+
+
+def loss_row(case: str, cell: str, way: Way, stream: str, decoded: tuple[F64, F64, F64], rate_hz: float) -> LossRow:
+    """The row of one decoder on one stream; `decoded`: truth, and what the float form and the integers say, (T, D)."""
+    truth, exact, counted = decoded
+    found = compare(truth, [counted], exact, rate_hz, MARGINS[way])
     return LossRow(
-        case=case.name,
-        cell=checkpoint.spec.cell,
+        case=case,
+        cell=cell,
         way=way,
-        stream=name,
-        seconds=float(kept.sum() / rate_hz),
-        r2_float=float(r2(stream.truth[kept], exact[kept]).mean()),
-        r2_integers=float(r2(stream.truth[kept], counted[kept]).mean()),
+        stream=stream,
+        seconds=len(truth) / rate_hz,
+        r2_float=float(r2(truth, exact).mean()),
+        r2_integers=float(r2(truth, counted).mean()),
         comparison=found,
         upper_loss=loss_bound(found),
         goal=goal(found),

@@ -1,0 +1,39 @@
+"""What int8 costs a decoder of spikes, as the study of losses measures it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from edgebci.errors import InputError
+from edgebci.pipeline import quantization_spikes
+from edgebci.pipeline.quantization_spikes import spike_losses
+from edgebci.possm_spec import save_possm_step
+from edgebci.progress import silent
+from edgebci.session import Session
+from edgebci.training.possm.export_form import to_step
+from edgebci.training.possm.files import load_possm
+
+
+def test_the_row_of_a_decoder_of_spikes_compares_integers_with_the_float_step(
+    pretrained: Path, make_session: Callable[..., Session], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_possm_step(tmp_path / "step.safetensors", to_step(load_possm(pretrained), "session1"))
+    monkeypatch.setattr(quantization_spikes, "_trained", lambda *_: tmp_path / "step.safetensors")
+    row = spike_losses(make_session("session1", 1), "gru", 1, 0, tmp_path, silent)
+    assert (row.case, row.way) == ("POSSM gru", "int8 after training")
+    assert row.seconds == pytest.approx(6.0)
+    assert row.r2_float > 0.2
+    assert row.comparison.difference.value == pytest.approx(row.r2_integers - row.r2_float, abs=1e-9)
+    assert row.goal == "cannot tell"  # six seconds of test chunks
+    assert not row.start_kept
+
+
+def test_a_session_without_a_test_part_is_refused(make_session: Callable[..., Session], tmp_path: Path) -> None:
+    session = make_session("session1", 1)
+    untested = dataclasses.replace(session, data=dataclasses.replace(session.data, test=()))
+    with pytest.raises(InputError, match="session1 has no test part"):
+        spike_losses(untested, "gru", 1, 0, tmp_path, silent)
