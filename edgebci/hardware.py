@@ -101,6 +101,38 @@ class CoreModel(Profile):
     slots: dict[str, Count] = Field(default_factory=dict)
 
 
+class CacheModel(Document):
+    """A cache between core and flash; the least recently used line goes."""
+
+    size_bytes: Bytes
+    ways: Count
+    line_bytes: Bytes
+
+
+class MemoryModel(Profile):
+    """How a board's core gets at its flash, at one clock.
+
+    Fields:
+        flash_bytes_at_once: what one access to the flash gives.
+        miss_cycles, load_miss_cycles: what a fetch, and a load, waits for that is in no cache.
+        prefetch: whether the flash gets the line that follows while the one before is executed.
+        caches: split are those for code and for data, unified is one for both (`instruction_cache`).
+    """
+
+    folder: ClassVar[str] = "memories"
+
+    kind: Literal["memory"]
+    core: Core
+    clock_mhz: Annotated[Quantity, measured_in("MHz", at_least=0.01)]
+    flash_bytes_at_once: Bytes
+    miss_cycles: Annotated[Quantity, measured_in("cycles")]
+    load_miss_cycles: Annotated[Quantity, measured_in("cycles")]
+    prefetch: Literal["none", "next line"]
+    caches: Literal["split", "unified"]
+    instruction_cache: CacheModel | None = None
+    data_cache: CacheModel | None = None
+
+
 class Radio(Profile):
     """The implant's side of a link: energy on the air, per packet and at rest; and the payload that it carries."""
 
@@ -198,11 +230,12 @@ MODELS: dict[str, type[Profile]] = {
     "compute": ComputePart,
     "tissue": Tissue,
     "core": CoreModel,
+    "memory": MemoryModel,
 }
 
 
 class _Kind(BaseModel):
-    kind: Literal["implant", "radio", "compute", "tissue", "core"]
+    kind: Literal["implant", "radio", "compute", "tissue", "core", "memory"]
 
 
 def profile_folder() -> Path:

@@ -6,6 +6,7 @@ ends where that code returns, at BKPT, at semihosting's exit, or at a symbol. Se
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,8 +20,10 @@ from edgebci.firmware_sim.cores import Core
 from edgebci.firmware_sim.cycles import CycleMeter, CycleReport
 from edgebci.firmware_sim.emulator import Machine
 from edgebci.firmware_sim.firmware_image import FirmwareImage, Segment
+from edgebci.firmware_sim.flash_waits import FlashWaits
 from edgebci.firmware_sim.source_lines import LineCycles, by_line
 from edgebci.firmware_sim.target_memory import RETURN_ADDRESS, STACK_TOP
+from edgebci.hardware import MemoryModel
 
 RAM_BYTES = 1 << 20  # at least so much around each block of data: a program may use what lies behind its variables
 STACK_BYTES = 1 << 16
@@ -42,6 +45,8 @@ class BareRun:
     ended: str  # how, in a few words
     exit_code: int  # by semihosting, or R0 where a function returned
     stack_peak_bytes: int | None  # None where the program brings its own stack
+    flash: FlashWaits | None  # what the board's flash adds to the cycles, where one was given
+    seconds: float  # that the emulation took, profile included: the one thing here that is measured
 
 
 @dataclass
@@ -59,6 +64,7 @@ def run_bare(
     entry: str | None = None,
     until: str | None = None,
     instruction_limit: int = 2_000_000_000,
+    board: MemoryModel | None = None,
 ) -> BareRun:
     """Emulate a program from its entry, or from the function `entry`, to its end, or to the symbol `until`.
 
@@ -71,20 +77,25 @@ def run_bare(
     if entry is not None:
         start = image.symbol(entry).address
     stack = vector_stack if vector_stack and entry is None else STACK_TOP
-    machine, end = Machine(image, core=core, stack_bytes=STACK_BYTES), _End()
+    machine, end = Machine(image, core=core, stack_bytes=STACK_BYTES, flash=board), _End()
     meter = CycleMeter(machine)
     machine.on_breakpoint(lambda number: _breakpoint(machine, end, number))
     stop = image.symbol(until).address if until else RETURN_ADDRESS
+    began = time.perf_counter()
     machine.run_from(start, name, stack, stop, instruction_limit)
+    seconds = time.perf_counter() - began
     if not end.ended:
         end.ended, end.exit_code = (f"came to {until}" if until else "returned"), machine.register(0)
+    cycles = meter.report(np.array([meter.lap()]))
     return BareRun(
-        cycles=meter.report(np.array([meter.lap()])),
+        cycles=cycles,
         lines=by_line(elf, *meter.counted()) if _has_lines(elf) else (),
         printed="".join(end.printed),
         ended=end.ended,
         exit_code=end.exit_code,
         stack_peak_bytes=machine.stack_peak_bytes if stack == STACK_TOP else None,
+        flash=machine.flash_waits(cycles.cycles),
+        seconds=seconds,
     )
 
 

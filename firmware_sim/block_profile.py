@@ -1,20 +1,12 @@
 """How often each edge between basic blocks was taken, counted by a native hook inside the emulator.
 
-The hook, `native/block_hook.c`, is compiled for this machine at its first use and kept in the user's cache folder.
-A Python callback in its place would run 20 times slower.
+The hook is `native/block_hook.c`; a Python callback in its place would run 20 times slower.
 """
 
 from __future__ import annotations
 
 import ctypes
-import hashlib
-import os
-import platform
-import shutil
-import tempfile
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +14,8 @@ from unicorn.arm_const import UC_ARM_REG_LR
 from unicorn.unicorn_const import UC_HOOK_BLOCK
 from unicorn.unicorn_py3.unicorn import Uc, uclib
 
-from edgebci.errors import VerificationError
 from edgebci.firmware_sim.firmware_image import FirmwareImage
-from edgebci.firmware_sim.toolchain import NATIVE, compile_host
+from edgebci.firmware_sim.native_hooks import attach, native_hook
 
 CAPACITY = 1 << 16  # blocks, and edges; a decoder has about a thousand of each
 LIMIT_REACHED, TABLE_FULL = 1, 2
@@ -154,39 +145,5 @@ class BlockCounter:
         )
 
     def _attach(self, engine: Uc) -> None:
-        self._handle = ctypes.c_size_t()
-        callback = ctypes.cast(_native().edgebci_on_block, ctypes.c_void_p)
-        state = ctypes.cast(ctypes.pointer(self._profile), ctypes.c_void_p)
-        # Limits 1 > 0 mean every address. `_uch` is the engine's handle; the binding offers no public one.
-        everywhere = ctypes.c_uint64(1), ctypes.c_uint64(0)
-        status = uclib.uc_hook_add(
-            engine._uch, ctypes.byref(self._handle), ctypes.c_int(UC_HOOK_BLOCK), callback, state, *everywhere
-        )
-        if status != 0:
-            raise VerificationError(
-                f"the emulator refused the block hook with status {status}; install unicorn 2.1 again"
-            )
-        engine.ctl_flush_tb()
-
-
-@cache
-def _native() -> ctypes.CDLL:
-    """The compiled hook, from the cache folder or compiled now."""
-    assert UC_ARM_REG_LR == 10, "block_hook.c has the number of LR built in"
-    source = NATIVE / "block_hook.c"
-    key = hashlib.sha256(source.read_bytes() + platform.platform().encode()).hexdigest()[:16]
-    library = _cache_folder() / f"block_hook-{key}.so"
-    if not library.exists():
-        with tempfile.TemporaryDirectory() as folder:
-            shutil.copy(source, folder)
-            compile_host(Path(folder), library, harness=None)
-    return ctypes.CDLL(str(library))
-
-
-def _cache_folder() -> Path:
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edgebci"
-    try:
-        base.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return Path(tempfile.gettempdir()) / f"edgebci-{os.getuid()}"
-    return base if os.access(base, os.W_OK) else Path(tempfile.gettempdir()) / f"edgebci-{os.getuid()}"
+        assert UC_ARM_REG_LR == 10, "block_hook.c has the number of LR built in"
+        self._handle = attach(engine, UC_HOOK_BLOCK, native_hook("block_hook").edgebci_on_block, self._profile)

@@ -41,7 +41,9 @@ from edgebci.errors import InputError, VerificationError
 from edgebci.firmware_sim.block_profile import LIMIT_REACHED, TABLE_FULL, BlockCounter
 from edgebci.firmware_sim.cores import CORES, Core, core_of
 from edgebci.firmware_sim.firmware_image import FirmwareImage
+from edgebci.firmware_sim.flash_waits import FlashCounter, FlashWaits
 from edgebci.firmware_sim.target_memory import RETURN_ADDRESS, STACK_TOP, Fault, TargetMemory
+from edgebci.hardware import MemoryModel
 
 DEFAULT_STACK_BYTES = 32 * 1024
 DEFAULT_INSTRUCTION_LIMIT = 2_000_000_000
@@ -60,6 +62,7 @@ class Machine:
         profile: count instructions and edges. Without it a run cannot be limited and only its results are known.
         stack_bytes: what the stack may use, rounded up to whole pages of 4,096 bytes.
         core: which core to be; None is the one that the program was compiled for.
+        flash: a board whose caches are to be followed; see `flash_waits`.
 
     Raises:
         InputError: the program is for another core, or lacks the function of a region.
@@ -72,6 +75,7 @@ class Machine:
         profile: bool = True,
         stack_bytes: int = DEFAULT_STACK_BYTES,
         core: Core | None = None,
+        flash: MemoryModel | None = None,
     ) -> None:
         self.core = core or _core_for(image)
         self.image = image
@@ -80,6 +84,8 @@ class Machine:
         self._engine.ctl_set_cpu_model(_MODELS[self.core.model])
         self._memory = TargetMemory(self._engine, image, stack_bytes)
         entries = tuple(image.symbol(function).address for function in (regions or {}).values())
+        code = image.code
+        self._flash = FlashCounter(self._engine, flash, code.address, code.size_bytes) if flash else None
         self.counter = BlockCounter(self._engine, image, self._memory.code, entries) if profile else None
 
     def call(self, function: str, *arguments: int, instruction_limit: int = DEFAULT_INSTRUCTION_LIMIT) -> int:
@@ -160,6 +166,13 @@ class Machine:
     def instructions(self) -> int:
         """Instructions executed since power-on."""
         return self.counter.instructions if self.counter else 0
+
+    def flash_waits(self, cycles: float) -> FlashWaits | None:
+        """What flash added so far to `cycles` of the core; None without a board."""
+        if self._flash is None or self.counter is None:
+            return None
+        profile = self.counter.profile()
+        return self._flash.waits(cycles, float(profile.executions @ profile.block_size.astype(np.uint64)))
 
     @property
     def stack_peak_bytes(self) -> int:

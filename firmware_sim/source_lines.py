@@ -10,6 +10,7 @@ from pathlib import Path, PurePath
 import numpy as np
 from elftools.dwarf.compileunit import CompileUnit
 from elftools.dwarf.lineprogram import LineProgram
+from elftools.dwarf.ranges import RangeEntry
 from elftools.elf.elffile import ELFFile
 from numpy.typing import NDArray
 
@@ -87,9 +88,10 @@ def _holds(unit: CompileUnit, ran: NDArray[np.uint32]) -> bool:
 def _ranges(unit: CompileUnit) -> list[tuple[int, int]]:
     """Where the unit's code lies; code that the linker left out is said to lie at 0 or 1."""
     top = unit.get_top_DIE().attributes
-    if "DW_AT_ranges" in top:
-        found = unit.dwarfinfo.range_lists().get_range_list_at_offset(top["DW_AT_ranges"].value, cu=unit)
-        ranges = [(e.begin_offset, e.end_offset) for e in found if hasattr(e, "begin_offset")]
+    lists = unit.dwarfinfo.range_lists()
+    if "DW_AT_ranges" in top and lists is not None:
+        found = lists.get_range_list_at_offset(top["DW_AT_ranges"].value, cu=unit)
+        ranges = [(e.begin_offset, e.end_offset) for e in found if isinstance(e, RangeEntry)]
     elif "DW_AT_low_pc" in top and "DW_AT_high_pc" in top:
         low, high = top["DW_AT_low_pc"].value, top["DW_AT_high_pc"]
         ranges = [(low, high.value if high.form == "DW_FORM_addr" else low + high.value)]

@@ -20,8 +20,10 @@ from edgebci.features.specification import Counts
 from edgebci.firmware_sim.cycles import CycleMeter, CycleReport
 from edgebci.firmware_sim.emulator import Machine
 from edgebci.firmware_sim.firmware_image import FirmwareImage
+from edgebci.firmware_sim.flash_waits import FlashWaits
 from edgebci.firmware_sim.memory_use import MemoryUse, memory_use
 from edgebci.firmware_sim.source_lines import LineCycles, by_line
+from edgebci.hardware import MemoryModel
 from edgebci.progress import Progress, silent
 
 REGIONS = {"front end": "edgebci_front_end_push", "decoder": "edgebci_decoder_step"}
@@ -42,6 +44,7 @@ class TargetRun:
     memory: MemoryUse
     state: bytes | None  # the context after the last sample, if the program exports it
     lines: tuple[LineCycles, ...] = ()  # most cycles first, where they were asked for
+    flash: FlashWaits | None = None  # what the board's flash adds to the cycles, where one was given
 
 
 def run_on_target(
@@ -53,6 +56,7 @@ def run_on_target(
     n_outputs: int,
     progress: Progress = silent,
     with_lines: bool = False,
+    board: MemoryModel | None = None,
 ) -> TargetRun:
     """Run the program in `elf` on a stream of ADC counts.
 
@@ -62,13 +66,14 @@ def run_on_target(
         n_outputs: D, values in one output.
         progress: fraction of the samples done.
         with_lines: give cycles by source line too; the ELF has debug lines then.
+        board: whose flash and caches to follow.
 
     Raises:
         InputError: no such file, it is for no core that is emulated here, or it lacks the harness or the lines.
         VerificationError: the program faulted, or lost a frame.
     """
     image = FirmwareImage.load(elf)
-    machine = Machine(image, regions={name: f for name, f in REGIONS.items() if image.has(f)})
+    machine = Machine(image, regions={name: f for name, f in REGIONS.items() if image.has(f)}, flash=board)
     machine.call("edgebci_harness_init")
     harness = _Harness(machine, n_channels, samples_per_frame, n_outputs)
     for start, stop, lost in pieces(len(counts), missing, samples_per_frame):
@@ -129,13 +134,15 @@ class _Harness:
                 f"the firmware gave {len(self._outputs)} frames where {n_frames} were due; it counts samples wrongly"
             )
         machine, laps = self._machine, np.array(self._laps)
+        cycles = self._meter.report(laps)
         return TargetRun(
             outputs=np.array(self._outputs),
             valid=np.array(self._flags),
             instructions=machine.instructions,
-            cycles=self._meter.report(laps),
+            cycles=cycles,
             step_cycles=laps,
             memory=memory_use(machine.image, machine.stack_peak_bytes),
             state=machine.read(STATE_SYMBOL) if machine.image.has(STATE_SYMBOL) else None,
             lines=by_line(machine.image.path, *self._meter.counted()) if with_lines else (),
+            flash=machine.flash_waits(cycles.cycles),
         )

@@ -22,6 +22,10 @@ def cycles(
         str | None, typer.Option(help="Start at this function, with a stack of our own, and end where it returns.")
     ] = None,
     until: Annotated[str | None, typer.Option(help="End where the program comes to this symbol.")] = None,
+    board: Annotated[
+        str | None,
+        typer.Option(help="Add what the flash of a board costs, for example stm32l4r5."),
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, help="Give up after so many instructions.")] = 2_000_000_000,
     rows: Annotated[int, typer.Option(min=0, help="How many functions and source lines the table shows.")] = 12,
     json: JsonFlag = False,
@@ -38,7 +42,7 @@ def cycles(
     """
     from edgebci.pipeline.program_cycles import program_cycles
 
-    found = program_cycles(program, core, entry, until, limit)
+    found = program_cycles(program, core, entry, until, limit, board)
     if json:
         print_json(found)
         return
@@ -61,6 +65,9 @@ def _rows(found: ProgramCycles) -> list[tuple[str, str]]:
         ("cycles", f"{found.cycles:,}, {found.cycles / found.instructions:.3f} an instruction; {found.band}"),
         ("of these", f"{found.avoidable_cycles:,} may be spared by the data: divisions, conditions that fail"),
     ]
+    if found.flash is not None:
+        rows.append(("with flash", found.flash.sentence()))
+    rows.append(("emulated at", f"{found.emulated_per_s / 1e6:,.0f} million instructions/s with the profile; measured"))
     if found.stack_bytes is not None:
         rows.append(("stack", f"{found.stack_bytes:,} bytes at most"))
     return [*rows, ("printed", found.printed)] if found.printed else rows

@@ -21,6 +21,10 @@ def run_on_target(
     seconds: Annotated[float, typer.Option(min=0.001, help="So much from the beginning of it.")] = 10.0,
     lines: Annotated[int, typer.Option(min=0, help="How many functions and source lines the table shows.")] = 12,
     lfp: Annotated[str | None, typer.Option(help="Name of the ElectricalSeries, where there are several.")] = None,
+    board: Annotated[
+        str | None,
+        typer.Option(help="Add what the flash of a board costs, for example stm32l4r5."),
+    ] = None,
     json: JsonFlag = False,
 ) -> None:
     """Compile the bundle's C for a core and run the binary over a recording, emulated.
@@ -32,7 +36,7 @@ def run_on_target(
     """
     from edgebci.pipeline.run_on_target import TargetOrder, run_bundle_on_target
 
-    order = TargetOrder(bundle=bundle, core=core, recording=recording, seconds=seconds, lfp=lfp)
+    order = TargetOrder(bundle=bundle, core=core, recording=recording, seconds=seconds, lfp=lfp, board=board)
     with progress_bar("run-on-target") as progress:
         report = run_bundle_on_target(order, progress)
     if json:
@@ -53,6 +57,8 @@ def _rows(report: TargetReport) -> list[tuple[str, str]]:
         (f"cycles, {step.name}", f"{step.mean_cycles:,.0f} in the mean, {step.worst_cycles:,} at most, {report.band}")
         for step in report.step_cycles
     ]
+    if report.flash is not None:
+        rows.append(("with flash", f"over all steps: {report.flash.sentence()}"))
     memory = f"{report.flash_bytes:,} bytes of flash, {report.ram_bytes:,} of RAM, {report.stack_bytes:,} of it stack"
     return [*rows, ("memory", memory)]
 

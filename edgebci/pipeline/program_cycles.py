@@ -10,7 +10,15 @@ from edgebci.errors import InputError
 from edgebci.firmware_sim.bare_program import BareRun, run_bare
 from edgebci.firmware_sim.cores import Core, core_of
 from edgebci.firmware_sim.firmware_image import FirmwareImage
-from edgebci.pipeline.cycle_costs import Cost, emulated_core, function_costs, line_costs
+from edgebci.pipeline.cycle_costs import (
+    Cost,
+    FlashCost,
+    board_memory,
+    emulated_core,
+    flash_cost,
+    function_costs,
+    line_costs,
+)
 
 
 class ProgramCycles(Document):
@@ -32,21 +40,31 @@ class ProgramCycles(Document):
     avoidable_cycles: int
     """Charged at their most: what divisions and failed conditions may take less, by the data."""
     stack_bytes: int | None
+    flash: FlashCost | None
+    """What the board adds, where one was given."""
+    emulated_per_s: float
+    """Instructions per second of the emulation, profile included: measured on this machine."""
     functions: tuple[Cost, ...]
     lines: tuple[Cost, ...]
 
 
 def program_cycles(
-    program: Path, core: str | None, entry: str | None, until: str | None, instruction_limit: int
+    program: Path,
+    core: str | None,
+    entry: str | None,
+    until: str | None,
+    instruction_limit: int,
+    board: str | None = None,
 ) -> ProgramCycles:
-    """Emulate `program` and model its cycles.
+    """Emulate `program` and model its cycles; see `edgebci cycles --help`.
 
     Raises:
         InputError: no such program, core or symbol, or one that cannot be run here.
         VerificationError: it faulted, did not end, or has an instruction without a figure.
     """
     chosen = emulated_core(core) if core else _core_said_by(program)
-    return _document(program, chosen, run_bare(program, chosen, entry, until, instruction_limit))
+    memory = board_memory(board, chosen)
+    return _document(program, chosen, run_bare(program, chosen, entry, until, instruction_limit, memory))
 
 
 def _core_said_by(program: Path) -> Core:
@@ -73,6 +91,8 @@ def _document(program: Path, core: Core, run: BareRun) -> ProgramCycles:
         cycles=cycles.cycles,
         avoidable_cycles=cycles.avoidable_cycles,
         stack_bytes=run.stack_peak_bytes,
+        flash=flash_cost(cycles.cycles, run.flash),
+        emulated_per_s=cycles.instructions / run.seconds,
         functions=function_costs(cycles),
         lines=line_costs(run.lines),
     )

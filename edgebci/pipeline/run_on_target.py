@@ -20,7 +20,15 @@ from edgebci.firmware_sim.toolchain import compile_host, compile_target
 from edgebci.pipeline.behavior_choice import behavior_for
 from edgebci.pipeline.bundle_kinds import manifest_of
 from edgebci.pipeline.configuration import RecordingConfig, check_recording_path
-from edgebci.pipeline.cycle_costs import Cost, emulated_core, function_costs, line_costs
+from edgebci.pipeline.cycle_costs import (
+    Cost,
+    FlashCost,
+    board_memory,
+    emulated_core,
+    flash_cost,
+    function_costs,
+    line_costs,
+)
 from edgebci.pipeline.device import target_difference
 from edgebci.pipeline.source import obtain, read_part, recording_path
 from edgebci.progress import Progress, part, silent
@@ -36,6 +44,8 @@ class TargetOrder(Document):
     seconds: float = Field(default=10.0, gt=0)
     """From the beginning of the recording."""
     lfp: str | None = None
+    board: str | None = None
+    """Whose flash and caches to follow."""
 
 
 class StepCost(Document):
@@ -65,6 +75,8 @@ class TargetReport(Document):
     instructions: int
     cycles: int
     step_cycles: tuple[StepCost, ...]
+    flash: FlashCost | None
+    """What the board adds over the whole run, where one was given."""
     functions: tuple[Cost, ...]
     lines: tuple[Cost, ...]
     flash_bytes: int
@@ -82,7 +94,7 @@ def run_bundle_on_target(order: TargetOrder, progress: Progress = silent) -> Tar
         VerificationError: the core computed something else than the host twin.
     """
     bundle = _with_program(order.bundle)
-    emulated_core(order.core)
+    board = board_memory(order.board, emulated_core(order.core))
     with tempfile.TemporaryDirectory(prefix="edgebci-target-") as name:
         folder = Path(name)
         counts, missing = _counts(bundle, order, folder, part(progress, 0.0, 0.3))
@@ -91,7 +103,7 @@ def run_bundle_on_target(order: TargetOrder, progress: Progress = silent) -> Tar
         elf = compile_target(bundle.firmware, folder / "firmware.elf", order.core, debug_lines=True)
         manifest = bundle.manifest
         sizes = manifest.n_channels, manifest.features.samples_per_frame, manifest.spec.n_outputs
-        run = run_on_target(elf, counts, missing, *sizes, part(progress, 0.4, 1.0), with_lines=True)
+        run = run_on_target(elf, counts, missing, *sizes, part(progress, 0.4, 1.0), with_lines=True, board=board)
         difference = target_difference(host.run(counts, missing), host, run)
     if difference:
         raise VerificationError(f"{difference}, on {order.core}; report it with the bundle in {order.bundle}")
@@ -153,6 +165,7 @@ def _report(order: TargetOrder, run: TargetRun) -> TargetReport:
         instructions=run.instructions,
         cycles=cycles.cycles,
         step_cycles=tuple(StepCost(name=s.name, mean_cycles=s.mean, worst_cycles=s.worst) for s in cycles.steps),
+        flash=flash_cost(cycles.cycles, run.flash),
         functions=function_costs(cycles),
         lines=line_costs(run.lines),
         flash_bytes=run.memory.flash_bytes,
