@@ -41,20 +41,21 @@ def imported_files(package: Path, modules: tuple[str, ...], within: str = _NAME)
         if file is None or file in found:
             continue
         found.add(file)
-        imported = _imported(ast.parse((package / file).read_bytes()))
+        imported = _imported((package / file).read_bytes())
         waiting += [name for name in imported if name == within or name.startswith(f"{within}.")]
     return frozenset(found)
 
 
-def _imported(tree: ast.Module) -> list[str]:
-    """Every name that may be a module; `from a import b` may mean a.b."""
+@functools.cache
+def _imported(source: bytes) -> tuple[str, ...]:
+    """Every name that may be a module; `from a import b` may mean a.b. Many modules lead to the same file."""
     names: list[str] = []
-    for node in _run(tree):
+    for node in _run(ast.parse(source)):
         if isinstance(node, ast.ImportFrom) and node.module:
             names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         elif isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
-    return names
+    return tuple(names)
 
 
 def _run(node: ast.AST) -> list[ast.AST]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from edgebci.comparison import Interval, Verdict
 from edgebci.errors import InputError
 from edgebci.hierarchical import SubjectsComparison
+from edgebci.pipeline.configuration import SplitConfig
 from edgebci.pipeline.proof.claim import DATA_VARIABLE
 from edgebci.pipeline.studies import distillation_study, rats_study, realm_study
 from edgebci.pipeline.studies.rats import R1838
@@ -19,7 +21,9 @@ from edgebci.pipeline.studies.table import Expected, Row, Table
 from edgebci.pipeline.studies.time_study import Race, time_row
 from edgebci.progress import silent
 
-TINY = QUICK.model_copy(update={"name": "tiny", "teacher_epochs": 1, "student_epochs": 1})
+TINY = QUICK.model_copy(update={"name": "tiny", "teacher_epochs": 1, "student_epochs": 1, "duration_s": 90.0})
+SHORT_TRAINING = SplitConfig(train=0.1, validation=0.05, test=0.85)
+"""Two minutes of a rat, of which a question takes one."""
 
 
 def found(low: float, value: float, high: float, verdict: Verdict) -> SubjectsComparison:
@@ -53,7 +57,7 @@ def row(expected: Expected, comparison: SubjectsComparison) -> Row:
 def test_the_distillation_study_runs_and_what_it_found_is_read_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(distillation_study, "WORLDS", {"kernel": {}})
+    monkeypatch.setattr(distillation_study, "WORLDS", {"kernel": {"units": {"n_units": 20}}})
     table = reproduce(TINY, tmp_path, ["distillation"], silent)
     assert [(r.candidate, r.reference) for r in table.rows] == [
         ("distilled", "alone"),
@@ -130,7 +134,7 @@ def test_the_claims_are_asked_of_a_rat_by_itself(
     shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(DATA_VARIABLE, str(shared_data))
-    monkeypatch.setattr(rats_study, "RATS", (R1838,))
+    monkeypatch.setattr(rats_study, "RATS", (replace(R1838, split=SHORT_TRAINING),))
     monkeypatch.setattr(distillation_study, "questions", lambda _: ())
     whole = realm_study.questions
     monkeypatch.setattr(realm_study, "questions", lambda encoders, size: whole(encoders, size)[2:3])
