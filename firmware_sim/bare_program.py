@@ -46,7 +46,7 @@ class BareRun:
     exit_code: int  # by semihosting, or R0 where a function returned
     stack_peak_bytes: int | None  # None where the program brings its own stack
     flash: FlashWaits | None  # what the board's flash adds to the cycles, where one was given
-    seconds: float  # that the emulation took, profile included: the one thing here that is measured
+    seconds: float  # of processor time that the emulation took, profile included: the one thing here that is measured
 
 
 @dataclass
@@ -81,9 +81,9 @@ def run_bare(
     meter = CycleMeter(machine)
     machine.on_breakpoint(lambda number: _breakpoint(machine, end, number))
     stop = image.symbol(until).address if until else RETURN_ADDRESS
-    began = time.perf_counter()
+    began = time.process_time()
     machine.run_from(start, name, stack, stop, instruction_limit)
-    seconds = time.perf_counter() - began
+    seconds = time.process_time() - began
     if not end.ended:
         end.ended, end.exit_code = (f"came to {until}" if until else "returned"), machine.register(0)
     cycles = meter.report(np.array([meter.lap()]))

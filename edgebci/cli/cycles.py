@@ -67,7 +67,12 @@ def _rows(found: ProgramCycles) -> list[tuple[str, str]]:
     ]
     if found.flash is not None:
         rows.append(("with flash", found.flash.sentence()))
-    rows.append(("emulated at", f"{found.emulated_per_s / 1e6:,.0f} million instructions/s with the profile; measured"))
+    rows.append(
+        (
+            "emulated at",
+            f"{found.emulated_per_s / 1e6:,.0f} million instructions per second of processor time; measured",
+        )
+    )
     if found.stack_bytes is not None:
         rows.append(("stack", f"{found.stack_bytes:,} bytes at most"))
     return [*rows, ("printed", found.printed)] if found.printed else rows

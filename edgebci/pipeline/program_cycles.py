@@ -43,7 +43,7 @@ class ProgramCycles(Document):
     flash: FlashCost | None
     """What the board adds, where one was given."""
     emulated_per_s: float
-    """Instructions per second of the emulation, profile included: measured on this machine."""
+    """Instructions per second of processor time, profile included: measured on this machine."""
     functions: tuple[Cost, ...]
     lines: tuple[Cost, ...]
 
