@@ -12,14 +12,14 @@ from edgebci.firmware_sim.target_run import TargetRun, run_on_target
 from edgebci.firmware_sim.toolchain import NATIVE, Compiler, Optimization, compile_host, compile_target
 from edgebci.progress import Progress, silent
 
-_HOST, _TARGET = NATIVE / "harness_host_foreign.c", NATIVE / "harness_target_foreign.c"
+FOREIGN_HOST, _TARGET = NATIVE / "harness_host_foreign.c", NATIVE / "harness_target_foreign.c"
 
 
 def compile_foreign_host(
     folder: Path, out: Path, compiler: Compiler = "zig", optimization: Optimization = "3"
 ) -> HostTwin:
     """Compile the program in `folder` for this machine and load it; raises as `compile_host` does."""
-    return HostTwin(compile_host(folder, out, compiler, optimization, _HOST))
+    return HostTwin(compile_host(folder, out, compiler, optimization, FOREIGN_HOST))
 
 
 def compile_foreign_target(folder: Path, out: Path, core: str = "cortex-m4f") -> Path:

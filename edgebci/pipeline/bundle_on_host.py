@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgebci.bundle import FIRMWARE, FLOAT_ONNX, HALF_ONNX, INT8_ONNX, QUANTIZED, BundleFolder, open_bundle
+from edgebci.bundle import FIRMWARE, FLOAT_ONNX, HALF_ONNX, INT8_ONNX, BundleFolder, open_bundle
 from edgebci.errors import InputError
 from edgebci.export.runtime_stepper import runtime_stepper
 from edgebci.export.runtime_timing import ROUNDS, OneStep, RuntimeTiming, time_steps
+from edgebci.firmware_sim.foreign_program import as_counts
 from edgebci.firmware_sim.host_twin import HostTwin
 from edgebci.firmware_sim.toolchain import SPIKES_HOST, compile_host
+from edgebci.foreign.bundle import open_foreign_bundle
 from edgebci.pipeline.bundle_kinds import manifest_of
 from edgebci.pipeline.portable_bits import FRAMES_HOST, PortableBits, SaturatingInput, portable_bits, saturating_input
 from edgebci.possm_bundle import open_possm_bundle
@@ -64,13 +66,17 @@ def hash_bundle(folder: Path, n_frames: int = 200) -> PortableBits:
         VerificationError: the other processor gives other bits.
     """
     kind, _ = manifest_of(folder)
-    if kind == "foreign" or not all((folder / name).exists() for name in (FIRMWARE, QUANTIZED, INT8_ONNX)):
+    if not all((folder / name).exists() for name in (FIRMWARE, INT8_ONNX)):
         raise InputError(
-            f"{folder} holds no C of a decoder of this project to compare processors with; export it for host or a core"
+            f"{folder} holds no C in int8 to compare processors with; export the decoder for host or a core in int8"
         )
     if kind == "spikes":
         spec = open_possm_bundle(folder).manifest.spec
-        return portable_bits(BundleFolder(folder), full_chunks(spec, n_frames), spikes=True)
+        return portable_bits(BundleFolder(folder), full_chunks(spec, n_frames), kind)
+    if kind == "foreign":
+        width = open_foreign_bundle(folder).decoder().graph.n_inputs
+        frames = saturating_input((1, 1), (n_frames, width), 16).frames
+        return portable_bits(BundleFolder(folder), SaturatingInput(as_counts(frames), frames), kind)
     manifest = open_bundle(folder).manifest
     features = manifest.features
     counts = n_frames * features.samples_per_frame, manifest.n_channels

@@ -18,7 +18,7 @@ import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,15 +27,21 @@ from edgebci.bundle import INT8_ONNX, QUANTIZED, BundleFolder
 from edgebci.documents import Document
 from edgebci.errors import InputError, VerificationError
 from edgebci.export.step_runner import OnnxStepRunner
+from edgebci.export.stream_comparison import QuantizedReference
+from edgebci.firmware_sim.foreign_program import FOREIGN_HOST
 from edgebci.firmware_sim.host_twin import HostTwin
 from edgebci.firmware_sim.toolchain import NATIVE, SPIKES_HOST, compile_host
+from edgebci.foreign.bundle import DECODER
+from edgebci.foreign.decoder import ForeignDecoder
+from edgebci.pipeline.bundle_kinds import Kind
 from edgebci.possm_quantized import QuantizedPossmStep
-from edgebci.quantized_decoder import QuantizedDecoder
+from edgebci.quantized_decoder import QuantizedDecoder, no_tap
 
 QEMU, CPU, HERE = "qemu-x86_64", "Haswell", "this machine"
 HOST_TWIN, REFERENCE, RUNTIME = "host twin", "NumPy reference", "ONNX Runtime"
 MUST_BE_EQUAL = (HOST_TWIN, REFERENCE)
 FRAMES_HOST = NATIVE / "harness_host.c"
+HARNESSES: dict[Kind, Path] = {"frames": FRAMES_HOST, "spikes": SPIKES_HOST, "foreign": FOREIGN_HOST}
 _LIMIT_S = 600
 
 
@@ -100,14 +106,14 @@ def saturating_input(counts_shape: tuple[int, int], frames_shape: tuple[int, int
 
 
 def portable_bits(
-    bundle: BundleFolder, given: SaturatingInput, spikes: bool = False, scored: Path | None = None
+    bundle: BundleFolder, given: SaturatingInput, kind: Kind = "frames", scored: Path | None = None
 ) -> PortableBits:
     """Hash the forms of a bundle here and, where qemu-user is installed, on an emulated Haswell.
 
     Args:
         bundle: the folder.
         given: what goes through it.
-        spikes: whether it decodes spikes.
+        kind: of the bundle.
         scored: the library of the host twin that was scored here, tuned for this machine; None compares without it.
 
     Raises:
@@ -117,7 +123,7 @@ def portable_bits(
     if not (len(given.counts) and len(given.frames)):
         raise InputError("no counts or no frames to compare processors with; give some of both")
     with tempfile.TemporaryDirectory(prefix="edgebci-portable-") as name:
-        work = _prepared(Path(name), bundle, given, spikes)
+        work = _prepared(Path(name), bundle, given, kind)
         found = _labelled(_hashes(work), HERE)
         if scored:
             found += _labelled({HOST_TWIN: _twin(scored, given.counts)}, f"{HERE}, as scored")
@@ -133,13 +139,13 @@ def portable_bits(
     return result
 
 
-def _prepared(folder: Path, bundle: BundleFolder, given: SaturatingInput, spikes: bool) -> _Work:
+def _prepared(folder: Path, bundle: BundleFolder, given: SaturatingInput, kind: Kind) -> _Work:
     """Files that both processors read."""
-    work = _Work(folder / "twin.so", bundle.folder, folder / "counts.npy", folder / "frames.npy", spikes)
+    work = _Work(folder / "twin.so", bundle.folder, folder / "counts.npy", folder / "frames.npy", kind)
     np.save(work.counts, given.counts, allow_pickle=False)
     np.save(work.frames, given.frames, allow_pickle=False)
     # gcc builds for any x86-64, zig for the machine that it runs on.
-    compile_host(bundle.firmware, work.library, "gcc", "2", harness=SPIKES_HOST if spikes else FRAMES_HOST)
+    compile_host(bundle.firmware, work.library, "gcc", "2", harness=HARNESSES[kind])
     return work
 
 
@@ -151,24 +157,30 @@ class _Work:
     bundle: Path
     counts: Path
     frames: Path
-    spikes: bool
+    kind: Kind
 
     def arguments(self) -> list[str]:
         """For the same program on the other processor."""
         paths = [self.library, self.bundle, self.counts, self.frames]
-        return [*(str(path.resolve()) for path in paths), str(int(self.spikes))]
+        return [*(str(path.resolve()) for path in paths), self.kind]
 
 
 def _hashes(work: _Work) -> dict[str, str]:
     counts, frames = np.load(work.counts, allow_pickle=False), np.load(work.frames, allow_pickle=False)
-    load = QuantizedPossmStep.load if work.spikes else QuantizedDecoder.load
-    decoder, runner = load(work.bundle / QUANTIZED), OnnxStepRunner(work.bundle / INT8_ONNX)
-    outputs, states = decoder.run(frames, decoder.initial_states())
+    decoder, runner = _reference(work), OnnxStepRunner(work.bundle / INT8_ONNX)
+    outputs, states = decoder.run(frames, decoder.initial_states(), no_tap)
     return {
         HOST_TWIN: _twin(work.library, counts),
         REFERENCE: _digest([outputs.tobytes(), *(values.tobytes() for values in states.values())]),
         RUNTIME: _digest([runner.stream(frames).tobytes()]),
     }
+
+
+def _reference(work: _Work) -> QuantizedReference:
+    if work.kind == "foreign":
+        return ForeignDecoder.load(work.bundle / DECODER)
+    load = QuantizedPossmStep.load if work.kind == "spikes" else QuantizedDecoder.load
+    return load(work.bundle / QUANTIZED)
 
 
 def _twin(library: Path, counts: NDArray[Any]) -> str:
@@ -201,9 +213,9 @@ def _emulated(work: _Work) -> dict[str, str]:
 
 
 def _main(arguments: list[str]) -> int:
-    *paths, spikes = arguments
+    *paths, kind = arguments
     library, bundle, counts, frames = map(Path, paths)
-    sys.stdout.write(json.dumps(_hashes(_Work(library, bundle, counts, frames, spikes == "1"))) + "\n")
+    sys.stdout.write(json.dumps(_hashes(_Work(library, bundle, counts, frames, cast(Kind, kind)))) + "\n")
     return 0
 
 

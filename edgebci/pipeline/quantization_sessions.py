@@ -98,7 +98,7 @@ FULL = QuantizationSize(
     n_channels=32,
     d_model=64,
     student_epochs=40,
-    quantized_epochs=30,
+    quantized_epochs=12,
     rats=True,
 )
 

@@ -85,7 +85,9 @@ def write_foreign_target_files(
     step, *_ = graphs.values()
     integers = DenseIntegers(shipped) if precision == "int8" else None
     reference = FloatReference(float_form)
-    jetson = write_jetson(folder, step, integers, reference, target.name, precision, frames, resets, period_s)
+    jetson = write_jetson(
+        folder, step, integers, reference, target.name, precision, frames, resets, period_s, small="auto"
+    )
     names = {layer.name for layer in jetson.layers if layer.computes == "int8"}
     dense = [node for node in shipped.graph.nodes if node.operator == "dense_int8"]
     macs = sum(node.macs for node in dense if dense_node_name(node) in names)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +26,9 @@ from edgebci.export.tensorrt.jetson_files import JetsonRecord
 from edgebci.foreign.bundle import ForeignBundle, open_foreign_bundle
 from edgebci.foreign.decoder import ForeignDecoder
 from edgebci.pipeline import foreign_export
+from edgebci.pipeline.bundle_on_host import hash_bundle
 from edgebci.pipeline.foreign_export import export_foreign, load_frames
+from edgebci.pipeline.portable_bits import HERE, HOST_TWIN, REFERENCE, RUNTIME, saturating_input
 from tests.foreign.conftest import dense_model, frames, gru_model, lstm_model, model, weights
 
 Save = Callable[[onnx.ModelProto], Path]
@@ -75,6 +79,21 @@ def test_the_bundles_reference_is_the_quantized_decoder(exported: ForeignBundle)
     assert exported.decoder().stream(frames(50, 1)).tobytes() == again.stream(frames(50, 1)).tobytes()
 
 
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is not installed")
+def test_the_c_and_its_reference_hash_on_saturating_input(exported: ForeignBundle) -> None:
+    found = hash_bundle(exported.folder, 60)
+    hashes = {one.form: one.sha256 for one in found.hashes if one.machine == HERE}
+    assert (found.rows, found.frames, set(hashes)) == (60, 60, {HOST_TWIN, REFERENCE, RUNTIME})
+    decoder = exported.decoder()
+    outputs, states = decoder.run(saturated(60, 8), decoder.initial_states())
+    digest = hashlib.sha256(outputs.tobytes() + b"".join(values.tobytes() for values in states.values()))
+    assert hashes[REFERENCE] == digest.hexdigest()
+
+
+def saturated(n_frames: int, n_inputs: int) -> np.ndarray:
+    return saturating_input((1, 1), (n_frames, n_inputs), 16).frames
+
+
 def test_a_damaged_bundle_is_refused(exported: ForeignBundle, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     for name in (*exported.manifest.files, "manifest.json"):
@@ -97,7 +116,9 @@ def test_a_target_without_c_gets_graphs_alone(save: Save, calibration: Path, tmp
     assert bundle.decoder().stream(frames(20)).shape == (20, 2)
 
 
-def test_the_layers_of_a_jetson_are_int8_where_they_are_wide_enough(calibration: Path, tmp_path: Path) -> None:
+def test_narrow_layers_of_a_jetson_are_padded_where_95_percent_would_not_be_int8(
+    calibration: Path, tmp_path: Path
+) -> None:
     constants: dict[str, np.ndarray] = {**weights(6, W1=(8, 32), W2=(16, 4, 8), W3=(16, 2)), "s": np.array([1, 4, 8])}
     nodes = [
         helper.make_node("MatMul", ["x", "W1"], ["a"], name="wide"),
@@ -111,9 +132,10 @@ def test_the_layers_of_a_jetson_are_int8_where_they_are_wide_enough(calibration:
     onnx.save(made, tmp_path / "m.onnx")
     bundle = export_foreign(tmp_path / "m.onnx", "jetson", "int8", calibration, tmp_path / "bundle")
     record = load_json(bundle.folder / "jetson" / "jetson.json", JetsonRecord)
-    layers = {layer.name: layer.computes for layer in record.layers}
-    assert layers == {"wide.dense": "fp16", "conv.dense": "int8", "narrow.dense": "fp16"}
-    assert (bundle.manifest.macs, bundle.manifest.int8_macs) == (8 * 32 + 16 * 32 + 16 * 2, 16 * 32)
+    assert {layer.computes for layer in record.layers} == {"int8"}
+    padded = {layer.name: layer.padded_to for layer in record.layers}
+    assert padded == {"wide.dense": (16, 32), "conv.dense": None, "narrow.dense": (16, 16)}
+    assert bundle.manifest.int8_macs == bundle.manifest.macs == 8 * 32 + 16 * 32 + 16 * 2
 
 
 @pytest.mark.parametrize("precision", ["fp16", "int8"])

@@ -136,7 +136,7 @@ def test_a_rewrite_that_has_no_place_is_told_and_nothing_is_written(
 def test_a_bundle_without_c_is_not_compared(bundle: Path, tmp_path: Path) -> None:
     shutil.copytree(bundle, tmp_path / "bundle")
     shutil.rmtree(tmp_path / "bundle" / FIRMWARE)
-    with pytest.raises(InputError, match=r"holds no C of a decoder of this project .* export it for host or a core"):
+    with pytest.raises(InputError, match=r"holds no C in int8 .* export the decoder for host or a core"):
         bundle_on_host.hash_bundle(tmp_path / "bundle")
     with pytest.raises(InputError, match=r"holds no manifest\.json"):
         bundle_on_host.hash_bundle(tmp_path)

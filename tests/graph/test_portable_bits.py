@@ -102,7 +102,7 @@ def test_an_emulated_haswell_gives_the_same_bits_of_a_decoder_of_spikes(tmp_path
     generate_spike_program(tmp_path / INT8_ONNX, form.quantized_reference.spec, tmp_path / FIRMWARE)
     rows = np.repeat(form.frames[:40], 2, axis=1).reshape(-1, 2).astype(np.int16)
     rows[:, 0] = np.maximum(rows[:, 0], 0)
-    found = portable_bits(BundleFolder(tmp_path), SaturatingInput(rows, form.frames[:40]), spikes=True)
+    found = portable_bits(BundleFolder(tmp_path), SaturatingInput(rows, form.frames[:40]), kind="spikes")
     assert not set(found.differing()) & set(MUST_BE_EQUAL)
     assert {entry.machine for entry in found.hashes if entry.form == HOST_TWIN} == {HERE, CPU}
 
