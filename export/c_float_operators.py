@@ -12,7 +12,7 @@ from edgebci.export.c_literals import Constant, identifier, literal
 from edgebci.export.c_operation import Buffer, Operation, Translate, c_name, check_columns, check_lanes, floats
 
 _HEADER = "edgebci_float.h"
-_HEADERS = ("edgebci_activations.h", _HEADER)
+_HEADERS = ("edgebci_activations.h", "edgebci_float_dense.h", _HEADER)
 
 
 def is_float_step(graph: StepGraph) -> bool:

@@ -21,13 +21,13 @@ SHARED = "edgebci_vector.h"
 
 def generate_for_host(graph: Path, front_end: FrontEnd, folder: Path) -> None:
     """`c_generator.generate` for this machine; raises what it raises."""
-    generate(graph, front_end, folder)
+    generate(graph, front_end, folder, "host")
     put_vector_kernels(folder)
 
 
 def generate_spikes_for_host(graph: Path, spec: PossmStepSpec, folder: Path) -> None:
     """`c_spikes.generate_spike_program` for this machine; raises what it raises."""
-    generate_spike_program(graph, spec, folder)
+    generate_spike_program(graph, spec, folder, "host")
     put_vector_kernels(folder)
 
 

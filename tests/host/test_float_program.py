@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from edgebci.decoder_float import FloatDecoder
 from edgebci.decoder_spec import DecoderSpec
 from edgebci.example_decoder import random_frames, random_parameters
 from edgebci.export.c_generator import generate
+from edgebci.export.host_kernels import put_vector_kernels
 from edgebci.export.single_reference import SingleDecoder
 from edgebci.export.step_graph import float_step_graph
 from edgebci.export.stream_comparison import FLOAT_TOLERANCE
@@ -56,9 +58,13 @@ def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     folder, parameters = tmp_path_factory.mktemp(request.param), random_parameters(spec, 1)
     onnx.save(float_step_graph(spec, parameters), folder / "decoder_float.onnx")
     generate(folder / "decoder_float.onnx", CASE.front_end, folder / "firmware")
-    # Each compiler serves two decoders; both give the same bits (`test_vector_kernels` for the arithmetic).
-    compiler: Compiler = "gcc" if request.param in ("s4d", "tokenizer") else "zig"
-    library = compile_host(folder / "firmware", folder / "step.so", compiler, "2", STEP_HARNESS)
+    # Two decoders in portable C by gcc, two with vectors by zig: both must give the bits of the reference.
+    portable = request.param in ("s4d", "tokenizer")
+    compiler: Compiler = "gcc" if portable else "zig"
+    shutil.copytree(folder / "firmware", folder / "here")
+    if not portable:
+        assert "edgebci_float_dense.h" in put_vector_kernels(folder / "here")
+    library = compile_host(folder / "here", folder / "step.so", compiler, "2", STEP_HARNESS)
     reference = SingleDecoder.load(folder / "decoder_float.onnx")
     return FloatProgram(folder / "firmware", reference, FloatDecoder.of(spec, parameters), library)
 
