@@ -14,6 +14,7 @@ from edgebci.export.c_graph import STATE_SUFFIX, Node, StepGraph, size
 from edgebci.export.c_literals import Constant, literal
 from edgebci.export.c_operation import Buffer, Operation, Translate, c_name, check_columns, check_lanes, floats, per_row
 from edgebci.export.core_kernels import PORTABLE, for_core
+from edgebci.export.operators.fixed_c import FIXED_OPERATORS
 from edgebci.export.operators.forms import C_OPERATORS
 from edgebci.operators.dense import inverse
 
@@ -108,6 +109,7 @@ OPERATORS: dict[str, Translate] = {
     "edgebci.RmsNormQuantize": _rms_norm_quantize,
     "Add": _add,
     **C_OPERATORS,
+    **FIXED_OPERATORS,
 }
 
 

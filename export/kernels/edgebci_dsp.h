@@ -32,11 +32,15 @@ static inline uint32_t edgebci_pair(int32_t low, int32_t high)
     return ((uint32_t)low & 0xFFFFu) | ((uint32_t)high << 16);
 }
 
+#if EDGEBCI_HAS_DSP
+typedef uint32_t __attribute__((may_alias)) edgebci_word_t;
+#endif
+
 /* Two int16 that lie side by side on a word. */
 static inline uint32_t edgebci_load_pair(const int16_t *at)
 {
 #if EDGEBCI_HAS_DSP
-    return *(const uint32_t __attribute__((may_alias)) *)(const void *)at;
+    return *(const edgebci_word_t *)(const void *)at;
 #else
     return edgebci_pair(at[0], at[1]);
 #endif
@@ -45,7 +49,7 @@ static inline uint32_t edgebci_load_pair(const int16_t *at)
 static inline void edgebci_store_pair(int16_t *at, uint32_t pair)
 {
 #if EDGEBCI_HAS_DSP
-    *(uint32_t __attribute__((may_alias)) *)(void *)at = pair;
+    *(edgebci_word_t *)(void *)at = pair;
 #else
     at[0] = (int16_t)edgebci_low_half(pair);
     at[1] = (int16_t)edgebci_high_half(pair);
@@ -104,6 +108,28 @@ static inline int32_t edgebci_smlawt(int32_t x, uint32_t y, int32_t sum)
     return __smlawt(x, (int32_t)y, sum);
 #else
     return (int32_t)((uint32_t)sum + (uint32_t)((uint64_t)((int64_t)x * edgebci_high_half(y)) >> 16));
+#endif
+}
+
+/* sum + x.low y.low + x.high y.high in 64 bits. */
+static inline int64_t edgebci_smlald(uint32_t x, uint32_t y, int64_t sum)
+{
+#if EDGEBCI_HAS_DSP
+    return __smlald((int16x2_t)x, (int16x2_t)y, sum);
+#else
+    const int64_t low = edgebci_low_half(x) * edgebci_low_half(y);
+    const int64_t high = edgebci_high_half(x) * edgebci_high_half(y);
+    return sum + low + high;
+#endif
+}
+
+/* Limit to int14. */
+static inline int32_t edgebci_ssat14(int32_t v)
+{
+#if EDGEBCI_HAS_DSP
+    return __ssat(v, 14);
+#else
+    return v < -8192 ? -8192 : v > 8191 ? 8191 : v;
 #endif
 }
 

@@ -40,7 +40,7 @@ typedef struct {
 
 #define EDGEBCI_ROW_PAIRS_STEP(columns, code)                                                                         \
     __asm__(code                                                                                                      \
-            : [h01] "+r"(s.high01), [l01] "+r"(s.low01), [h23] "+r"(s.high23), [l23] "+r"(s.low23),                   \
+            : [h01] "+&r"(s.high01), [l01] "+&r"(s.low01), [h23] "+&r"(s.high23), [l23] "+&r"(s.low23),                   \
               [w01] "=&r"(w01), [w23] "=&r"(w23), [v01] "=&r"(v01), [v23] "=&r"(v23), [x0] "=&r"(x0), [x2] "=&r"(x2)  \
             : [weight] "r"(weight), [x] "r"(x), "m"(*(const int16_t(*)[2 * (columns)])weight),                        \
               "m"(*(const int16_t(*)[columns])x))

@@ -1,0 +1,70 @@
+/* edgebci.QuantizeFixed and edgebci.RmsNormFixed: from float32 to int16, and int16 normalised.
+ *
+ * EDGEBCI_DEFINE_QUANTIZE_FIXED(name, n) defines `void name(x, inverse_scale, limit, q)`: q = round(x inverse_scale),
+ * ties to even, within +-limit; q is filled up with zeros to a multiple of 4.
+ * EDGEBCI_DEFINE_NORM_FIXED(name, n) defines `void name(norm, x, q)`: q = x / rms(x) in counts of its own. n is a
+ * multiple of 4, at most 512, so that the squares fit; x, q [n] int16 on a word.
+ */
+#ifndef EDGEBCI_NORM_FIXED_H
+#define EDGEBCI_NORM_FIXED_H
+
+#include <stdint.h>
+
+#include "edgebci_dsp.h"
+
+typedef struct {
+    float mean; /* what one count of sum(x^2) / 256 adds to the mean square */
+    float unit; /* 2^16 counts of q per count of x at an rms of 1 */
+    float epsilon;
+} edgebci_norm_fixed_t;
+
+static EDGEBCI_INLINE void edgebci_quantize_fixed(const float *restrict x, float inverse_scale, float limit, uint32_t n,
+                                                  int16_t *restrict q)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        q[i] = (int16_t)edgebci_round(edgebci_clamp(x[i] * inverse_scale, -limit, limit));
+    }
+    for (uint32_t i = n; i % 4u != 0; i++) {
+        q[i] = 0;
+    }
+}
+
+/* A positive float as an integer, rounded down, at most `highest`; NaN is 0. */
+static inline int32_t edgebci_truncate(float v, float highest)
+{
+    return (int32_t)edgebci_clamp(v, 0.0f, highest);
+}
+
+static EDGEBCI_INLINE void edgebci_norm_fixed(const edgebci_norm_fixed_t *norm, uint32_t n, const int16_t *restrict x,
+                                              int16_t *restrict q)
+{
+    int64_t squares = 0;
+    for (uint32_t i = 0; i < n; i += 4) {
+        const uint32_t a = edgebci_load_pair(x + i), b = edgebci_load_pair(x + i + 2);
+        squares = edgebci_smlald(a, a, squares);
+        squares = edgebci_smlald(b, b, squares);
+    }
+    const float mean_square = (float)(uint32_t)(squares >> 8) * norm->mean;
+    const float r = edgebci_reciprocal_sqrt(mean_square + norm->epsilon);
+    const int32_t multiplier = edgebci_truncate(r * norm->unit, 0x1.0p30f);
+    for (uint32_t i = 0; i < n; i += 2) {
+        const uint32_t pair = edgebci_load_pair(x + i);
+        const int32_t low = edgebci_smmlar((int32_t)(pair << 16), multiplier, 0);
+        const int32_t high = edgebci_smmlar((int32_t)(pair & 0xFFFF0000u), multiplier, 0);
+        edgebci_store_pair(q + i, edgebci_pair(edgebci_ssat16(low), edgebci_ssat16(high)));
+    }
+}
+
+#define EDGEBCI_DEFINE_QUANTIZE_FIXED(name, n)                                                                        \
+    static EDGEBCI_KERNEL void name(const float *restrict x, float inverse_scale, float limit, int16_t *restrict q)   \
+    {                                                                                                                 \
+        edgebci_quantize_fixed(x, inverse_scale, limit, n, q);                                                        \
+    }
+
+#define EDGEBCI_DEFINE_NORM_FIXED(name, n)                                                                            \
+    static EDGEBCI_KERNEL void name(const edgebci_norm_fixed_t *norm, const int16_t *restrict x, int16_t *restrict q) \
+    {                                                                                                                 \
+        edgebci_norm_fixed(norm, n, x, q);                                                                            \
+    }
+
+#endif
