@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +24,8 @@ from edgebci.export.quantized_graph import quantized_step_graph
 from edgebci.features.cases import front_end_case
 from edgebci.features.front_end import FrontEnd
 from edgebci.firmware_sim.host_twin import HostTwin
-from edgebci.firmware_sim.toolchain import compile_host
+from edgebci.firmware_sim.target_run import run_on_target
+from edgebci.firmware_sim.toolchain import NATIVE, compile_host, compile_target
 from edgebci.operators.dense import QuantizedDense
 from edgebci.parameter_block import ParameterBlock
 from edgebci.parameters import normalization_tensors, quantized_readout_tensors
@@ -69,10 +71,15 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Program:
     return Program(decoder, block, folder)
 
 
+@pytest.fixture(scope="module")
+def compiled(program: Program) -> Path:
+    return compile_host(program.folder / "firmware", program.folder / "host.so", "gcc", "1")
+
+
 @pytest.fixture
-def library(program: Program, tmp_path: Path) -> Path:
-    """Compiled anew: what is loaded is static."""
-    return compile_host(program.folder / "firmware", tmp_path / "host.so", "gcc", "1")
+def library(compiled: Path, tmp_path: Path) -> Path:
+    """A file of its own: what is loaded is static."""
+    return shutil.copy(compiled, tmp_path / "host.so")
 
 
 def load(library: Path, block: bytes) -> int:
@@ -135,6 +142,42 @@ def test_what_is_refused_leaves_the_old_parameters(program: Program, library: Pa
     code, make = REFUSED[what]
     assert load(library, make(program, *changed(program))) == code
     assert run_is(library, CASE.front_end, program.decoder)
+
+
+HARNESS = """\
+#include "edgebci_parameters.h"
+#include "decoder.h"
+
+uint32_t edgebci_harness_refused;
+static const uint8_t block[] = {{{block}}};
+
+static void load_then_init(edgebci_t *context)
+{{
+    edgebci_harness_refused = edgebci_load_parameters(block, (uint32_t)sizeof block);
+    edgebci_init(context);
+}}
+
+#define edgebci_init load_then_init
+#include "{native}/harness_target.c"
+"""
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_the_core_takes_a_block_as_the_host_does_and_keeps_the_old_one_where_it_is_damaged(
+    program: Program, tmp_path: Path, damaged: bool
+) -> None:
+    front_end, decoder = changed(program)
+    sent = block_of(front_end, decoder.readout).to_bytes()
+    sent = flip(sent, 40) if damaged else sent
+    harness = tmp_path / "harness.c"
+    harness.write_text(HARNESS.format(block=", ".join(map(str, sent)), native=NATIVE))
+    elf = compile_target(program.folder / "firmware", tmp_path / "decoder.elf", harness=harness)
+    samples = CASE.front_end.spec.samples_per_frame
+    found = run_on_target(elf, CASE.counts, CASE.missing, CASE.counts.shape[1], samples, 2)
+    with_old = run_reference(CASE.front_end, program.decoder, CASE.counts, CASE.missing)
+    with_new = run_reference(front_end, decoder, CASE.counts, CASE.missing)
+    assert with_old.outputs.tobytes() != with_new.outputs.tobytes()
+    assert found.outputs.tobytes() == (with_old if damaged else with_new).outputs.tobytes()
 
 
 def test_without_the_option_the_program_has_no_loader_and_no_writable_tables(program: Program, tmp_path: Path) -> None:
