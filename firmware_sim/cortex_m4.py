@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from edgebci.firmware_sim.instruction_kinds import FP_KINDS, Kind, kind_of
+from edgebci.firmware_sim.instruction_kinds import FP_KINDS, Kind, is_double, kind_of
 from edgebci.firmware_sim.thumb import Instruction
 from edgebci.hardware import CoreModel
 
@@ -90,7 +90,7 @@ class Pipeline:
         dependent = bool(self._loaded & instruction.address_registers)
         overlaps = self._overlaps and not dependent
         stall = self._address_stall(instruction)
-        if _is_double(instruction):
+        if is_double(instruction):
             return stall + self._of("fp_load_double")
         if kind is Kind.LOAD:
             return stall + self._of("load_after_load" if overlaps else "load")
@@ -108,7 +108,7 @@ class Pipeline:
         return self._of("divide") - self.model.cycles["divide"].low if kind is Kind.DIVIDE else 0.0
 
     def _finish(self, instruction: Instruction, kind: Kind, issue: float) -> None:
-        single_load = kind is Kind.LOAD and not _is_double(instruction) and "pc" not in instruction.writes
+        single_load = kind is Kind.LOAD and not is_double(instruction) and "pc" not in instruction.writes
         self._overlaps = single_load
         self._loaded = instruction.writes if single_load else _NONE
         self._computed = instruction.writes if kind in (Kind.ALU, Kind.DIVIDE) else _NONE
@@ -123,8 +123,3 @@ class Pipeline:
 
 def _moves_between_files(instruction: Instruction) -> bool:
     return instruction.name == "vmov" and any(r[0] != "s" or r == "sp" for r in instruction.reads | instruction.writes)
-
-
-def _is_double(instruction: Instruction) -> bool:
-    moved = instruction.writes if instruction.name == "vldr" else instruction.reads - instruction.address_registers
-    return instruction.name in ("vldr", "vstr") and len(moved) == 2

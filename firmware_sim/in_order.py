@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from edgebci.firmware_sim.instruction_kinds import FP_KINDS, Kind, kind_of
+from edgebci.firmware_sim.instruction_kinds import FP_KINDS, Kind, is_double, kind_of
 from edgebci.firmware_sim.thumb import Instruction
 from edgebci.hardware import CoreModel
 
@@ -24,6 +24,7 @@ _SIMD = re.compile(
 _SHIFTED = re.compile(r"(\w+), (?:lsl|lsr|asr|ror|rrx) #")
 _NARROW_PARTNERS = {"nop", "it", "b", "cbz", "cbnz", "mov", "uxtb", "uxth", "sxtb", "sxth"}
 _ALONE = {Kind.DIVIDE, Kind.MULTIPLE, Kind.SYSTEM, Kind.TABLE_BRANCH}
+_FLAGS = {"cpsr", "apsr", "pc"}  # forwarded to whatever asks for them
 _NARROW_LOADS = {"ldrb", "ldrh", "ldrsb", "ldrsh"}
 
 
@@ -92,8 +93,8 @@ class InOrder:
         if kind is Kind.FP_MULTIPLY_ADD:
             late = self._of("fp_accumulator_late")
         waits = [0.0]
-        for register in instruction.reads - {"cpsr", "apsr", "pc"}:
-            ready = self._ready.get(register, 0.0)
+        for register in (instruction.reads - _FLAGS) & self._ready.keys():
+            ready = self._ready[register]
             waits.append(ready + early if register in soon else ready - late if register in last else ready)
         return max(waits)
 
@@ -114,16 +115,19 @@ class InOrder:
         for register in instruction.writes:
             updates_base = register in instruction.address_registers and kind in (Kind.LOAD, Kind.STORE, Kind.MULTIPLE)
             overwritten = updates_base and register not in _destination(instruction)
-            self._ready[register] = issued + blocked + (self._of("alu") if overwritten else latency)
+            soon = overwritten or register.startswith("fpscr")
+            self._ready[register] = issued + blocked + (self._of("alu") if soon else latency)
 
     def _fp_busy(self, kind: Kind) -> float:
         return self._of("fp_multiply_add_busy") if kind is Kind.FP_MULTIPLY_ADD else 1.0
 
     def _blocks(self, instruction: Instruction, kind: Kind) -> float:
         """Cycles beyond its own in which nothing else starts."""
+        words_at_once = self.model.slots["words"].typical
         if kind is Kind.MULTIPLE:
-            words = instruction.n_listed or 2
-            return max(0.0, -(-words // self.model.slots["words"].typical) + self._of("multiple_first") - 1)
+            return max(0.0, -(-(instruction.n_listed or 2) // words_at_once) + self._of("multiple_first") - 1)
+        if is_double(instruction):
+            return -(-2 // words_at_once) - 1
         figures = {Kind.DIVIDE: "divide", Kind.SYSTEM: "system", Kind.TABLE_BRANCH: "table_branch"}
         return self._of(figures[kind]) - 1 if kind in figures else 0.0
 

@@ -62,3 +62,9 @@ def kind_of(instruction: Instruction) -> Kind:
             "add it to instruction_kinds.py"
         )
     return kind
+
+
+def is_double(instruction: Instruction) -> bool:
+    """Whether a floating-point load or store moves two words."""
+    moved = instruction.writes if instruction.name == "vldr" else instruction.reads - instruction.address_registers
+    return instruction.name in ("vldr", "vstr") and len(moved) == 2

@@ -63,7 +63,8 @@ def _rows(found: ProgramCycles) -> list[tuple[str, str]]:
         ("ended", f"{found.ended}, code {found.exit_code}"),
         ("instructions", f"{found.instructions:,} counted"),
         ("cycles", f"{found.cycles:,}, {found.cycles / found.instructions:.3f} an instruction; {found.band}"),
-        ("of these", f"{found.avoidable_cycles:,} may be spared by the data: divisions, conditions that fail"),
+        ("the model", f"against silicon, {found.validation} (edgebci/pipeline/cycle_validation.toml)"),
+        ("may be spared", f"{found.avoidable_cycles:,} cycles, by the data: divisions, conditions that fail"),
     ]
     if found.flash is not None:
         rows.append(("with flash", found.flash.sentence()))

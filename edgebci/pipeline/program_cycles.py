@@ -19,6 +19,7 @@ from edgebci.pipeline.cycle_costs import (
     function_costs,
     line_costs,
 )
+from edgebci.pipeline.cycle_validation import load_cycle_validation
 
 
 class ProgramCycles(Document):
@@ -32,6 +33,8 @@ class ProgramCycles(Document):
     branchy_error_fraction: float
     band: str
     """What is said beside every cycle figure."""
+    validation: str
+    """How the core's model did on programs that it was not chosen on."""
     ended: str
     exit_code: int
     printed: str
@@ -84,6 +87,7 @@ def _document(program: Path, core: Core, run: BareRun) -> ProgramCycles:
         error_fraction=cycles.error_fraction,
         branchy_error_fraction=cycles.branchy_error_fraction,
         band=cycles.band,
+        validation=load_cycle_validation().sentence(core.name),
         ended=run.ended,
         exit_code=run.exit_code,
         printed=run.printed,

@@ -122,3 +122,10 @@ function outer              @ 1 + (1 + 6) + (1 + 3) + (1 + 10) + 1 = 24
     bl shared
     bl second
     pop {r4, pc}
+
+@ For caches: r0 = where, r1 = how many words to load from there on.
+function read_words         @ 3 n + 1
+1:  ldr r2, [r0], #4
+    subs r1, #1
+    bne 1b
+    bx lr
