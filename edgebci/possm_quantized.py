@@ -161,7 +161,7 @@ class QuantizedPossmStep:
             spec=spec,
             tokens=QuantizedTokenAttention.of(tensors),
             encoder=_feed_forward(tensors, "encoder"),
-            input=dense_of(tensors, "input") if "input.weight" in tensors else None,
+            input=dense_of(tensors, "input") if "input.act_scale" in tensors else None,
             layers=tuple(_layer(spec, tensors, i) for i in range(spec.n_layers)),
             memory_norm=tensors["memory.norm.weight"],
             memory=QuantizedMemoryAttention(tensors["memory.age"], tensors["memory.scale"]),

@@ -27,9 +27,11 @@ from edgebci.export.graph_functions import (
 )
 from edgebci.export.operators import memory_attention as memory
 from edgebci.export.operators import token_attention as tokens
+from edgebci.export.operators.dense_widths import DENSE_FUNCTIONS
 from edgebci.export.operators.form import CellForm
 from edgebci.export.operators.forms import cell_form
 from edgebci.export.operators.stack import stack_function, stack_step
+from edgebci.export.possm_widths import require_possm_widths
 from edgebci.export.writers import INT32, FloatWriter, QuantizedWriter, Values
 from edgebci.operators.cell import F64, within
 from edgebci.operators.cells import cell_of
@@ -53,14 +55,12 @@ def quantize_possm(
     """Quantize the step with `parameters`, its scales from training chunks (T, N, 2) in order of time.
 
     Raises:
-        InputError: the recipe asks for widths or smoothing, which this step does not have, or it takes too many tokens.
+        InputError: the recipe asks for smoothing or for widths that this step has not, or it takes too many tokens.
     """
     recipe = recipe or QuantizationRecipe()
-    if recipe.widths or recipe.smoothing:
-        raise InputError(
-            "the recipe asks for widths or smoothing, but a decoder of spikes is quantized to int8 with int16 states "
-            "only; leave them out, and export it with --precision int8"
-        )
+    require_possm_widths(spec, recipe.widths)
+    if recipe.smoothing:
+        raise InputError("the recipe asks for smoothing, which a decoder of spikes does not have; leave it out")
     if spec.max_tokens > MOST_TOKENS:
         raise InputError(
             f"max_tokens is {spec.max_tokens}, but sums of more than {MOST_TOKENS} tokens are not exact in every "
@@ -74,26 +74,30 @@ def quantize_possm(
     return QuantizedPossmStep(
         spec=spec,
         tokens=tokens.quantize_token_attention(weights),
-        encoder=_feed_forward(weights, scales, "encoder"),
-        input=None if spec.backbone == "gru" else _dense(weights, "input", scales["input"]),
+        encoder=_feed_forward(weights, scales, "encoder", recipe),
+        input=None if spec.backbone == "gru" else _dense(weights, "input", scales["input"], recipe),
         layers=tuple(_layer(decoder, i, scales, ranges, recipe) for i in range(spec.n_layers)),
         memory_norm=weights["memory.norm.weight"].astype(np.float32),
         memory=QuantizedMemoryAttention((weights["age"] * float(scale)).astype(np.float32), scale),
-        context=quantize_dense(weights["context.weight"], weights["query"], scales["context"]),
-        decoder=_feed_forward(weights, scales, "decoder"),
-        readout=_dense(weights, "readout", scales["readout"]),
+        context=quantize_dense(
+            weights["context.weight"], weights["query"], scales["context"], recipe.weight_bits("context")
+        ),
+        decoder=_feed_forward(weights, scales, "decoder", recipe),
+        readout=_dense(weights, "readout", scales["readout"], recipe),
     )
 
 
-def _dense(weights: Mapping[str, F64], name: str, scale: F32) -> QuantizedDense:
-    return quantize_dense(weights[f"{name}.weight"], weights[f"{name}.bias"], scale)
+def _dense(weights: Mapping[str, F64], name: str, scale: F32, recipe: QuantizationRecipe) -> QuantizedDense:
+    return quantize_dense(weights[f"{name}.weight"], weights[f"{name}.bias"], scale, recipe.weight_bits(name))
 
 
-def _feed_forward(weights: Mapping[str, F64], scales: Mapping[str, F32], name: str) -> QuantizedFeedForward:
+def _feed_forward(
+    weights: Mapping[str, F64], scales: Mapping[str, F32], name: str, recipe: QuantizationRecipe
+) -> QuantizedFeedForward:
     return QuantizedFeedForward(
         norm_weight=weights[f"{name}.norm.weight"].astype(np.float32),
-        up=_dense(weights, f"{name}.up", scales[f"{name}.norm"]),
-        down=_dense(weights, f"{name}.down", scales[f"{name}.hidden"]),
+        up=_dense(weights, f"{name}.up", scales[f"{name}.norm"], recipe),
+        down=_dense(weights, f"{name}.down", scales[f"{name}.hidden"], recipe),
     )
 
 
@@ -101,8 +105,8 @@ def _layer(
     decoder: FloatPossmStream, i: int, scales: dict[str, F32], ranges: Ranges, recipe: QuantizationRecipe
 ) -> QuantizedPossmLayer:
     weights, place = decoder.parameters, f"layers.{i}"
-    own = layer_weights(decoder.spec, weights, i)
-    cell = _form(decoder.spec).quantize(own, within(scales, place), ranges.states(i), recipe)
+    own, widths = layer_weights(decoder.spec, weights, i), recipe.within(f"{place}.mixer", i)
+    cell = _form(decoder.spec).quantize(own, within(scales, place), ranges.states(i), widths)
     norm = weights.get(f"{place}.norm.weight")
     return QuantizedPossmLayer(None if norm is None else norm.astype(np.float32), cell)
 
@@ -170,7 +174,9 @@ def quantized_possm_graph(decoder: QuantizedPossmStep) -> onnx.ModelProto:
     c = writer.graph.node("MemoryAttention", inputs, "memory.read", domain=DOMAIN)
     x = _quantized_feed_forward(writer, _quantize_dense(writer, c, "context"), "decoder")
     output = _quantize_dense(writer, x, "readout", "output")
-    functions = [quantized_dense_function(), rms_norm_quantize_function()]
+    called = {node.op_type for node in writer.graph.nodes}
+    others = [make() for name, make in DENSE_FUNCTIONS.items() if name in called]
+    functions = [quantized_dense_function(), *others, rms_norm_quantize_function()]
     functions += [memory.silu_quantize_function(), tokens.quantized_function()]
     functions += [*_memory_functions(spec), *_form(spec).quantized_functions()]
     outputs = _outputs(spec, output, following, types)

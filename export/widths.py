@@ -12,11 +12,12 @@ from edgebci.operators.cells import CellKind
 
 WEIGHT_WIDTHS: tuple[Width, ...] = (4, 8, 16)
 STATE_WIDTHS: tuple[Width, ...] = (8, 16)
-_DENSE: dict[CellKind, tuple[str, ...]] = {
+CELL_DENSE: dict[CellKind, tuple[str, ...]] = {
     "mamba2": ("in_proj", "out_proj"),
     "s4d": ("out_proj",),
     "gru": ("ih", "hh"),
 }
+"""Dense layers of a cell, in the order of computation."""
 _STATES: dict[CellKind, str] = {"mamba2": "ssm", "s4d": "modes", "gru": "hidden"}
 """The state that remembers; the window of a convolution and the means of a tokenizer keep their types."""
 
@@ -24,7 +25,7 @@ _STATES: dict[CellKind, str] = {"mamba2": "ssm", "s4d": "modes", "gru": "hidden"
 def dense_names(spec: DecoderSpec) -> dict[str, tuple[int, int]]:
     """(rows, columns) of each dense layer by its name, in the order of computation."""
     entry = "tokenizer.mix" if spec.tokenizer else "input"
-    names = [entry, *(f"layers.{i}.mixer.{name}" for i in range(spec.n_layers) for name in _DENSE[spec.cell])]
+    names = [entry, *(f"layers.{i}.mixer.{name}" for i in range(spec.n_layers) for name in CELL_DENSE[spec.cell])]
     costs = spec.entry.costs().dense + spec.n_layers * spec.layer.costs().dense
     readout = (spec.n_outputs, (spec.readout_lags + 1) * spec.d_model)
     return dict(zip([*names, "readout"], [*costs, readout], strict=True))

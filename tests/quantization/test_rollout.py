@@ -14,7 +14,7 @@ from edgebci.export.calibration import QuantizationRecipe
 from edgebci.export.possm_step import quantize_possm
 from edgebci.export.quantization import observe, quantize
 from edgebci.operators.cells import CellKind
-from edgebci.possm_spec import PossmStepSpec
+from tests.small_specs import small_spike_decoder
 
 STATES = {"mamba2": "ssm", "s4d": "modes", "gru": "hidden"}
 RESETS = np.isin(np.arange(700), (0, 250, 260))
@@ -49,30 +49,12 @@ def test_the_scale_of_a_head_is_its_range_with_headroom() -> None:
     np.testing.assert_allclose(scale * 32767, 2.0 * largest, rtol=1e-6)
 
 
-def test_a_decoder_of_spikes_refuses_widths_instead_of_dropping_them() -> None:
-    spec = PossmStepSpec(
-        n_units=3,
-        n_time_steps=2,
-        max_tokens=4,
-        chunk_s=0.05,
-        dim=4,
-        feed_forward_hidden=8,
-        hidden=4,
-        n_layers=1,
-        backbone="gru",
-        memory_chunks=2,
-        d_state=4,
-        headdim=4,
-        expand=2,
-        d_conv=2,
-        norm_epsilon=1e-5,
-        output_names=("x",),
-        output_unit="cm/s",
-    )
-    with pytest.raises(InputError, match="asks for widths or smoothing"):
+def test_a_decoder_of_spikes_refuses_smoothing_and_widths_of_states_instead_of_dropping_them() -> None:
+    spec = small_spike_decoder("gru")
+    with pytest.raises(InputError, match="asks for smoothing, which a decoder of spikes does not have"):
         quantize_possm(spec, {}, np.zeros((1, 1, 2), np.int32), QuantizationRecipe(smoothing=0.5))
-    with pytest.raises(InputError, match="asks for widths or smoothing"):
-        quantize_possm(spec, {}, np.zeros((1, 1, 2), np.int32), QuantizationRecipe(widths={"readout": 4}))
+    with pytest.raises(InputError, match=r"no weights 'hidden\.0' whose width can be chosen"):
+        quantize_possm(spec, {}, np.zeros((1, 1, 2), np.int32), QuantizationRecipe(widths={"hidden.0": 8}))
 
 
 def test_a_state_that_runs_to_infinity_is_refused() -> None:
