@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgebci.errors import InputError
+from edgebci.firmware_sim.host_twin import read_fields
 from edgebci.firmware_sim.toolchain import NATIVE
 
 STEP_HARNESS = NATIVE / "harness_step.c"
@@ -20,7 +21,8 @@ class _Sizes(ctypes.Structure):
     """edgebci_step_sizes_t of harness_step.c."""
 
     _fields_ = tuple(
-        (name, ctypes.c_uint32) for name in ("frame_offset", "frame_bytes", "output_offset", "outputs", "context_bytes")
+        (name, ctypes.c_uint32)
+        for name in ("frame_offset", "frame_bytes", "output_offset", "outputs", "context_bytes", "fields")
     )
 
 
@@ -41,7 +43,8 @@ class HostStepper:
             raise InputError(f"{library} is no library of steps ({error}); compile the generated C again") from error
         self.instructions = found.decode()
         self._context = np.zeros(-(-int(sizes.context_bytes) // 8), np.uint64)
-        content = self._context.view(np.uint8)
+        self._content = content = self._context.view(np.uint8)
+        self._fields = read_fields(self._library, int(sizes.fields))
         frame = content[sizes.frame_offset : sizes.frame_offset + sizes.frame_bytes]
         self._frame: NDArray[Any] = frame.view(np.float32)
         self._output = content[sizes.output_offset : sizes.output_offset + 4 * sizes.outputs].view(np.float32)
@@ -75,3 +78,18 @@ class HostStepper:
     def stream(self, frames: NDArray[Any]) -> NDArray[np.float32]:
         """Decode (T, ...) from where the stream stands: (T, n_outputs)."""
         return np.stack([self.step(frame).copy() for frame in frames])
+
+    def states(self) -> dict[str, NDArray[Any]]:
+        """Copies of every part of the context by its name, flat."""
+        return {
+            name: np.frombuffer(self._content.tobytes(), kind, count, offset)
+            for name, (kind, offset, count) in self._fields.items()
+        }
+
+    def snapshot(self) -> NDArray[np.uint8]:
+        """A copy of the whole context, for `restore`."""
+        return self._content.copy()
+
+    def restore(self, snapshot: NDArray[np.uint8]) -> None:
+        """Go on where `snapshot` was taken, by the same library."""
+        self._content[:] = snapshot

@@ -72,10 +72,7 @@ class HostTwin:
         # uint64 so that the context is aligned for every member.
         self._context = np.zeros(-(-int(sizes.context_bytes) // 8), np.uint64)
         self._context_bytes = int(sizes.context_bytes)
-        self._fields = {
-            bytes(field.name).decode(): (bytes(field.type).decode(), int(field.offset), int(field.count))
-            for field in (_Field * int(sizes.fields)).in_dll(self._library, "edgebci_fields")
-        }
+        self._fields = read_fields(self._library, int(sizes.fields))
         self.power_on()
 
     def power_on(self) -> None:
@@ -123,6 +120,14 @@ class HostTwin:
     def state_bytes(self) -> bytes:
         """The whole context: equal bytes on a core mean equal states, work memory and padding included."""
         return self._context.tobytes()[: self._context_bytes]
+
+
+def read_fields(library: ctypes.CDLL, n: int) -> dict[str, tuple[str, int, int]]:
+    """Type, offset in bytes and number of elements of each part of the context, by its name."""
+    return {
+        bytes(field.name).decode(): (bytes(field.type).decode(), int(field.offset), int(field.count))
+        for field in (_Field * n).in_dll(library, "edgebci_fields")
+    }
 
 
 def _address(array: NDArray[Any]) -> ctypes.c_void_p:

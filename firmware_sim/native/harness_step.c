@@ -20,12 +20,12 @@
 #endif
 
 typedef struct {
-    uint32_t frame_offset, frame_bytes, output_offset, outputs, context_bytes;
+    uint32_t frame_offset, frame_bytes, output_offset, outputs, context_bytes, fields;
 } edgebci_step_sizes_t;
 
 const edgebci_step_sizes_t edgebci_step_sizes = {
     offsetof(edgebci_t, FRAME),  sizeof(((edgebci_t *)0)->FRAME), offsetof(edgebci_t, output.values),
-    EDGEBCI_OUTPUTS,             sizeof(edgebci_t),
+    EDGEBCI_OUTPUTS,             sizeof(edgebci_t),               EDGEBCI_FIELDS,
 };
 
 extern const char edgebci_instructions[32];

@@ -161,6 +161,10 @@ def test_the_seeds_are_read_or_refused(reader: ModuleType, small_bundle: Path, w
     assert any(refused)
 
 
+def test_a_bundle_in_which_nothing_changes_is_read(reader: ModuleType, small_bundle: Path, work: Path) -> None:
+    assert not any(reader.read_changed(small_bundle, work, bytes([which, 9, 0, 0, 0])) for which in range(8))
+
+
 @given(
     which=st.integers(0, 255),
     start=st.integers(0, 2**24 - 1) | st.integers(0, 400),

@@ -1,0 +1,55 @@
+"""The claims about firmware that take long: equal bits, a whole day, fuzzing, and the speed of the host library."""
+
+from __future__ import annotations
+
+from edgebci.pipeline.proof.bits_claim import measure_bits
+from edgebci.pipeline.proof.claim import Claim
+from edgebci.pipeline.proof.day_claim import measure_day
+from edgebci.pipeline.proof.fuzzing_claim import measure_fuzzing
+from edgebci.pipeline.proof.host_speed_claim import measure_host_speed
+from edgebci.pipeline.proof.sources import Sources
+
+_PROOF = "edgebci.pipeline.proof"
+_C = (
+    *("export/kernels/*.[ch]", "export/kernels/host/*.h", "export/templates/*.j2", "firmware_sim/native/*"),
+    "examples/edge_student.toml",
+)
+
+
+def firmware_claims(aside: tuple[str, ...]) -> tuple[Claim, ...]:
+    """The four claims; `aside` are files that no figure depends on."""
+    return (
+        Claim(
+            name="firmware_bits",
+            title="Equal bits on every core",
+            command="edgebci proof --only firmware_bits",
+            sources=Sources((f"{_PROOF}.bits_claim",), _C, aside),
+            minutes=75.0,
+            measure=measure_bits,
+            recording="rat_r1838_open_field.nwb",
+        ),
+        Claim(
+            name="firmware_day",
+            title="A day without reset",
+            command="edgebci proof --only firmware_day",
+            sources=Sources((f"{_PROOF}.day_claim",), _C, aside),
+            minutes=40.0,
+            measure=measure_day,
+        ),
+        Claim(
+            name="fuzzing",
+            title="Fuzzing",
+            command="edgebci proof --only fuzzing",
+            sources=Sources((f"{_PROOF}.fuzzing_claim",), (*_C, "fuzz/*.[cp]*", "fuzz/seeds/*/*"), aside),
+            minutes=31.0,
+            measure=measure_fuzzing,
+        ),
+        Claim(
+            name="host_speed",
+            title="Host library",
+            command="edgebci bench bundle BUNDLE",
+            sources=Sources((f"{_PROOF}.host_speed_claim",), _C, aside),
+            minutes=3.0,
+            measure=measure_host_speed,
+        ),
+    )
