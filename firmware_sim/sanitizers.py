@@ -66,15 +66,17 @@ def compile_libfuzzer(firmware: Path, harness: Path, out: Path) -> Path:
     return out
 
 
-def analyze(firmware: Path) -> None:
-    """Run `clang --analyze` over every source.
+def analyze(firmware: Path) -> int:
+    """Run `clang --analyze` over every source; returns how many there were.
 
     Raises:
         MissingToolError: clang is absent. VerificationError: it found something; says what first.
     """
     flags = ["--analyze", "-Xanalyzer", "-analyzer-output=text", "-Xanalyzer", "-analyzer-werror", "-I", str(firmware)]
-    for source in sorted(firmware.glob("*.c")):
+    sources = sorted(firmware.glob("*.c"))
+    for source in sources:
         _compile("clang", ["-std=c99", "-ffreestanding", *flags, str(source)])
+    return len(sources)
 
 
 def run_fuzzer(program: Path, seeds: Path, runs: int, seconds: int, crash: Path) -> FuzzRun:
