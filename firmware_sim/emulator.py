@@ -84,8 +84,7 @@ class Machine:
         self._engine.ctl_set_cpu_model(_MODELS[self.core.model])
         self._memory = TargetMemory(self._engine, image, stack_bytes)
         entries = tuple(image.symbol(function).address for function in (regions or {}).values())
-        code = image.code
-        self._flash = FlashCounter(self._engine, flash, code.address, code.size_bytes) if flash else None
+        self._flash = FlashCounter(self._engine, flash, self._memory.code, image.code.address) if flash else None
         self.counter = BlockCounter(self._engine, image, self._memory.code, entries) if profile else None
 
     def call(self, function: str, *arguments: int, instruction_limit: int = DEFAULT_INSTRUCTION_LIMIT) -> int:

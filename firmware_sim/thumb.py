@@ -100,3 +100,37 @@ def _single_words(names: Iterable[str]) -> frozenset[str]:
         is_double = name[0] == "d" and name[1:].isdigit()
         result |= {f"s{2 * int(name[1:])}", f"s{2 * int(name[1:]) + 1}"} if is_double else {name}
     return frozenset(result)
+
+
+@dataclass(frozen=True)
+class Load:
+    """Where an instruction loads from: base + (index << shift) + offset; no bytes if it loads none."""
+
+    size_bytes: int = 0
+    base: str = ""
+    index: str = ""
+    shift: int = 0
+    offset: int = 0
+
+
+_NARROW = {"ldrb": 1, "ldrsb": 1, "ldrh": 2, "ldrsh": 2}
+
+
+def load_at(code: bytes, address: int) -> Load:
+    """What the first instruction of `code`, which lies at `address`, loads."""
+    raw = next(_decoder().disasm(code, address, 1), None)
+    if raw is None or not raw.insn_name().startswith(("ldr", "ldm", "vld", "pop", "vpop")):
+        return Load()
+    name, memory = raw.insn_name(), [o for o in raw.operands if o.type == arm_const.ARM_OP_MEM]
+    if not memory:
+        size_bytes = 4 * _words(raw, name)
+        base = raw.reg_name(raw.operands[0].reg) if name in _LISTS_WITH_BASE else "sp"
+        return Load(size_bytes, base, offset=-size_bytes if name.endswith("db") else 0)
+    given = memory[0].mem
+    loaded = _single_words(raw.reg_name(o.reg) for o in raw.operands if o.type == arm_const.ARM_OP_REG)
+    size_bytes = _NARROW.get(name, 8 if name == "ldrd" or len(loaded) == 2 else 4)
+    base, index = raw.reg_name(given.base) or "", raw.reg_name(given.index) or ""
+    if base == "pc":
+        return Load(size_bytes, offset=(address + 4) // 4 * 4 + given.disp)
+    offset = 0 if raw.post_index else given.disp
+    return Load(size_bytes, base, index, memory[0].shift.value if index else 0, offset)

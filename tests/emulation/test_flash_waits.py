@@ -9,6 +9,7 @@ from edgebci.firmware_sim.cores import find_core
 from edgebci.firmware_sim.emulator import Machine
 from edgebci.firmware_sim.firmware_image import FirmwareImage
 from edgebci.firmware_sim.flash_waits import FlashWaits
+from edgebci.firmware_sim.thumb import Load, load_at
 from edgebci.hardware import MemoryModel, load_profile
 from edgebci.pipeline.cycle_costs import board_memory
 
@@ -82,3 +83,28 @@ def test_a_board_of_another_core_is_refused() -> None:
         board_memory("stm32u575", find_core("cortex-m4f"))
     with pytest.raises(InputError, match="no profile 'stm32u57' in memories"):
         board_memory("stm32u57", find_core("cortex-m33"))
+
+
+# What the assembler makes of each instruction.
+LOADS = {
+    "6868": ("ldr r0, [r5, #4]", Load(4, "r5", offset=4)),
+    "55f8041b": ("ldr r1, [r5], #4", Load(4, "r5")),
+    "55f8081d": ("ldr r1, [r5, #-8]!", Load(4, "r5", offset=-8)),
+    "1a57": ("ldrsb r2, [r3, r4]", Load(1, "r3", "r4")),
+    "53f82420": ("ldr r2, [r3, r4, lsl #2]", Load(4, "r3", "r4", 2)),
+    "d2e90201": ("ldrd r0, r1, [r2, #8]", Load(8, "r2", offset=8)),
+    "91ed010b": ("vldr d0, [r1, #4]", Load(8, "r1", offset=4)),
+    "0ec8": ("ldm r0!, {r1, r2, r3}", Load(12, "r0")),
+    "10e90600": ("ldmdb r0, {r1, r2}", Load(8, "r0", offset=-8)),
+    "10bd": ("pop {r4, pc}", Load(8, "sp")),
+    "bdec048b": ("vpop {d8, d9}", Load(16, "sp")),
+    "baf80290": ("ldrh r9, [r10, #2]", Load(2, "sl", offset=2)),
+    "0248": ("ldr r0, [pc, #8] at 0x102", Load(4, offset=0x104 + 8)),
+    "0860": ("str r0, [r1]", Load()),
+    "0844": ("add r0, r1", Load()),
+}
+
+
+@pytest.mark.parametrize("code", LOADS, ids=lambda code: LOADS[code][0])
+def test_what_an_instruction_loads_is_known_from_its_code(code: str) -> None:
+    assert load_at(bytes.fromhex(code), 0x102) == LOADS[code][1]
