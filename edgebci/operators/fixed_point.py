@@ -41,17 +41,17 @@ def truncated(values: F32, highest: float) -> I64:
 
 
 def silu_table() -> I16:
-    """(512, 2): SiLU in counts of 2^-11 at every 128th count from -16 on, and how much it grows to the next."""
+    """(512, 2): SiLU in counts of 2^-11 as straight lines between every 128th count from -16 on: intercept, slope."""
     knots = np.arange(-_HALF_TABLE, _HALF_TABLE + 1) * 2.0**TABLE_BITS / 2.0**GATE_BITS
     values = np.clip(np.rint(knots / (1.0 + np.exp(-knots)) * 2.0**GATE_BITS), -32768, 32767)
-    return np.stack([values[:-1], np.diff(values)], axis=-1).astype(np.int16)
+    slope = np.diff(values)
+    return np.stack([values[:-1] - slope * np.arange(-_HALF_TABLE, _HALF_TABLE), slope], axis=-1).astype(np.int16)
 
 
 def looked_up(table: I16, counts: I16) -> I16:
-    """SiLU of counts by its table, linear between its values, rounded to nearest, halves up."""
+    """SiLU of counts by the lines of its table, rounded to nearest, halves up."""
     wide = counts.astype(np.int64)
-    base, slope = np.moveaxis(table[(wide >> TABLE_BITS) + _HALF_TABLE].astype(np.int64), -1, 0)
-    between = wide & ((1 << TABLE_BITS) - 1)
-    total = (base << TABLE_BITS) + slope * between + (1 << (TABLE_BITS - 1))
+    intercept, slope = np.moveaxis(table[(wide >> TABLE_BITS) + _HALF_TABLE].astype(np.int64), -1, 0)
+    total = (intercept << TABLE_BITS) + slope * wide + (1 << (TABLE_BITS - 1))
     result: I16 = (total >> TABLE_BITS).astype(np.int16)
     return result

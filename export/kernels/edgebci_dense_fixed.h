@@ -42,6 +42,17 @@ static EDGEBCI_INLINE edgebci_row_sums_t edgebci_dense_fixed_segment(const int16
     return sums;
 }
 
+/* Two sums as a pair of counts of y; x as in edgebci_dense_fixed. */
+static inline uint32_t edgebci_dense_fixed_scaled(int32_t first, int32_t second, const int32_t *m, const int16_t *x)
+{
+    int32_t m0 = m[0], bias0 = m[1], m1 = m[2], bias1 = m[3];
+    EDGEBCI_LOADED_4(m0, bias0, m1, bias1);
+    const int32_t y0 = edgebci_smmlar(first, m0, bias0 + (x != NULL ? x[0] : 0));
+    const int32_t y1 = edgebci_smmlar(second, m1, bias1 + (x != NULL ? x[1] : 0));
+    return edgebci_pair(edgebci_ssat16(y0), edgebci_ssat16(y1));
+}
+
+/* x [rows] is added where it is not NULL. */
 static EDGEBCI_INLINE void edgebci_dense_fixed(const edgebci_dense_fixed_t *d, uint32_t columns,
                                                const int16_t *q, const int16_t *x, int16_t *y)
 {
@@ -54,12 +65,8 @@ static EDGEBCI_INLINE void edgebci_dense_fixed(const edgebci_dense_fixed_t *d, u
             s = edgebci_dense_fixed_segment(weight, q + begin, n, s);
             weight += 2u * n;
         }
-        const int32_t y0 = edgebci_smmlar(s.high01, m[0], m[1] + (x != NULL ? x[0] : 0));
-        const int32_t y1 = edgebci_smmlar(s.low01, m[2], m[3] + (x != NULL ? x[1] : 0));
-        const int32_t y2 = edgebci_smmlar(s.high23, m[4], m[5] + (x != NULL ? x[2] : 0));
-        const int32_t y3 = edgebci_smmlar(s.low23, m[6], m[7] + (x != NULL ? x[3] : 0));
-        edgebci_store_pair(y, edgebci_pair(edgebci_ssat16(y0), edgebci_ssat16(y1)));
-        edgebci_store_pair(y + 2, edgebci_pair(edgebci_ssat16(y2), edgebci_ssat16(y3)));
+        edgebci_store_pair(y, edgebci_dense_fixed_scaled(s.high01, s.low01, m, x));
+        edgebci_store_pair(y + 2, edgebci_dense_fixed_scaled(s.high23, s.low23, m + 4, x != NULL ? x + 2 : NULL));
         x = x != NULL ? x + 4 : NULL;
     }
 }

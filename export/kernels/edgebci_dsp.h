@@ -36,6 +36,18 @@ static inline uint32_t edgebci_pair(int32_t low, int32_t high)
 typedef uint32_t __attribute__((may_alias)) edgebci_word_t;
 #endif
 
+/* The compiler has all of these in registers here, so that it loads them one right after the other: a load after a load
+ * takes one cycle less on a Cortex-M4. */
+#if EDGEBCI_HAS_DSP
+#define EDGEBCI_LOADED_2(a, b) __asm__("" : "+r"(a), "+r"(b))
+#define EDGEBCI_LOADED_4(a, b, c, d) __asm__("" : "+r"(a), "+r"(b), "+r"(c), "+r"(d))
+#define EDGEBCI_LOADED_5(a, b, c, d, e) __asm__("" : "+r"(a), "+r"(b), "+r"(c), "+r"(d), "+r"(e))
+#else
+#define EDGEBCI_LOADED_2(a, b) (void)0
+#define EDGEBCI_LOADED_4(a, b, c, d) (void)0
+#define EDGEBCI_LOADED_5(a, b, c, d, e) (void)0
+#endif
+
 /* Two int16 that lie side by side on a word. */
 static inline uint32_t edgebci_load_pair(const int16_t *at)
 {

@@ -6,7 +6,7 @@
  *
  *     p [z | x | B | C | dt]                 int16
  *     conv [conv_dim][taps]                  int16, oldest first; taps even; conv_dim = heads * headdim + 2 * N
- *     ssm [heads][headdim][N]                int16; N = state_size, a multiple of 4
+ *     ssm [heads][headdim][N]                int16; N = state_size, a multiple of 8
  *     x [heads * headdim][4], B [4][N]       int16, of the last steps: step t lies in slot t % 4
  *     kept [heads][5]                        float: decay since the rewrite, weight of each slot
  *     phase [1]                              int32, the slot of the step
@@ -22,13 +22,19 @@
 #include "edgebci_norm_fixed.h"
 
 #define EDGEBCI_SLOTS 4u
+/* Loads that stand together are worth assembly where instructions go one at a time; elsewhere the compiler does better. */
+#if EDGEBCI_HAS_DSP && !defined(__ARM_FPV5__)
+#define EDGEBCI_LOADS_TOGETHER 1
+#else
+#define EDGEBCI_LOADS_TOGETHER 0
+#endif
 #define EDGEBCI_GATE_UNIT 0x1.0p-11f
 #define EDGEBCI_LARGEST_GAIN 2147483520.0f /* the largest float below 2^31 */
 
 typedef struct {
     const int16_t *conv_weight;  /* [conv_dim][taps] */
     const int32_t *conv_scaling; /* [conv_dim][2]: multiplier, bias */
-    const int16_t *silu;         /* [512][2]: value, rise */
+    const int16_t *silu;         /* [512][2]: intercept, slope */
     const float *dt_bias;        /* [heads] */
     const float *A;              /* [heads], negative */
     const float *skip;           /* [heads] */
@@ -38,22 +44,22 @@ typedef struct {
     uint32_t c_shift, gate_shift;
 } edgebci_mamba2_fixed_t;
 
-/* SiLU of counts of 2^-11, linear between the values of the table. */
-static inline int32_t edgebci_silu_fixed(const int16_t *table, int32_t counts)
+/* SiLU of counts of 2^-11: the straight line of their entry; `middle` is that of 0. */
+static inline int32_t edgebci_silu_fixed(const int16_t *middle, int32_t counts)
 {
-    const uint32_t entry = edgebci_load_pair(table + 2 * ((counts >> 7) + 256));
-    return edgebci_smlad(entry, (((uint32_t)counts & 127u) << 16) | 128u, 64) >> 7;
+    const uint32_t line = edgebci_load_pair(middle + 2 * (counts >> 7));
+    return edgebci_smlad(line, edgebci_pair(128, counts), 64) >> 7;
 }
 
 /* Shift the window of one channel, whose newest input is `newest`; returns the sum over its taps. */
-static EDGEBCI_INLINE int32_t edgebci_mamba2_fixed_taps(const int16_t *weight, uint32_t taps, int16_t newest,
+static EDGEBCI_INLINE int32_t edgebci_mamba2_fixed_taps(const int16_t *weight, uint32_t taps, int32_t newest,
                                                         int16_t *window)
 {
     int32_t sum = 0;
     uint32_t pair = edgebci_load_pair(window);
     for (uint32_t k = 0; k < taps; k += 2) {
-        const uint32_t next = k + 2 < taps ? edgebci_load_pair(window + k + 2) : (uint16_t)newest;
-        const uint32_t moved = (pair >> 16) | (next << 16);
+        const uint32_t next = k + 2 < taps ? edgebci_load_pair(window + k + 2) : (uint32_t)newest;
+        const uint32_t moved = edgebci_pair(edgebci_high_half(pair), edgebci_low_half(next));
         edgebci_store_pair(window + k, moved);
         sum = edgebci_smlad(moved, edgebci_load_pair(weight + k), sum);
         pair = next;
@@ -61,24 +67,61 @@ static EDGEBCI_INLINE int32_t edgebci_mamba2_fixed_taps(const int16_t *weight, u
     return sum;
 }
 
-/* Channels first to first + n: convolution and SiLU; u[0], u[stride], ... */
-static EDGEBCI_INLINE void edgebci_mamba2_fixed_channels(const edgebci_mamba2_fixed_t *m, uint32_t first, uint32_t n,
-                                                         uint32_t taps, const int16_t *restrict xbc,
-                                                         int16_t *restrict conv, int16_t *restrict u, uint32_t stride)
+/* The convolution of one channel, in counts of 2^-11, and on to the next channel. */
+typedef struct {
+    const int16_t *weight;  /* [channels][taps] */
+    const int32_t *scaling; /* [channels][2] */
+    const int16_t *newest;  /* [channels] */
+    int16_t *window;        /* [channels][taps] */
+} edgebci_mamba2_channel_t;
+
+static EDGEBCI_INLINE int32_t edgebci_mamba2_fixed_next(uint32_t taps, edgebci_mamba2_channel_t *c)
 {
-    const int16_t *restrict weight = m->conv_weight + first * taps;
-    const int32_t *restrict scaling = m->conv_scaling + 2u * first;
-    const int16_t *restrict silu = m->silu;
-    xbc += first;
-    conv += first * taps;
-    for (uint32_t c = 0; c < n; c++) {
-        const int32_t sum = edgebci_mamba2_fixed_taps(weight, taps, xbc[c], conv);
-        const int32_t counts = edgebci_ssat16(edgebci_smmlar(sum, scaling[0], scaling[1]));
+    const int32_t sum = edgebci_mamba2_fixed_taps(c->weight, taps, *c->newest++, c->window);
+    const int32_t counts = edgebci_ssat16(edgebci_smmlar(sum, c->scaling[0], c->scaling[1]));
+    c->weight += taps;
+    c->window += taps;
+    c->scaling += 2;
+    return counts;
+}
+
+#if EDGEBCI_HAS_DSP
+/* The same for four taps: 7 loads that stand together, 3 multiply-accumulates; 18 cycles on a Cortex-M4. */
+static EDGEBCI_INLINE int32_t edgebci_mamba2_fixed_next_of_four(edgebci_mamba2_channel_t *c)
+{
+    uint32_t v01, v23, v4, w01, w23;
+    int32_t m, counts;
+    __asm__ volatile(
+        "ldr %[v01], [%[v]]\n\tldr %[v23], [%[v], #4]\n\tldrsh %[v4], [%[x]], #2\n\tldr %[w23], [%[w], #4]\n\t"
+        "ldr %[w01], [%[w]], #8\n\tldr %[counts], [%[b], #4]\n\tldr %[m], [%[b]], #8\n\t"
+        "lsr %[v01], %[v01], #16\n\tpkhbt %[v01], %[v01], %[v23], lsl #16\n\t"
+        "lsr %[v23], %[v23], #16\n\tpkhbt %[v23], %[v23], %[v4], lsl #16\n\t"
+        "smuad %[w01], %[v01], %[w01]\n\tstr %[v01], [%[v]], #4\n\tsmlad %[w01], %[v23], %[w23], %[w01]\n\t"
+        "str %[v23], [%[v]], #4\n\tsmmlar %[counts], %[w01], %[m], %[counts]\n\tssat %[counts], #16, %[counts]"
+        : [v01] "=&r"(v01), [v23] "=&r"(v23), [v4] "=&r"(v4), [w01] "=&r"(w01), [w23] "=&r"(w23), [m] "=&r"(m),
+          [counts] "=&r"(counts), [v] "+&r"(c->window), [x] "+&r"(c->newest), [w] "+&r"(c->weight), [b] "+&r"(c->scaling)
+        :
+        : "memory");
+    return counts;
+}
+#else
+static EDGEBCI_INLINE int32_t edgebci_mamba2_fixed_next_of_four(edgebci_mamba2_channel_t *c)
+{
+    return edgebci_mamba2_fixed_next(4, c);
+}
+#endif
+
+/* n channels from the first on: convolution and SiLU; u[0], u[stride], ... */
+static EDGEBCI_INLINE void edgebci_mamba2_fixed_channels(const edgebci_mamba2_fixed_t *m, uint32_t first, uint32_t n,
+                                                         uint32_t taps, const int16_t *xbc, int16_t *conv, int16_t *u,
+                                                         uint32_t stride)
+{
+    const int16_t *const silu = m->silu + 512;
+    edgebci_mamba2_channel_t c = {m->conv_weight + first * taps, m->conv_scaling + 2u * first, xbc + first,
+                                  conv + first * taps};
+    for (const int16_t *const end = u + n * stride; u != end; u += stride) {
+        const int32_t counts = taps == 4 ? edgebci_mamba2_fixed_next_of_four(&c) : edgebci_mamba2_fixed_next(taps, &c);
         *u = (int16_t)edgebci_silu_fixed(silu, counts);
-        weight += taps;
-        conv += taps;
-        scaling += 2;
-        u += stride;
     }
 }
 
@@ -106,24 +149,48 @@ static EDGEBCI_INLINE void edgebci_mamba2_fixed_age(const edgebci_mamba2_fixed_t
     }
 }
 
-/* C times four rows of the state. */
+/* C times four rows of n elements. Two elements of each take 5 loads and 4 multiply-accumulates: 10 cycles on a
+ * Cortex-M4. */
+#if EDGEBCI_LOADS_TOGETHER
+#define EDGEBCI_FOUR_ROWS                                                                                             \
+    "ldr %[h1], [%[h], %[r1]]\n\tldr %[h2], [%[h], %[r2]]\n\tldr %[h3], [%[h], %[r3]]\n\tldr %[h0], [%[h]], #4\n\t"     \
+    "ldr %[v], [%[c]], #4\n\t"                                                                                        \
+    "smlad %[s0], %[h0], %[v], %[s0]\n\tsmlad %[s1], %[h1], %[v], %[s1]\n\t"                                          \
+    "smlad %[s2], %[h2], %[v], %[s2]\n\tsmlad %[s3], %[h3], %[v], %[s3]\n\t"
+
 static EDGEBCI_INLINE void edgebci_mamba2_fixed_rows(const int16_t *h, const int16_t *C, uint32_t n, int32_t *sums)
 {
     int32_t s0 = 0, s1 = 0, s2 = 0, s3 = 0;
-    for (uint32_t j = 0; j < n; j += 2) {
-        const uint32_t h0 = edgebci_load_pair(h + j), h1 = edgebci_load_pair(h + n + j);
-        const uint32_t h2 = edgebci_load_pair(h + 2u * n + j), h3 = edgebci_load_pair(h + 3u * n + j);
-        const uint32_t c = edgebci_load_pair(C + j);
-        s0 = edgebci_smlad(h0, c, s0);
-        s1 = edgebci_smlad(h1, c, s1);
-        s2 = edgebci_smlad(h2, c, s2);
-        s3 = edgebci_smlad(h3, c, s3);
+    uint32_t h0, h1, h2, h3, v;
+    for (const int16_t *const end = h + n; h != end;) {
+        __asm__ volatile(EDGEBCI_FOUR_ROWS EDGEBCI_FOUR_ROWS EDGEBCI_FOUR_ROWS EDGEBCI_FOUR_ROWS
+                         : [h0] "=&r"(h0), [h1] "=&r"(h1), [h2] "=&r"(h2), [h3] "=&r"(h3), [v] "=&r"(v),
+                           [s0] "+&r"(s0), [s1] "+&r"(s1), [s2] "+&r"(s2), [s3] "+&r"(s3), [h] "+&r"(h), [c] "+&r"(C)
+                         : [r1] "i"(2u * n), [r2] "i"(4u * n), [r3] "i"(6u * n)
+                         : "memory");
     }
     sums[0] = s0;
     sums[1] = s1;
     sums[2] = s2;
     sums[3] = s3;
 }
+#else
+static EDGEBCI_INLINE void edgebci_mamba2_fixed_rows(const int16_t *h, const int16_t *C, uint32_t n, int32_t *sums)
+{
+    int32_t s0 = 0, s1 = 0, s2 = 0, s3 = 0;
+    for (uint32_t j = 0; j < n; j += 2) {
+        const uint32_t c = edgebci_load_pair(C + j);
+        s0 = edgebci_smlad(edgebci_load_pair(h + j), c, s0);
+        s1 = edgebci_smlad(edgebci_load_pair(h + n + j), c, s1);
+        s2 = edgebci_smlad(edgebci_load_pair(h + 2u * n + j), c, s2);
+        s3 = edgebci_smlad(edgebci_load_pair(h + 3u * n + j), c, s3);
+    }
+    sums[0] = s0;
+    sums[1] = s1;
+    sums[2] = s2;
+    sums[3] = s3;
+}
+#endif
 
 /* The weights W of one head's slots, as two pairs. */
 static inline void edgebci_mamba2_fixed_weights(const edgebci_mamba2_fixed_t *m, uint32_t head, uint32_t slot,
@@ -132,7 +199,7 @@ static inline void edgebci_mamba2_fixed_weights(const edgebci_mamba2_fixed_t *m,
     int32_t W[EDGEBCI_SLOTS];
     for (uint32_t j = 0; j < EDGEBCI_SLOTS; j++) {
         const float w = (kept[1u + j] * products[j]) * m->readout + (j == slot ? m->skip[head] : 0.0f);
-        W[j] = edgebci_round(edgebci_clamp(w, -8191.0f, 8191.0f));
+        W[j] = edgebci_round_within(w, 8191);
     }
     pairs[0] = edgebci_pair(W[0], W[1]);
     pairs[1] = edgebci_pair(W[2], W[3]);
@@ -156,31 +223,66 @@ static EDGEBCI_INLINE void edgebci_mamba2_fixed_read(const edgebci_mamba2_fixed_
         const int32_t gain = edgebci_truncate(kept[0] * m->state_gain[head], EDGEBCI_LARGEST_GAIN);
         for (uint32_t i = 0; i < headdim; i += 4, ssm += 4u * n, x += 4u * EDGEBCI_SLOTS, y += 4) {
             edgebci_mamba2_fixed_rows(ssm, C, n, sums);
-            for (uint32_t k = 0; k < 4; k++) {
-                const uint32_t x01 = edgebci_load_pair(x + 4u * k), x23 = edgebci_load_pair(x + 4u * k + 2u);
-                const int32_t recent = edgebci_smlad(W[1], x23, edgebci_smlad(W[0], x01, 0));
+            for (uint32_t k = 0; k < 4; k += 2) {
+                uint32_t a01 = edgebci_load_pair(x + 4u * k), a23 = edgebci_load_pair(x + 4u * k + 2u);
+                uint32_t b01 = edgebci_load_pair(x + 4u * k + 4u), b23 = edgebci_load_pair(x + 4u * k + 6u);
+                EDGEBCI_LOADED_4(a01, a23, b01, b23);
+                const int32_t recent = edgebci_smlad(W[1], a23, edgebci_smlad(W[0], a01, 0));
+                const int32_t recent_b = edgebci_smlad(W[1], b23, edgebci_smlad(W[0], b01, 0));
                 y[k] = edgebci_smmlar(sums[k], gain, recent);
+                y[k + 1u] = edgebci_smmlar(sums[k + 1u], gain, recent_b);
             }
         }
     }
 }
 
-/* One head: h = s h + sum of w_j x_j B_j, rounded to the nearest. folded [N][4] holds w_j B_j. */
+/* One row of n elements: h := s h + sum of w_j x_j B_j, rounded. x01, x23 are the row's x of all slots; folded [n][4]
+ * holds w_j B_j. Two elements take 5 loads and 6 multiply-accumulates: 16 cycles on a Cortex-M4. */
+#if EDGEBCI_LOADS_TOGETHER
+#define EDGEBCI_REWRITE_TWO                                                                                           \
+    "ldr %[v], [%[h]]\n\tldr %[f23], [%[f], #4]\n\tldr %[g01], [%[f], #8]\n\tldr %[g23], [%[f], #12]\n\t"             \
+    "ldr %[f01], [%[f]], #16\n\t"                                                                                     \
+    "smlawb %[low], %[s], %[v], %[half]\n\tsmlawt %[v], %[s], %[v], %[half]\n\t"                                      \
+    "smlad %[low], %[x01], %[f01], %[low]\n\tsmlad %[v], %[x01], %[g01], %[v]\n\t"                                    \
+    "smlad %[low], %[x23], %[f23], %[low]\n\tsmlad %[v], %[x23], %[g23], %[v]\n\t"                                    \
+    "ssat %[low], #16, %[low], asr #12\n\tssat %[v], #16, %[v], asr #12\n\t"                                          \
+    "pkhbt %[v], %[low], %[v], lsl #16\n\tstr %[v], [%[h]], #4\n\t"
+
+static EDGEBCI_INLINE void edgebci_mamba2_fixed_row(uint32_t n, int32_t scale, uint32_t x01, uint32_t x23,
+                                                    const int16_t *folded, int16_t *h)
+{
+    const int32_t half = 2048;
+    uint32_t v, low, f01, f23, g01, g23;
+    for (const int16_t *const end = h + n; h != end;) {
+        __asm__ volatile(EDGEBCI_REWRITE_TWO EDGEBCI_REWRITE_TWO EDGEBCI_REWRITE_TWO EDGEBCI_REWRITE_TWO
+                         : [v] "=&r"(v), [low] "=&r"(low), [f01] "=&r"(f01), [f23] "=&r"(f23), [g01] "=&r"(g01),
+                           [g23] "=&r"(g23), [h] "+&r"(h), [f] "+&r"(folded)
+                         : [s] "r"(scale), [half] "r"(half), [x01] "r"(x01), [x23] "r"(x23)
+                         : "memory");
+    }
+}
+#else
+static EDGEBCI_INLINE void edgebci_mamba2_fixed_row(uint32_t n, int32_t scale, uint32_t x01, uint32_t x23,
+                                                    const int16_t *folded, int16_t *h)
+{
+    for (uint32_t j = 0; j < n; j += 2, folded += 2u * EDGEBCI_SLOTS) {
+        const uint32_t pair = edgebci_load_pair(h + j);
+        int32_t low = edgebci_smlawb(scale, pair, 2048), high = edgebci_smlawt(scale, pair, 2048);
+        low = edgebci_smlad(x01, edgebci_load_pair(folded), low);
+        low = edgebci_smlad(x23, edgebci_load_pair(folded + 2), low);
+        high = edgebci_smlad(x01, edgebci_load_pair(folded + 4), high);
+        high = edgebci_smlad(x23, edgebci_load_pair(folded + 6), high);
+        edgebci_store_pair(h + j, edgebci_pair(edgebci_ssat16(low >> 12), edgebci_ssat16(high >> 12)));
+    }
+}
+#endif
+
+/* One head: every row of its state. */
 static EDGEBCI_INLINE void edgebci_mamba2_fixed_inject(uint32_t headdim, uint32_t n, int32_t scale, const int16_t *x,
                                                        const int16_t *folded, int16_t *h)
 {
-    for (uint32_t i = 0; i < headdim; i++, x += EDGEBCI_SLOTS) {
-        const uint32_t x01 = edgebci_load_pair(x), x23 = edgebci_load_pair(x + 2);
-        for (uint32_t j = 0; j < n; j += 2, h += 2) {
-            const int16_t *f = folded + EDGEBCI_SLOTS * j;
-            const uint32_t pair = edgebci_load_pair(h);
-            int32_t low = edgebci_smlawb(scale, pair, 2048), high = edgebci_smlawt(scale, pair, 2048);
-            low = edgebci_smlad(x01, edgebci_load_pair(f), low);
-            low = edgebci_smlad(x23, edgebci_load_pair(f + 2), low);
-            high = edgebci_smlad(x01, edgebci_load_pair(f + 4), high);
-            high = edgebci_smlad(x23, edgebci_load_pair(f + 6), high);
-            edgebci_store_pair(h, edgebci_pair(edgebci_ssat16(low >> 12), edgebci_ssat16(high >> 12)));
-        }
+    for (uint32_t i = 0; i < headdim; i++, x += EDGEBCI_SLOTS, h += n) {
+        edgebci_mamba2_fixed_row(n, scale, edgebci_load_pair(x), edgebci_load_pair(x + 2), folded, h);
     }
 }
 
@@ -212,12 +314,16 @@ static EDGEBCI_INLINE void edgebci_mamba2_fixed_gate(const edgebci_mamba2_fixed_
                                                      const int16_t *restrict z, const int32_t *restrict y,
                                                      int16_t *restrict g)
 {
-    const int16_t *restrict silu = m->silu;
+    const int16_t *restrict silu = m->silu + 512;
     const uint32_t shift = m->gate_shift;
     const int32_t half = (int32_t)((1u << shift) >> 1);
-    for (uint32_t i = 0; i < n; i++) {
-        const int32_t scaled = edgebci_smlawb(y[i], (uint32_t)edgebci_silu_fixed(silu, z[i]), half);
-        g[i] = (int16_t)edgebci_ssat16(scaled >> shift);
+    for (uint32_t i = 0; i < n; i += 2) {
+        uint32_t gate = edgebci_load_pair(z + i);
+        int32_t first = y[i], second = y[i + 1];
+        EDGEBCI_LOADED_4(gate, first, second, silu);
+        first = edgebci_smlawb(first, (uint32_t)edgebci_silu_fixed(silu, edgebci_low_half(gate)), half);
+        second = edgebci_smlawb(second, (uint32_t)edgebci_silu_fixed(silu, edgebci_high_half(gate)), half);
+        edgebci_store_pair(g + i, edgebci_pair(edgebci_ssat16(first >> shift), edgebci_ssat16(second >> shift)));
     }
 }
 

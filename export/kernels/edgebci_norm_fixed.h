@@ -18,11 +18,21 @@ typedef struct {
     float epsilon;
 } edgebci_norm_fixed_t;
 
-static EDGEBCI_INLINE void edgebci_quantize_fixed(const float *restrict x, float inverse_scale, float limit, uint32_t n,
+/* Round to nearest, ties to even, within +-limit, at most 2^21. The bits of sums with EDGEBCI_ROUNDER are integers in the
+ * order of the sums; those in range hold the rounded value. */
+static inline int32_t edgebci_round_within(float v, int32_t limit)
+{
+    const int32_t zero = (int32_t)edgebci_bits(EDGEBCI_ROUNDER), lowest = zero - limit, highest = zero + limit;
+    const int32_t bits = (int32_t)edgebci_bits(v + EDGEBCI_ROUNDER);
+    const int32_t raised = bits > lowest ? bits : lowest;
+    return (raised < highest ? raised : highest) - zero;
+}
+
+static EDGEBCI_INLINE void edgebci_quantize_fixed(const float *restrict x, float inverse_scale, int32_t limit, uint32_t n,
                                                   int16_t *restrict q)
 {
     for (uint32_t i = 0; i < n; i++) {
-        q[i] = (int16_t)edgebci_round(edgebci_clamp(x[i] * inverse_scale, -limit, limit));
+        q[i] = (int16_t)edgebci_round_within(x[i] * inverse_scale, limit);
     }
     for (uint32_t i = n; i % 4u != 0; i++) {
         q[i] = 0;
@@ -56,7 +66,7 @@ static EDGEBCI_INLINE void edgebci_norm_fixed(const edgebci_norm_fixed_t *norm, 
 }
 
 #define EDGEBCI_DEFINE_QUANTIZE_FIXED(name, n)                                                                        \
-    static EDGEBCI_KERNEL void name(const float *restrict x, float inverse_scale, float limit, int16_t *restrict q)   \
+    static EDGEBCI_KERNEL void name(const float *restrict x, float inverse_scale, int32_t limit, int16_t *restrict q) \
     {                                                                                                                 \
         edgebci_quantize_fixed(x, inverse_scale, limit, n, q);                                                        \
     }

@@ -23,7 +23,7 @@ _FLOATS = ("dt_bias", "A", "skip", "state_gain", "inject")
 def _quantize(node: Node, graph: StepGraph, sizes: dict[str, int]) -> Operation:
     x, inverse_scale, limit = node.inputs
     n, padded = sizes[x], _padded(sizes[x])
-    numbers = [literal(np.float32(graph.constants[name])) for name in (inverse_scale, limit)]
+    numbers = [literal(np.float32(graph.constants[inverse_scale])), literal(int(graph.constants[limit]))]
     return Operation(
         node,
         reads=(x,),
@@ -109,8 +109,8 @@ def _step(node: Node, graph: StepGraph, sizes: dict[str, int]) -> Operation:
     heads, headdim, n = graph.inputs[states[1]]
     channels, taps = graph.inputs[states[0]]
     check_columns(node, _padded(heads * headdim + channels + heads), sizes[p])
-    if headdim % GROUP:
-        raise InputError(f"{node.name} has headdim {headdim}; the C kernel needs a multiple of 4")
+    if headdim % GROUP or n % (2 * GROUP):
+        raise InputError(f"{node.name} has headdim {headdim} and d_state {n}; the C kernel needs multiples of 4 and 8")
     name, kernel = c_name(node), f"mamba2_fixed_{heads}x{headdim}x{n}_{taps}"
     constants = _step_constants(graph, name, weights)
     scalars = [literal(graph.constants[weights["readout"]])]

@@ -77,12 +77,11 @@ class IntegerBody(Builder):
         knots = self.divided(counts, self.integers(1 << TABLE_BITS), f"{name}_knots")
         index = self.two("Add", knots, self.integers(1 << (15 - TABLE_BITS)), f"{name}_index")
         entry = self.wide(self.node("Gather", [table, index], f"{name}_entry", {"axis": 0}), f"{name}_entry")
-        base, slope = (
+        intercept, slope = (
             self.node("Gather", [entry, self.integers(column)], f"{name}_{part}", {"axis": -1})
-            for column, part in ((0, "base"), (1, "slope"))
+            for column, part in ((0, "intercept"), (1, "slope"))
         )
-        begin = self.two("Mul", knots, self.integers(1 << TABLE_BITS), f"{name}_begin")
-        rise = self.two("Mul", slope, self.two("Sub", counts, begin, f"{name}_between"), f"{name}_rise")
-        scaled = self.two("Mul", base, self.integers(1 << TABLE_BITS), f"{name}_scaled")
+        scaled = self.two("Mul", intercept, self.integers(1 << TABLE_BITS), f"{name}_scaled")
         half = self.two("Add", scaled, self.integers(1 << (TABLE_BITS - 1)), f"{name}_half")
-        return self.divided(self.two("Add", half, rise, f"{name}_sum"), self.integers(1 << TABLE_BITS), name)
+        line = self.two("Add", half, self.two("Mul", slope, counts, f"{name}_rise"), f"{name}_sum")
+        return self.divided(line, self.integers(1 << TABLE_BITS), name)
