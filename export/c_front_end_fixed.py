@@ -10,7 +10,7 @@ from edgebci.errors import InputError
 from edgebci.export.c_front_end import Macro, float_macros, integer_macros, statistics_context
 from edgebci.export.c_literals import literal, wrapped
 from edgebci.features.coefficients import device_coefficients
-from edgebci.features.fixed_device import REFERENCE_BITS, reference_factor
+from edgebci.features.fixed_device import LOG_BITS, REFERENCE_BITS, log_table, reference_factor
 from edgebci.features.front_end import FrontEnd
 from edgebci.features.multirate import ENDS, BandFilter, PolePair, band_filters
 
@@ -69,6 +69,7 @@ def data_context(front_end: FrontEnd) -> dict[str, Any]:
         "n_channels": front_end.n_channels,
         "good_values": wrapped(c.integer_path.good),
         "bands": bands,
+        "log_table": [f"{{{literal(inverse)}, {literal(start)}}}" for inverse, start in log_table()],
         **statistics_context(kinds, c),
     }
 
@@ -84,7 +85,10 @@ def _sizes(front_end: FrontEnd) -> list[Macro]:
         ("KINDS", f"{len(bands)}u", ", ".join(front_end.spec.kinds)),
         ("PAIRS", f"{len(pairs)}u", "pole pairs of all bands"),
         ("TAPS", f"{sum(_tap_words(pair) for pair in pairs)}u", "words of two weights"),
+        ("MOST_TAPS", f"{max(_tap_words(pair) for pair in pairs)}u", "of one pole pair"),
+        ("MOST_PAIRS", f"{max(len(band.pairs) for band in bands)}u", "of one band"),
         ("ENDS", f"{ENDS}u", "squares that correct the sum of a frame"),
+        ("LOG_BITS", str(LOG_BITS), "of a number that choose its place in the table of logarithms"),
         ("REFERENCE_BITS", str(REFERENCE_BITS), "of the reference below a count"),
         ("REFERENCE_FACTOR", str(reference_factor(path)), "2^30 over the reference's multiple of a count"),
     ]
@@ -102,7 +106,9 @@ def _taps(pair: PolePair) -> str:
 
 def _pair(pair: PolePair, first_tap: int) -> str:
     a, b, c = pair.recursion
-    return ", ".join(str(value) for value in (a, b, c, f"{int(pair.turned)}u", f"{first_tap}u"))
+    direct, turned = ((0, 0), (a, b, c)) if pair.turned else ((a, b), (0, 0, 0))
+    numbers = [*turned, f"{int(pair.turned)}u", f"{first_tap}u"]
+    return f"{{{{{direct[0]}, {direct[1]}}}}}, " + ", ".join(str(value) for value in numbers)
 
 
 def _band(band: BandFilter, first_pair: int) -> str:

@@ -4,14 +4,13 @@ Counts become held values as in `conditioning.py`, and a follower of each goes a
 
     d[c] = clamp(held[c] - followed[c], -32768, 32767);  followed[c] = followed[c] + d[c]
 
-G good channels; products are rounded: high(s, a, b) = (s * 2^32 + a * b + 2^31) >> 32. Per band and pole pair, every M
-rows:
+G good channels; high(s, a, b) = (s * 2^32 + a * b + 2^31) >> 32. Per band and pole pair, every M rows:
 
     F0, F1 = sum of taps * d over the M newest rows
-    direct:  v = F0 + q1;  q1 = F1 + 4 * high(q2, a, v);  q2 = high(0, b, v)
+    direct:  v = F0 + q1;  q1 = F1 + 4 * (q2 + ((a * v) >> 16));  q2 = (b * v) >> 16
     turned:  v = F0 + 2 * high(high(0, a, q1), b, q2);  q2 = F1 + 2 * high(high(0, c, q1), a, q2);  q1 = v
 
-The reference of the followers is an integer, m times the mean (m = G) or twice the median (m = 2). It passes the same
+The reference of the held values is an integer, m times the mean (m = G) or twice the median (m = 2). It passes the same
 pairs with 14 bits below a count:
 
     r = (reference * K + 2^15) >> 16,  K = round(2^30 / m);    F = (sum of taps * difference of r + 2^13) >> 14
@@ -23,10 +22,10 @@ Per frame, float32 operations in the order in which they are written:
 
     E = ((e0 * y0^2 + e1 * y1^2) + e2 * y2^2) + e3 * y3^2      y0 the newest output; 0 if M = 1
     s = (float(high word of total) * 2^32 + float(low word of total)) * sum_scale
-    m = flush(max(s + (E - E of the last frame), 0))
-    p = flush(p + power_rate * (m - p));  f = log(p + floor_uv2)
+    m = s + (E - E of the last frame), or 0 where that is below 1e-20
+    p = p + power_rate * ((m + floor_uv2) - p);  f = logarithm(p)              p begins at floor_uv2 and stays over it
 
-and z as in `device.py`. At power-on and at a frame with reset_before all states are 0.
+and z as in `device.py`. At power-on and at a frame with reset_before all other states are 0.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from edgebci.arithmetic import F32, I32, flush, log
+from edgebci.arithmetic import F32, I32, TINY
 from edgebci.features.coefficients import IntegerPath, integer_path, normalizer_constants, power_rate
 from edgebci.features.conditioning import Conditioner, segments
 from edgebci.features.device import DeviceFrames
@@ -50,12 +49,33 @@ I64 = NDArray[np.int64]
 REFERENCE_BITS = 14
 """Of the reference below a count."""
 FACTOR_BITS = 30
-_TWO_32 = np.float32(2.0**32)
+LOG_BITS = 7
+_TWO_32, _LN2 = np.float32(2.0**32), np.float32(np.log(2.0))
 
 
 def reference_factor(path: IntegerPath) -> int:
     """K: one over the reference's multiple of a count."""
     return round((1 << FACTOR_BITS) / path.multiplier)
+
+
+def log_table() -> F32:
+    """(2^LOG_BITS, 2): for each part of [1, 2) the inverse of its middle, and minus the logarithm of that inverse."""
+    middle = 1.0 + (np.arange(1 << LOG_BITS) + 0.5) / (1 << LOG_BITS)
+    inverse = (1.0 / middle).astype(np.float32)
+    return np.stack([inverse, -np.log(inverse.astype(np.float64)).astype(np.float32)], axis=1)
+
+
+def logarithm(x: F32) -> F32:
+    """Natural logarithm of positive normal numbers within 3e-6: x = 2^k m, r = m * inverse - 1 at most 2^-8.
+
+    k * ln 2 + (table + (r - r^2 / 2)), without a division.
+    """
+    bits, table = x.view(np.int32), log_table()
+    part = (bits >> (23 - LOG_BITS)) & ((1 << LOG_BITS) - 1)
+    mantissa = ((bits & 0x007FFFFF) | 0x3F800000).astype(np.int32).view(np.float32)
+    r = mantissa * table[part, 0] - np.float32(1.0)
+    series = r - (r * r) * np.float32(0.5)
+    return np.asarray(((bits >> 23) - 127).astype(np.float32) * _LN2 + (table[part, 1] + series))
 
 
 class FixedFrontEnd:
@@ -67,7 +87,7 @@ class FixedFrontEnd:
         # Without a reference, the integer path gives the held values themselves.
         self._conditioner = Conditioner(replace(self._path, reference="none", multiplier=1))
         self._factor = reference_factor(self._path)
-        self.bands = [_Band(band, len(self._path.good)) for band in band_filters(spec)]
+        self.bands = [FixedBand(band, len(self._path.good)) for band in band_filters(spec)]
         self.normalizer = RunningNormalizer(normalizer_constants(front_end), np.float32)
         self._power_rate, self._floor_uv2 = np.float32(power_rate(spec)), np.float32(spec.floor_uv2)
         self._n_features = front_end.n_features
@@ -88,7 +108,8 @@ class FixedFrontEnd:
         return DeviceFrames(z, features, conditioned.valid, conditioned.artefact, conditioned.reset_before)
 
     def _start_anew(self) -> None:
-        self.power = np.zeros((len(self.bands), len(self._path.good)), dtype=np.float32)
+        self.power = np.full((len(self.bands), len(self._path.good)), self._floor_uv2)
+        self.reference = np.int64(0)
         self.followed: I32 = np.zeros(len(self._path.good), dtype=np.int32)
         for band in self.bands:
             band.reset()
@@ -99,13 +120,15 @@ class FixedFrontEnd:
         rows = followed(held.reshape(-1, held.shape[2]), self.followed)
         self.followed = rows[-1]
         d = np.diff(rows, axis=0).astype(np.int64)
-        reference = np.diff(_shifted(reference_of(rows, self._path) * self._factor, FACTOR_BITS - REFERENCE_BITS))
+        of_rows = reference_of(held.reshape(-1, held.shape[2]), self._path) * self._factor
+        references = np.append(self.reference, _shifted(of_rows, FACTOR_BITS - REFERENCE_BITS))
+        self.reference, reference = references[-1], np.diff(references)
         mean_squares = np.stack([band.push(d, reference, len(held)) for band in self.bands], axis=1)
         power = np.empty_like(mean_squares)
         for k, mean_square in enumerate(mean_squares):
-            self.power = flush(self.power + self._power_rate * (mean_square - self.power))
+            self.power = self.power + self._power_rate * ((mean_square + self._floor_uv2) - self.power)
             power[k] = self.power
-        return log(power + self._floor_uv2).reshape(len(held), -1)
+        return logarithm(power).reshape(len(held), -1)
 
 
 def followed(held: I32, before: I32) -> I32:
@@ -128,7 +151,7 @@ def reference_of(held: I32, path: IntegerPath) -> I64:
     return np.zeros(len(held), dtype=np.int64)
 
 
-class _Band:
+class FixedBand:
     """One band of all channels and of the reference, which is the last column."""
 
     def __init__(self, band: BandFilter, n_good: int) -> None:
@@ -142,18 +165,22 @@ class _Band:
 
     def push(self, d: I64, reference: I64, n_frames: int) -> F32:
         """(T, G) differences and (T,) of the reference to (K, G) mean squares in uV^2, not below 0."""
+        y = self.outputs(d, reference).reshape(n_frames, -1, self._n_good)
+        squares = (y * y).sum(axis=1)
+        mean_squares = _float_of(squares) * self._band.sum_scale
+        if not len(self._band.end_scales):
+            return _positive(mean_squares)
+        ends = np.concatenate([self.end[None], self._ends(y.astype(np.float32))])
+        self.end = ends[-1]
+        return _positive(mean_squares + (ends[1:] - ends[:-1]))
+
+    def outputs(self, d: I64, reference: I64) -> I64:
+        """(T, G) differences and (T,) of the reference to (T / M, G) outputs of the filter."""
         total = np.zeros((len(d) // self._band.every, self._n_good + 1), dtype=np.int64)
         for i, pair in enumerate(self._band.pairs):
             sums = self._weighted(pair, d, reference)
             total += (_turned if pair.turned else _direct)(pair.recursion, sums, self.states[i])
-        y = (total[:, :-1] - total[:, -1:]).reshape(n_frames, -1, self._n_good)
-        squares = (y * y).sum(axis=1)
-        mean_squares = _float_of(squares) * self._band.sum_scale
-        if not len(self._band.end_scales):
-            return flush(mean_squares)
-        ends = np.concatenate([self.end[None], self._ends(y.astype(np.float32))])
-        self.end = ends[-1]
-        return flush(np.maximum(mean_squares + (ends[1:] - ends[:-1]), np.float32(0.0)))
+        return np.asarray(total[:, :-1] - total[:, -1:])
 
     def _weighted(self, pair: PolePair, d: I64, reference: I64) -> I64:
         """F0 and F1, (2, N, G + 1)."""
@@ -176,8 +203,8 @@ def _direct(recursion: tuple[int, int, int], sums: I64, states: I64) -> I64:
     outputs: I64 = np.empty_like(sums[0])
     for n, (f0, f1) in enumerate(zip(*sums, strict=True)):
         v = f0 + q1
-        q1 = f1 + 4 * _high(q2, a, v)
-        q2 = _high(0, b, v)
+        q1 = f1 + 4 * (q2 + (a * v >> 16))
+        q2 = b * v >> 16
         outputs[n] = v
     states[:] = q1, q2
     return outputs
@@ -202,6 +229,10 @@ def _high(start: I64 | int, a: int, b: I64) -> I64:
 
 def _shifted(values: I64, shift: int) -> I64:
     return np.asarray((values + (1 << (shift - 1))) >> shift)
+
+
+def _positive(values: F32) -> F32:
+    return np.where(values >= TINY, values, np.float32(0.0))
 
 
 def _float_of(total: I64) -> F32:

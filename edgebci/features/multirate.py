@@ -45,11 +45,13 @@ ENDS = 4
 """Squares at the end of a frame that correct its sum."""
 QUIET_UV, LOUDEST_UV = 0.001, 0.02
 """Of the rounding in one filter, rms: what is quiet enough, and the most; an electrode has a hundred times that."""
+MISPLACED = 2e-3
+"""Of its distance from the unit circle, which is a filter's width: as far as rounding may move a pole."""
 
 
 @dataclass(frozen=True)
 class PolePair:
-    """Two poles, seen every M samples, in one of two forms; products are rounded over 2^32.
+    """Two poles, seen every M samples, in one of two forms.
 
     Direct:  v = F0 + q1;  q1 = F1 + 4 (q2 + a v);  q2 = b v;  output v.
     Turned:  u, w = F0 + 2 (a u + b w), F1 + 2 (c u + a w);  output u. The state is a complex number that each output
@@ -58,7 +60,7 @@ class PolePair:
     Fields:
         turned: the form.
         taps: (2, M) int16 of F0 and F1, for the M samples since the last output, oldest first.
-        recursion: a, b, c as int32: 2^30 for 1 if direct (c = 0), 2^31 for 1 if turned.
+        recursion: a, b, c: int16 with 2^14 for 1 if direct (c = 0), int32 with 2^31 for 1 if turned.
     """
 
     turned: bool
@@ -134,7 +136,7 @@ def _band_filter(spec: FeatureSpec, band: Band) -> BandFilter:
         bits = _fraction_bits(poles, residues, d // every, turned)
         pairs = tuple(_pair(p, r, every, bits, turned) for p, r in zip(poles, residues, strict=True))
         noise_uv = math.sqrt(sum(_noise_power(pair) for pair in pairs)) * uv / 2.0**bits
-        if noise_uv <= QUIET_UV:
+        if noise_uv <= QUIET_UV and _misplaced(poles**every) <= MISPLACED:
             break
     if noise_uv > LOUDEST_UV:
         raise InputError(
@@ -206,18 +208,26 @@ def _direct_taps(poles: C128, residues: C128, every: int) -> F64:
 def _recursion(poles: C128, turned: bool) -> tuple[int, int, int]:
     total, apart = float(poles.sum().real), poles[0] - poles[1]
     if not turned:
-        return round(total * 2**30), round(-float(np.prod(poles).real) * 2**30), 0
+        return round(total * 2**14), round(-float(np.prod(poles).real) * 2**14), 0
     # A complex pair turns by half its difference, 2i sin; two real ones exchange sum and difference.
     across, back = (-apart.imag, apart.imag) if apart.imag else (apart.real, apart.real)
     one = 2.0**30  # half of 2^31, as total and apart are twice what is wanted
     return round(total * one), round(float(across) * one), round(float(back) * one)
 
 
+def _misplaced(poles: C128) -> float:
+    """How far the rounding of a direct recursion moves a pole, in its distances from the unit circle, at most."""
+    first, second = poles[:, 0], poles[:, 1]
+    moved = 2.0**-15 * (1.0 + np.abs(first)) / np.abs(first - second)
+    return float((moved / (1.0 - np.abs(first))).max())
+
+
 def _noise_power(pair: PolePair) -> float:
     """Of the output, in squares of its unit: how roundings to 4 (direct) or 2 units and of the sums come through."""
-    a, b = (value / 2**30 for value in pair.recursion[:2])
+    one = 2**31 if pair.turned else 2**14
+    a, b = (value / one for value in pair.recursion[:2])
     if pair.turned:
-        radius2 = (a * a + b * b) / 4.0
+        radius2 = a * a + b * b
         return (2 * 4 + 1) / 12.0 / (1.0 - radius2)
     response = signal.lfilter([1.0], [1.0, -a, -b], signal.unit_impulse(20_000))
     return float((response**2).sum() * (2 * 16 + 2) / 12.0)

@@ -1,4 +1,4 @@
-/* What both forms of the front end do with a feature: logarithm of a power, running normalisation. */
+/* What both forms of the front end do: find saturated counts, normalise features. */
 #ifndef EDGEBCI_FEATURES_H
 #define EDGEBCI_FEATURES_H
 
@@ -15,13 +15,6 @@ typedef struct {
 static inline uint32_t edgebci_is_saturated(int32_t count)
 {
     return count <= EDGEBCI_LOWEST_COUNT || count >= EDGEBCI_HIGHEST_COUNT;
-}
-
-/* Exponential average of a mean square, and its logarithm. */
-static inline float edgebci_log_power(float mean_square, float *power)
-{
-    *power = edgebci_flush(*power + EDGEBCI_POWER_RATE * (mean_square - *power));
-    return edgebci_log(*power + EDGEBCI_FLOOR_UV2);
 }
 
 /* Normalise features of one kind [good]; channel[g] says where in z each goes. */

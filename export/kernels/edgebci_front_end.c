@@ -272,7 +272,9 @@ static EDGEBCI_KERNEL void flush_all(float *restrict v, uint32_t n)
 static EDGEBCI_KERNEL void band_power(float scale, float *restrict value, float *restrict power)
 {
     for (uint32_t g = 0; g < EDGEBCI_GOOD; g++) {
-        value[g] = edgebci_log_power(edgebci_flush(value[g]) * scale, &power[g]);
+        const float p = power[g] + EDGEBCI_POWER_RATE * (edgebci_flush(value[g]) * scale - power[g]);
+        power[g] = edgebci_flush(p);
+        value[g] = edgebci_log(power[g] + EDGEBCI_FLOOR_UV2);
     }
 }
 

@@ -6,8 +6,13 @@
 #include "edgebci_features.h"
 #include "front_end_tables.h"
 
+#define EDGEBCI_LN2 0x1.62e43p-1f
+
 /* Of a frame's outputs, whose places and weights then are constants. */
 #define EDGEBCI_UNROLL _Pragma("GCC unroll 32")
+
+/* Words of two weights that a pole pair has. */
+#define EDGEBCI_TAP_WORDS(every) ((every) == 1u ? 1u : (every))
 
 #if EDGEBCI_GOOD == EDGEBCI_CHANNELS
 #define EDGEBCI_CHANNEL(g) (g)
@@ -35,10 +40,10 @@ static void start_anew(edgebci_front_end_t *f)
         }
     }
     clear(&f->end[0][0], EDGEBCI_KINDS * EDGEBCI_GOOD, 0.0f);
-    clear(&f->power[0][0], EDGEBCI_KINDS * EDGEBCI_GOOD, 0.0f);
+    clear(&f->power[0][0], EDGEBCI_KINDS * EDGEBCI_GOOD, EDGEBCI_FLOOR_UV2);
     clear(&f->shift[0][0], EDGEBCI_KINDS * EDGEBCI_GOOD, 0.0f);
     clear(&f->scale[0][0], EDGEBCI_KINDS * EDGEBCI_GOOD, 1.0f);
-    f->sum = 0;
+    f->offsets = 0;
     f->reference = 0;
     f->n_known = 0;
     f->frames = 0;
@@ -71,38 +76,78 @@ static EDGEBCI_KERNEL void learn_offsets(edgebci_front_end_t *f, const edgebci_c
             f->known[g] = 1;
             f->n_known++;
             f->held[g] = f->followed[g] = f->offset[g] = count;
+            f->offsets += count;
         }
     }
 }
 
-/* Move a follower to `count`, as far as 16 bits go; returns the step, which is also what the filters get. */
-static EDGEBCI_INLINE int32_t follow(int16_t *followed, int16_t *block, int32_t count)
+/* Move a follower to `count`, as far as 16 bits go; the filters get its step. */
+static EDGEBCI_INLINE void follow(int16_t *followed, int16_t *block, int32_t count)
 {
     const int32_t step = edgebci_saturate16(count - *followed);
     *followed = (int16_t)(*followed + step);
     *block = (int16_t)step;
-    return step;
 }
 
-/* A row of counts; a saturated sample keeps the last good value. Returns the sum of the steps. */
-static EDGEBCI_KERNEL int32_t hold_counts(edgebci_front_end_t *f, const edgebci_count_t *restrict counts)
+#define BLOCK_APART (2u * EDGEBCI_FRAME_WORDS)
+
+/* Samples of channels from g on, one by one; a saturated one keeps the last good value.
+ * Returns the sum of the held counts. */
+static EDGEBCI_KERNEL int32_t hold_some(edgebci_front_end_t *f, uint32_t g, uint32_t n,
+                                        const edgebci_count_t *restrict counts)
 {
+    int16_t *block = &f->block[g][f->row / 2u].half[f->row % 2u];
     int32_t sum = 0;
-    uint32_t flagged = 0;
-    int16_t *restrict held = f->held, *restrict followed = f->followed;
-    int16_t *restrict block = &f->block[0][f->row / 2u].half[f->row % 2u];
-    for (uint32_t g = 0; g < EDGEBCI_GOOD; g++) {
+    for (uint32_t end = g + n; g < end; g++, block += BLOCK_APART) {
         int32_t count = counts[EDGEBCI_CHANNEL(g)];
         if (edgebci_is_saturated(count)) {
-            flagged++;
-            count = held[g];
+            f->flagged++;
+            count = f->held[g];
         }
-        held[g] = (int16_t)count;
-        sum += follow(&followed[g], &block[g * 2u * EDGEBCI_FRAME_WORDS], count);
+        f->held[g] = (int16_t)count;
+        sum += count;
+        follow(&f->followed[g], block, count);
     }
-    f->flagged += flagged;
     return sum;
 }
+
+#if EDGEBCI_HAS_PAIRS && EDGEBCI_GOOD == EDGEBCI_CHANNELS
+/* Two neighbouring channels, of which neither is saturated. Returns sum and their counts, added. */
+static EDGEBCI_INLINE int32_t hold_two(int16_t *held, int16_t *followed, int16_t *block, edgebci_two_t count, int32_t sum)
+{
+    const edgebci_two_t before = edgebci_load_two(followed), step = edgebci_saturating_difference(count, before);
+    edgebci_store_two(held, count);
+    edgebci_store_two(followed, edgebci_sum_of_two(before, step));
+    block[0] = (int16_t)(uint16_t)step.word;
+    block[BLOCK_APART] = (int16_t)(uint16_t)(step.word >> 16);
+    return edgebci_add_both(sum, count);
+}
+
+/* A row of counts. Returns the sum of the held ones. */
+static EDGEBCI_KERNEL int32_t hold_counts(edgebci_front_end_t *f, const edgebci_count_t *restrict counts)
+{
+    int16_t *held = f->held, *followed = f->followed, *block = &f->block[0][f->row / 2u].half[f->row % 2u];
+    int32_t sum = 0;
+    uint32_t g = 0;
+    for (; g + 4u <= EDGEBCI_GOOD; g += 4u, held += 4, followed += 4, block += 4u * BLOCK_APART) {
+        const edgebci_two_t first = edgebci_load_two(counts + g), second = edgebci_load_two(counts + g + 2u);
+        const uint32_t outside = edgebci_any_outside(first, EDGEBCI_LOWEST_COUNT, EDGEBCI_HIGHEST_COUNT) |
+                                 edgebci_any_outside(second, EDGEBCI_LOWEST_COUNT, EDGEBCI_HIGHEST_COUNT);
+        if (__builtin_expect(outside != 0u, 0)) {
+            sum += hold_some(f, g, 4u, counts);
+        } else {
+            sum = hold_two(held, followed, block, first, sum);
+            sum = hold_two(held + 2, followed + 2, block + 2u * BLOCK_APART, second, sum);
+        }
+    }
+    return sum + hold_some(f, g, EDGEBCI_GOOD - g, counts);
+}
+#else
+static int32_t hold_counts(edgebci_front_end_t *f, const edgebci_count_t *restrict counts)
+{
+    return hold_some(f, 0, EDGEBCI_GOOD, counts);
+}
+#endif
 
 static EDGEBCI_KERNEL int32_t hold_missing(edgebci_front_end_t *f)
 {
@@ -110,24 +155,24 @@ static EDGEBCI_KERNEL int32_t hold_missing(edgebci_front_end_t *f)
     f->flagged += EDGEBCI_GOOD;
     for (uint32_t g = 0; g < EDGEBCI_GOOD; g++) {
         f->held[g] = EDGEBCI_HOLD ? f->held[g] : f->offset[g];
-        sum += follow(&f->followed[g], &f->block[g][f->row / 2u].half[f->row % 2u], f->held[g]);
+        sum += f->held[g];
+        follow(&f->followed[g], &f->block[g][f->row / 2u].half[f->row % 2u], f->held[g]);
     }
     return sum;
 }
 
 #if EDGEBCI_REFERENCE_AVERAGE
-/* The sum over good channels: their number times the mean. */
-static inline int32_t reference_of(edgebci_front_end_t *f, int32_t steps)
+/* The sum over good channels, from where they began: their number times the mean. */
+static inline int32_t reference_of(const edgebci_front_end_t *f, int32_t sum)
 {
-    f->sum += steps;
-    return f->sum;
+    return sum - f->offsets;
 }
 #elif EDGEBCI_REFERENCE_MEDIAN
 static inline uint32_t count_up_to(const edgebci_front_end_t *f, int32_t limit)
 {
     uint32_t count = 0;
     for (uint32_t g = 0; g < EDGEBCI_GOOD; g++) {
-        count += f->followed[g] - f->offset[g] <= limit;
+        count += f->held[g] - f->offset[g] <= limit;
     }
     return count;
 }
@@ -149,30 +194,30 @@ static EDGEBCI_KERNEL int32_t twice_median(const edgebci_front_end_t *f)
     }
     int32_t next = EDGEBCI_COUNT_SPAN;
     for (uint32_t g = 0; g < EDGEBCI_GOOD; g++) {
-        const int32_t value = f->followed[g] - f->offset[g];
+        const int32_t value = f->held[g] - f->offset[g];
         next = value > middle && value < next ? value : next;
     }
     return middle + next;
 }
 
-static inline int32_t reference_of(edgebci_front_end_t *f, int32_t steps)
+static inline int32_t reference_of(const edgebci_front_end_t *f, int32_t sum)
 {
-    (void)steps;
+    (void)sum;
     return twice_median(f);
 }
 #else
-static inline int32_t reference_of(edgebci_front_end_t *f, int32_t steps)
+static inline int32_t reference_of(const edgebci_front_end_t *f, int32_t sum)
 {
     (void)f;
-    (void)steps;
+    (void)sum;
     return 0;
 }
 #endif
 
 /* The reference of this row, with 14 bits below a count; the filters get its steps. */
-static inline void step_reference(edgebci_front_end_t *f, int32_t steps)
+static inline void step_reference(edgebci_front_end_t *f, int32_t sum)
 {
-    const int64_t product = (int64_t)reference_of(f, steps) * EDGEBCI_REFERENCE_FACTOR;
+    const int64_t product = (int64_t)reference_of(f, sum) * EDGEBCI_REFERENCE_FACTOR;
     const int32_t reference = (int32_t)((product + 0x8000) >> 16);
     f->reference_step[f->row] = reference - f->reference;
     f->reference = reference;
@@ -182,6 +227,7 @@ static inline void step_reference(edgebci_front_end_t *f, int32_t steps)
 static EDGEBCI_INLINE int32_t weighted(int32_t start, const edgebci_two_t *steps, const edgebci_two_t *taps,
                                        uint32_t every)
 {
+    EDGEBCI_UNROLL
     for (uint32_t i = 0; i < every / 2u; i++) {
         start = edgebci_dot2(start, steps[i], taps[i]);
     }
@@ -197,19 +243,17 @@ static EDGEBCI_INLINE int32_t weighted(int32_t start, const edgebci_two_t *steps
         (q)[0] = (v);                                                                             \
     } else {                                                                                      \
         (v) = IN((q)[0], 0);                                                                      \
-        (q)[0] = IN(4 * edgebci_high_sum((q)[1], (pair)->a, (v)), 1);                              \
-        (q)[1] = edgebci_high((pair)->b, (v));                                                    \
+        (q)[0] = IN(4 * edgebci_scaled((q)[1], (v), (pair)->ab, 0), 1);                            \
+        (q)[1] = edgebci_scaled_by_second((v), (pair)->ab);                                       \
     }
 
 /* Output k of one channel through one pole pair. */
-static EDGEBCI_INLINE int32_t channel_output(const edgebci_pair_t *pair, uint32_t every, uint32_t k,
-                                             const edgebci_two_t *steps, int32_t *restrict q)
+static EDGEBCI_INLINE int32_t channel_output(const edgebci_pair_t *pair, const edgebci_two_t *taps, uint32_t every,
+                                             uint32_t k, const edgebci_two_t *steps, int32_t *restrict q)
 {
-    const edgebci_two_t *taps = &edgebci_tap[pair->first_tap];
     int32_t v;
     if (every == 1u) {
-        const int32_t step = steps[k / 2u].half[k % 2u];
-#define IN(start, i) ((start) + step * taps[0].half[i])
+#define IN(start, i) edgebci_product((start), steps[k / 2u], k % 2u, taps[0], (i))
         NEXT_OUTPUT(pair, q, v, IN)
 #undef IN
     } else {
@@ -270,54 +314,117 @@ static EDGEBCI_INLINE float end_of(const edgebci_band_t *band, const int32_t *ne
     return sum;
 }
 
-/* A band of one channel: its mean square over the frame in microvolt squared. */
-static EDGEBCI_INLINE float mean_square(edgebci_front_end_t *f, uint32_t kind, const edgebci_band_t *band, uint32_t g,
-                                        const int32_t *restrict reference)
+/* The numbers of a band, in registers or on the stack. */
+typedef struct {
+    edgebci_pair_t pair[EDGEBCI_MOST_PAIRS];
+    edgebci_two_t taps[EDGEBCI_MOST_PAIRS][EDGEBCI_MOST_TAPS];
+} numbers_t;
+
+static EDGEBCI_INLINE void keep_numbers(const edgebci_band_t *band, numbers_t *n)
 {
-    const uint32_t outputs = EDGEBCI_SAMPLES_PER_FRAME / band->every;
-    int32_t y[EDGEBCI_SAMPLES_PER_FRAME];
-    uint64_t sum = 0;
     EDGEBCI_UNROLL
     for (uint32_t i = 0; i < band->pairs; i++) {
-        const edgebci_pair_t *pair = &edgebci_pair[band->first_pair + i];
-        int32_t *state = f->state[band->first_pair + i][g];
-        int32_t q[2] = {state[0], state[1]};
+        n->pair[i] = edgebci_pair[band->first_pair + i];
+        EDGEBCI_UNROLL
+        for (uint32_t j = 0; j < EDGEBCI_TAP_WORDS(band->every); j++) {
+            n->taps[i][j] = edgebci_tap[n->pair[i].first_tap + j];
+            EDGEBCI_KEEP(n->taps[i][j].word);
+        }
+        if (n->pair[i].turned) {
+            EDGEBCI_KEEP(n->pair[i].a);
+            EDGEBCI_KEEP(n->pair[i].b);
+            EDGEBCI_KEEP(n->pair[i].c);
+        } else {
+            EDGEBCI_KEEP(n->pair[i].ab.word);
+        }
+    }
+}
+
+/* The frame of one channel through the pole pairs of a band, side by side where their numbers have room in registers;
+ * y has the last outputs. Returns the sum of the squares. */
+static EDGEBCI_INLINE uint64_t filter_channel(edgebci_front_end_t *f, const edgebci_band_t *band, const numbers_t *n,
+                                              uint32_t g, const int32_t *restrict reference, int32_t *restrict y)
+{
+    const uint32_t together = band->every == 1u ? band->pairs : 1u, outputs = EDGEBCI_SAMPLES_PER_FRAME / band->every;
+    uint64_t sum = 0;
+    EDGEBCI_UNROLL
+    for (uint32_t start = 0; start < band->pairs; start += together) {
+        int32_t q[EDGEBCI_MOST_PAIRS][2];
+        EDGEBCI_UNROLL
+        for (uint32_t i = start; i < start + together; i++) {
+            q[i][0] = f->state[band->first_pair + i][g][0];
+            q[i][1] = f->state[band->first_pair + i][g][1];
+        }
         EDGEBCI_UNROLL
         for (uint32_t k = 0; k < outputs; k++) {
-            const int32_t v = channel_output(pair, band->every, k, f->block[g], q);
-            y[k] = v + (i ? y[k] : -reference[k]);
-            if (i == band->pairs - 1u) {
-                sum += (uint64_t)((int64_t)y[k] * y[k]);
+            int32_t v = start ? y[k] : -reference[k];
+            EDGEBCI_UNROLL
+            for (uint32_t i = start; i < start + together; i++) {
+                v += channel_output(&n->pair[i], n->taps[i], band->every, k, f->block[g], q[i]);
+            }
+            y[k] = v;
+            if (start + together == band->pairs) {
+                sum += (uint64_t)((int64_t)v * v);
             }
         }
-        state[0] = q[0];
-        state[1] = q[1];
+        EDGEBCI_UNROLL
+        for (uint32_t i = start; i < start + together; i++) {
+            f->state[band->first_pair + i][g][0] = q[i][0];
+            f->state[band->first_pair + i][g][1] = q[i][1];
+        }
     }
+    return sum;
+}
+
+/* From a frame's sum of squares to the mean square in microvolt squared. */
+static EDGEBCI_INLINE float mean_square(const edgebci_band_t *band, uint64_t sum, const int32_t *y, float *before)
+{
     float square = float_of(sum) * band->sum_scale;
     if (band->every > 1u) {
-        const float end = end_of(band, y + outputs - 1u);
-        square = square + (end - f->end[kind][g]);
-        f->end[kind][g] = end;
+        const float end = end_of(band, y + EDGEBCI_SAMPLES_PER_FRAME / band->every - 1u);
+        square = square + (end - *before);
+        *before = end;
     }
     return square >= EDGEBCI_TINY ? square : 0.0f;
+}
+
+static EDGEBCI_INLINE void filter_band(edgebci_front_end_t *f, uint32_t kind)
+{
+    const edgebci_band_t *band = &edgebci_band[kind];
+    int32_t reference[EDGEBCI_SAMPLES_PER_FRAME], y[EDGEBCI_SAMPLES_PER_FRAME];
+    numbers_t numbers;
+    filter_reference(f, band, reference);
+    keep_numbers(band, &numbers);
+    for (uint32_t g = 0; g < EDGEBCI_GOOD; g++) {
+        const uint64_t sum = filter_channel(f, band, &numbers, g, reference, y);
+        f->value[g] = mean_square(band, sum, y, &f->end[kind][g]);
+    }
 }
 
 /* One function for each band, its numbers known to the compiler. */
 #define DEFINE_FILTER(kind)                                                                       \
     static EDGEBCI_KERNEL void filter_band_##kind(edgebci_front_end_t *f)                         \
     {                                                                                             \
-        int32_t reference[EDGEBCI_SAMPLES_PER_FRAME];                                             \
-        filter_reference(f, &edgebci_band[kind], reference);                                      \
-        for (uint32_t g = 0; g < EDGEBCI_GOOD; g++) {                                             \
-            f->value[g] = mean_square(f, kind, &edgebci_band[kind], g, reference);                \
-        }                                                                                         \
+        filter_band(f, kind);                                                                     \
     }
 EDGEBCI_FOR_EACH_BAND(DEFINE_FILTER)
 
+/* Natural logarithm of a positive normal number, by a table and two terms. */
+static inline float logarithm(float x)
+{
+    const uint32_t bits = edgebci_bits(x), part = (bits >> (23 - EDGEBCI_LOG_BITS)) & ((1u << EDGEBCI_LOG_BITS) - 1u);
+    const float mantissa = edgebci_from_bits((bits & 0x007FFFFFu) | 0x3F800000u);
+    const float r = mantissa * edgebci_log_table[part][0] - 1.0f;
+    const float series = r - (r * r) * 0.5f;
+    return (float)((int32_t)(bits >> 23) - 127) * EDGEBCI_LN2 + (edgebci_log_table[part][1] + series);
+}
+
+/* Exponential average of a band's power, which never falls under the floor, and its logarithm. */
 static EDGEBCI_KERNEL void log_power(float *restrict value, float *restrict power)
 {
     for (uint32_t g = 0; g < EDGEBCI_GOOD; g++) {
-        value[g] = edgebci_log_power(value[g], &power[g]);
+        power[g] = power[g] + EDGEBCI_POWER_RATE * ((value[g] + EDGEBCI_FLOOR_UV2) - power[g]);
+        value[g] = logarithm(power[g]);
     }
 }
 

@@ -19,10 +19,10 @@ typedef struct {
     int32_t state[EDGEBCI_PAIRS][EDGEBCI_GOOD + 1][2];      /* q1 and q2 of each pole pair; the reference's comes last */
     float end[EDGEBCI_KINDS][EDGEBCI_GOOD];                 /* what corrected the last frame's sum of squares */
     float value[EDGEBCI_GOOD];                              /* of one band, between two kernels */
-    float power[EDGEBCI_KINDS][EDGEBCI_GOOD];               /* exponential average, in microvolt squared */
+    float power[EDGEBCI_KINDS][EDGEBCI_GOOD];               /* exponential average and the floor, in microvolt squared */
     float shift[EDGEBCI_KINDS][EDGEBCI_GOOD];               /* normaliser: mean and 1 / sd against the bundle's */
     float scale[EDGEBCI_KINDS][EDGEBCI_GOOD];
-    int32_t sum;                    /* of the followers, from where they began */
+    int32_t offsets;                /* their sum */
     int32_t reference;              /* of the last row, with 14 bits below a count */
     uint32_t row;                   /* rows of this frame so far */
     uint32_t missing_run;           /* missing rows in a row, counted up to EDGEBCI_RESET_AFTER_SAMPLES */

@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy import signal
 
 from edgebci.device_reference import run_reference
+from edgebci.edge_student import load_edge_student
+from edgebci.errors import InputError
 from edgebci.features.cases import FrontEndCase, front_end_case, front_end_for
-from edgebci.features.fixed_device import FixedFrontEnd
-from edgebci.features.specification import Band
+from edgebci.features.fixed_device import FixedBand, FixedFrontEnd
+from edgebci.features.multirate import band_filters
+from edgebci.features.specification import Adc, Band, FeatureSpec
+from edgebci.features.stream import FeatureStream
 from edgebci.firmware_sim.host_twin import HostTwin
 from edgebci.firmware_sim.target_run import run_on_target
 from edgebci.firmware_sim.toolchain import compile_target
 
 BANDS = (Band(low_hz=2, high_hz=6), Band(low_hz=12, high_hz=30, order=1), Band(low_hz=60, high_hz=150, order=3))
 """At 500 S/s and 10 samples in a frame: turned and seen every second sample, direct likewise, direct at every one."""
+EDGE_STUDENT = Path(__file__).resolve().parent.parent.parent / "examples" / "edge_student.toml"
+LOG_BOUND = 0.02
+"""Of the logarithm of a band's power, at every frame: a third of the step of the decoder's int8 input."""
 KINDS = ("clean", "median_of_an_odd_number", "no_reference", "dead_channels")
 BY_STREAM = ("gap_that_resets_zeroed", "saturated_across_a_gap", "missing_at_power_on", "full_scale_square")
 
@@ -79,3 +91,57 @@ def test_the_core_equals_the_host_in_every_byte(build: Any, tmp_path: Any) -> No
     assert run.state == twin.state_bytes()
     reference = run_reference(case.front_end, program.decoder, counts, form="fixed")
     np.testing.assert_array_equal(expected.outputs.view(np.uint32), reference.outputs.view(np.uint32))
+
+
+def lfp_with_artefacts(n: int, channels: int) -> tuple[NDArray[np.int16], NDArray[np.bool_]]:
+    """1/f signals of 60 uVrms, half of them common, on offsets; mains, a stimulus each second, a lost packet."""
+    rng, rate_hz = np.random.default_rng(11), 1000.0
+    frequency = np.fft.rfftfreq(n, 1.0 / rate_hz)[:, None]
+    frequency[0] = np.inf
+    spectrum = (rng.normal(size=(len(frequency), channels + 1, 2)) @ [1.0, 1.0j]) / frequency
+    lfp_uv = np.fft.irfft(spectrum, n, axis=0)
+    lfp_uv *= 60.0 / lfp_uv.std(axis=0)
+    lfp_uv = (lfp_uv[:, :-1] + lfp_uv[:, -1:]) / np.sqrt(2.0) + rng.normal(scale=3.0, size=(n, channels))
+    lfp_uv += 20.0 * np.sin(2 * np.pi * 50.0 * np.arange(n) / rate_hz)[:, None] + np.linspace(-2000, 2000, channels)
+    lfp_uv[1000::1000] += rng.normal(scale=1000.0, size=(len(lfp_uv[1000::1000]), channels))
+    missing = np.zeros(n, dtype=bool)
+    missing[n // 2 : n // 2 + 15] = True
+    return Adc().counts(lfp_uv).astype(np.int16), missing
+
+
+def test_fixed_point_follows_the_float64_reference_within_the_stated_bound() -> None:
+    """The bands of the reference decoder. A logarithm of power is within LOG_BOUND of float64, within a tenth rms."""
+    spec = load_edge_student(EDGE_STUDENT).features
+    counts, missing = lfp_with_artefacts(20_000, 12)
+    front_end = front_end_for(spec, np.ones(12, dtype=bool))
+    exact = FeatureStream(spec, front_end.good_channels).push(counts, missing)
+    frames = FixedFrontEnd(front_end).push(counts, missing)
+    np.testing.assert_array_equal(frames.valid, exact.valid)
+    error = (frames.features - exact.features)[exact.valid]
+    assert len(error) > 900
+    assert np.abs(error).max() < LOG_BOUND
+    assert error.std() < LOG_BOUND / 10
+
+
+def test_what_it_cannot_compute_is_refused() -> None:
+    spec = front_end_case("clean").front_end.spec
+    with pytest.raises(InputError, match="leave out lmp and raw, or use the float32 front end"):
+        band_filters(spec)
+    low = FeatureSpec(rate_hz=1000, bands=(Band(low_hz=1, high_hz=4),), adc=Adc(bits=10, uv_per_count=100.0))
+    with pytest.raises(InputError, match="rounding in fixed point would add"):
+        band_filters(low)
+
+
+@given(low=st.floats(4.0, 150.0), ratio=st.floats(1.2, 8.0), order=st.integers(1, 4))
+@settings(max_examples=10)
+def test_every_band_is_scipys_butterworth_at_the_moments_it_is_computed(low: float, ratio: float, order: int) -> None:
+    """A step of 10,000 counts: the outputs are those of SciPy at every M-th sample, to what 16-bit weights can hold."""
+    spec = FeatureSpec(rate_hz=1000, bands=(Band(low_hz=low, high_hz=min(low * ratio, 440.0), order=order),))
+    (band,) = band_filters(spec)
+    d = np.zeros((1000, 1), dtype=np.int64)
+    d[100] = 10_000
+    y = FixedBand(band, 1).outputs(d, np.zeros(1000, np.int64))[:, 0] / 2.0**band.fraction_bits
+    sos = signal.butter(order, (low, min(low * ratio, 440.0)), "bandpass", fs=1000, output="sos")
+    exact = signal.sosfilt(sos, np.cumsum(d[:, 0]))[band.every - 1 :: band.every]
+    # Poles may lie 0.2 % of the filter's width off; a narrow filter of four pairs rings long enough to add that up.
+    assert np.abs(y - exact).max() < 1e-2 * np.abs(exact).max() + 0.5
