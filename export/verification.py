@@ -44,6 +44,8 @@ from edgebci.progress import Progress, part, silent
 Bool = NDArray[np.bool_]
 
 LARGEST_R2_DIFFERENCE = 1e-3
+EVALUATOR_STEPS = 300
+"""Through onnx's own evaluator, which is slow."""
 
 
 def inlined(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -60,13 +62,14 @@ def verify_float(
     parameters: Parameters,
     frames: F32,
     reset_before: Bool | None = None,
-    evaluator_steps: int = 300,
+    evaluator_steps: int | None = None,
     progress: Progress = silent,
     tolerance: float = FLOAT_TOLERANCE,
 ) -> FloatAgreement:
     """Follow the float graph over frames (T, n_inputs) in every implementation.
 
-    `tolerance` is relative to the largest value of a tensor; the fp16 form has its own (`half_graph.HALF_TOLERANCE`).
+    `evaluator_steps` is EVALUATOR_STEPS where it is None; `tolerance` is relative to the largest value of a tensor; the
+    fp16 form has its own (`half_graph.HALF_TOLERANCE`).
 
     Raises:
         VerificationError: names the implementation, the first tensor and the step that differ.
@@ -81,13 +84,13 @@ def verify_float_reference(
     decoder: FloatReference,
     frames: NDArray[Any],
     reset_before: Bool | None = None,
-    evaluator_steps: int = 300,
+    evaluator_steps: int | None = None,
     progress: Progress = silent,
     tolerance: float = FLOAT_TOLERANCE,
 ) -> FloatAgreement:
     """`verify_float` for any decoder."""
     flat = inlined(model)
-    evaluated = min(evaluator_steps, len(frames))
+    evaluated = min(EVALUATOR_STEPS if evaluator_steps is None else evaluator_steps, len(frames))
     forms: list[tuple[str, Step, int]] = [
         ("ONNX Runtime", runtime_step(open_session(model)), len(frames)),
         ("ONNX Runtime, inlined", runtime_step(open_session(flat)), evaluated),

@@ -29,6 +29,14 @@ def shared_data() -> Path:
 
 
 @pytest.fixture
+def few_evaluator_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exports of this test go through onnx's own evaluator, which is slow, for a few steps of the stream."""
+    from edgebci.export import verification
+
+    monkeypatch.setattr(verification, "EVALUATOR_STEPS", 20)
+
+
+@pytest.fixture
 def heed_interrupts() -> Callable[[], None]:
     """For Popen's preexec_fn: a job that a shell put into the background ignores Ctrl-C, and so would its children."""
 

@@ -28,8 +28,6 @@ from edgebci.metrics import F64
 from edgebci.progress import Progress, silent
 from edgebci.targets import Precision
 
-EVALUATOR_STEPS = 300
-"""Through onnx's own evaluator, which is slow."""
 _HALF_STEP = 2.0**-11
 """fp16 rounds by at most this share of a value."""
 
@@ -52,9 +50,8 @@ def verify_floating(
     evaluator_steps: int | None = None,
 ) -> FloatAgreement:
     """Follow an fp32 or fp16 step; raises VerificationError as `verify_float` does."""
-    slow = EVALUATOR_STEPS if evaluator_steps is None else evaluator_steps
     tolerance = FLOAT_TOLERANCE if precision == "fp32" else HALF_TOLERANCE
-    return verify_float_reference(step.model, reference, frames, reset_before, slow, tolerance=tolerance)
+    return verify_float_reference(step.model, reference, frames, reset_before, evaluator_steps, tolerance=tolerance)
 
 
 def verify_int8_layers(

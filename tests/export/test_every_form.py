@@ -33,16 +33,9 @@ from edgebci.firmware_sim.toolchain import compile_host, compile_target
 from edgebci.frame_stream import FrameStream
 from edgebci.quantized_decoder import QuantizedDecoder
 from edgebci.workload import workload
+from tests.small_specs import DECODERS, small_decoder
 
 CASE, GAP = front_end_case("clean"), front_end_case("gap_that_resets")
-TOKENIZER = {"channel_features": 2, "conv_taps": 3, "attention_taps": 5, "activation": "silu", "mean_frames": 100.0}
-FORMS: dict[str, dict[str, Any]] = {
-    "mamba2": {},
-    "s4d": {"cell": "s4d"},
-    "gru": {"cell": "gru"},
-    "tokenizer": {"tokenizer": TOKENIZER, "readout_lags": 3},
-    "wide tokenizer": {"cell": "gru", "tokenizer": TOKENIZER | {"channel_features": 3, "activation": "gelu"}},
-}
 NOISE_DB = 20.0
 """Least signal over quantization noise. One int8 quantizer of a signal whose rms is a quarter of its largest value
 leaves an error of 0.29 counts in 32: 41 dB. A dozen of them in a row, weights included, leave 30 dB, and norms and
@@ -58,17 +51,10 @@ class Form:
     decoder: QuantizedDecoder
 
 
-@pytest.fixture(scope="module", params=list(FORMS))
+@pytest.fixture(scope="module", params=list(DECODERS))
 def form(request: pytest.FixtureRequest) -> Form:
     """Two layers behind a front end of 50 features; 600 frames that calibration did not see."""
-    sizes: dict[str, Any] = {"d_model": 12, "n_layers": 2, "d_state": 8, "headdim": 6, "d_conv": 3}
-    spec = DecoderSpec(
-        n_inputs=CASE.front_end.n_features,
-        output_names=("vx", "vy"),
-        output_unit="cm/s",
-        **sizes,
-        **FORMS[request.param],
-    )
+    spec = small_decoder(CASE.front_end.n_features, **DECODERS[request.param])
     parameters, frames = random_parameters(spec, 3), random_frames(spec, 1400, 4)
     return Form(spec, parameters, frames[800:], quantize(spec, parameters, frames[:800]))
 

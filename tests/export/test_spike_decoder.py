@@ -28,6 +28,7 @@ from edgebci.possm_float import FloatPossmStep
 from edgebci.possm_quantized import QuantizedPossmStep
 from edgebci.possm_spec import PossmCheckpoint, PossmStepSpec, save_possm_step
 from edgebci.possm_stream import ChunkStream, FloatPossmStream
+from tests.small_specs import small_spike_decoder
 
 RECIPE = Path(__file__).resolve().parents[2] / "examples" / "recipes" / "possm_edge.toml"
 MOST, UNITS, STEPS = 16, 20, 50
@@ -63,25 +64,7 @@ def random_chunks(n_chunks: int, seed: int, most: int = MOST) -> Tokens:
 @pytest.fixture(scope="module", params=["gru", "mamba2"])
 def form(request: pytest.FixtureRequest) -> Form:
     """Two layers; 300 chunks that calibration did not see."""
-    spec = PossmStepSpec(
-        n_units=UNITS,
-        n_time_steps=STEPS,
-        max_tokens=MOST,
-        chunk_s=0.05,
-        dim=16,
-        feed_forward_hidden=32,
-        hidden=24,
-        n_layers=2,
-        backbone=request.param,
-        memory_chunks=3,
-        d_state=8,
-        headdim=8,
-        expand=2,
-        d_conv=4,
-        norm_epsilon=1e-5,
-        output_names=("vx", "vy"),
-        output_unit="cm/s",
-    )
+    spec = small_spike_decoder(request.param, n_units=UNITS, n_time_steps=STEPS, max_tokens=MOST)
     parameters = draw_parameters(spec.parameter_shapes(), 1)
     parameters["score"], parameters["value"] = 8 * parameters["score"], 4 * parameters["value"]
     chunks = random_chunks(900, 2)
@@ -210,6 +193,7 @@ def test_a_bundle_holds_every_form_and_opens_only_undamaged(form: Form, tmp_path
     bundle = export_possm_bundle(tmp_path / "bundle", tmp_path / "step.safetensors", training, test)
     assert {"decoder_float.onnx", "decoder_int8.onnx", "quantized.safetensors"} < bundle.manifest.files.keys()
     assert {"firmware/decoder.c", "firmware/edgebci_attention.h"} < bundle.manifest.files.keys()
+    assert bundle.manifest.quantized_agreement is not None
     assert bundle.manifest.quantized_agreement.steps == 150
     decoder, again = bundle.quantized_decoder(), quantize_possm(form.spec, form.parameters, training.chunks)
     assert decoder.stream(test.chunks).tobytes() == again.stream(test.chunks).tobytes()

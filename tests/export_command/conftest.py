@@ -74,6 +74,11 @@ def _recorded(folder: Path, seed: int, n_channels: int = 10) -> Path:
     return recording_path(source, folder)
 
 
+@pytest.fixture(autouse=True)
+def _quick(few_evaluator_steps: None) -> None:
+    """Bundles of tests; those that tests share take as many steps as everyone's."""
+
+
 @pytest.fixture
 def make_recording() -> Callable[..., Path]:
     return _recorded

@@ -135,14 +135,9 @@ def test_a_bundle_in_float_has_no_quantized_decoder_and_says_so(in_float: Path) 
 EXPORT_ONCE = """
 import sys
 from pathlib import Path
-from edgebci.pipeline.bundle_check import verify_bundle
 from edgebci.pipeline.export_command import export
 from edgebci.pipeline.export_order import ExportOrder
 from edgebci.progress import silent
-from edgebci.quantized_decoder import QuantizedDecoder
-from edgebci.training.quantization_aware.recipe import QuantizationAwareRecipe
-from edgebci.training.recipe import Optimiser
-from edgebci.workload import workload
 export(ExportOrder(model=Path(sys.argv[1]), out=Path(sys.argv[2]), target="cortex-m4f"), silent)
 """
 
@@ -156,6 +151,7 @@ def test_two_processes_that_hash_differently_write_the_same_bytes(
     subprocess.run(command, check=True, env=os.environ | {"PYTHONHASHSEED": seed}, capture_output=True)
     names = sorted(path.relative_to(for_a_core.bundle) for path in for_a_core.bundle.rglob("*") if path.is_file())
     assert len(names) > 12
+    assert open_bundle(tmp_path / "again").manifest.float_agreement.evaluator_steps == 300
     for name in names:
         assert (tmp_path / "again" / name).read_bytes() == (for_a_core.bundle / name).read_bytes(), name
 

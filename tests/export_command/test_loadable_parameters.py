@@ -79,7 +79,8 @@ def compiled(program: Program) -> Path:
 @pytest.fixture
 def library(compiled: Path, tmp_path: Path) -> Path:
     """A file of its own: what is loaded is static."""
-    return shutil.copy(compiled, tmp_path / "host.so")
+    shutil.copy(compiled, tmp_path / "host.so")
+    return tmp_path / "host.so"
 
 
 def load(library: Path, block: bytes) -> int:

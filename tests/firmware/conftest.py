@@ -11,7 +11,6 @@ from pathlib import Path
 import onnx
 import pytest
 
-from edgebci.decoder_spec import DecoderSpec
 from edgebci.device_reference import FrontEndForm
 from edgebci.example_decoder import random_frames, random_parameters
 from edgebci.export.c_generator import generate
@@ -20,6 +19,7 @@ from edgebci.export.quantized_graph import quantized_step_graph
 from edgebci.features.front_end import FrontEnd
 from edgebci.firmware_sim.toolchain import compile_host
 from edgebci.quantized_decoder import QuantizedDecoder
+from tests.small_specs import small_decoder
 
 HERE = Path(__file__).resolve().parent
 KERNELS = HERE.parent.parent / "export" / "kernels"
@@ -67,16 +67,7 @@ Builder = Callable[..., Build]
 
 def decoder_for(n_inputs: int) -> QuantizedDecoder:
     """A small decoder with two layers, random weights and calibrated scales."""
-    spec = DecoderSpec(
-        n_inputs=n_inputs,
-        output_names=("vx", "vy", "speed"),
-        output_unit="cm/s",
-        d_model=12,
-        n_layers=2,
-        d_state=8,
-        headdim=6,
-        d_conv=3,
-    )
+    spec = small_decoder(n_inputs, output_names=("vx", "vy", "speed"))
     return quantize(spec, random_parameters(spec, 3), random_frames(spec, 120, 4))
 
 

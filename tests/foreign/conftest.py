@@ -160,6 +160,11 @@ def frames(n_frames: int, seed: int = 0) -> F32:
     return (np.sin(slow) + 0.5 * rng.normal(size=(n_frames, N_INPUTS))).astype(np.float32)
 
 
+@pytest.fixture(autouse=True)
+def _quick(few_evaluator_steps: None) -> None:
+    """Bundles of tests; the one that tests share takes as many steps as everyone's."""
+
+
 @pytest.fixture
 def save(tmp_path: Path) -> Callable[[onnx.ModelProto], Path]:
     """Write a model into a folder of its own."""

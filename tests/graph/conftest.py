@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from edgebci.decoder_float import FloatDecoder
-from edgebci.decoder_spec import DecoderSpec
 from edgebci.example_decoder import draw_parameters, random_frames, random_parameters
 from edgebci.export.calibration import QuantizationRecipe, Width
 from edgebci.export.possm_step import float_possm_graph, quantize_possm, quantized_possm_graph
@@ -23,19 +22,11 @@ from edgebci.export.quantized_graph import quantized_step_graph
 from edgebci.export.step_graph import float_step_graph
 from edgebci.export.stream_comparison import FloatReference, QuantizedReference
 from edgebci.operators.token_attention import Tokens
-from edgebci.possm_spec import PossmStepSpec
 from edgebci.possm_stream import FloatPossmStream
+from tests.small_specs import DECODERS, small_decoder, small_spike_decoder
 
 CALIBRATION, FRAMES = 400, 2200
 INPUTS, UNITS, STEPS, MOST = 48, 20, 50, 12
-TOKENIZER = {"channel_features": 2, "conv_taps": 3, "attention_taps": 5, "activation": "silu", "mean_frames": 100.0}
-DECODERS: dict[str, dict[str, Any]] = {
-    "mamba2": {},
-    "s4d": {"cell": "s4d"},
-    "gru": {"cell": "gru"},
-    "tokenizer": {"tokenizer": TOKENIZER, "readout_lags": 3},
-    "wide tokenizer": {"cell": "gru", "tokenizer": TOKENIZER | {"channel_features": 3, "activation": "gelu"}},
-}
 MIXED: dict[str, dict[str, Width]] = {
     "mixed mamba2": {"input": 16, "layers.0.mixer.in_proj": 4, "layers.1.mixer.out_proj": 16, "ssm.0": 8},
     "mixed gru": {"layers.0.mixer.ih": 16, "layers.1.mixer.hh": 4, "readout": 4, "hidden.1": 8},
@@ -79,9 +70,7 @@ def step_form(name: str) -> StepForm:
 
 
 def _decoder(name: str) -> StepForm:
-    sizes: dict[str, Any] = {"d_model": 12, "n_layers": 2, "d_state": 8, "headdim": 6, "d_conv": 3}
-    fields = DECODERS[name.removeprefix("mixed ")]
-    spec = DecoderSpec(n_inputs=INPUTS, output_names=("vx", "vy"), output_unit="cm/s", **sizes, **fields)
+    spec = small_decoder(INPUTS, **DECODERS[name.removeprefix("mixed ")])
     parameters, frames = random_parameters(spec, 3), random_frames(spec, CALIBRATION + FRAMES, 4)
     decoder = quantize(spec, parameters, frames[:CALIBRATION], QuantizationRecipe(widths=MIXED.get(name, {})))
     graphs = float_step_graph(spec, parameters), quantized_step_graph(decoder)
@@ -90,25 +79,7 @@ def _decoder(name: str) -> StepForm:
 
 
 def _possm(name: str) -> StepForm:
-    spec = PossmStepSpec(
-        n_units=UNITS,
-        n_time_steps=STEPS,
-        max_tokens=MOST,
-        chunk_s=0.05,
-        dim=16,
-        feed_forward_hidden=32,
-        hidden=24,
-        n_layers=2,
-        backbone=BACKBONES[name],
-        memory_chunks=3,
-        d_state=8,
-        headdim=8,
-        expand=2,
-        d_conv=4,
-        norm_epsilon=1e-5,
-        output_names=("vx", "vy"),
-        output_unit="cm/s",
-    )
+    spec = small_spike_decoder(BACKBONES[name], max_tokens=MOST)
     parameters, chunks = draw_parameters(spec.parameter_shapes(), 1), _chunks(CALIBRATION + FRAMES, 2)
     decoder = quantize_possm(spec, parameters, chunks[:CALIBRATION])
     graphs = float_possm_graph(spec, parameters), quantized_possm_graph(decoder)

@@ -17,7 +17,8 @@ from edgebci.export.step_graph import float_step_graph
 from edgebci.export.stream_comparison import FLOAT_TOLERANCE
 from edgebci.export.traceability import CALL, inline, metadata
 from edgebci.export.verification import verify_float_reference
-from tests.graph.conftest import BACKBONES, DECODERS, StepForm, altered, step_form
+from tests.graph.conftest import BACKBONES, StepForm, altered, step_form
+from tests.small_specs import DECODERS
 
 RECURRENT = {"Mamba2Step", "S4DStep", "GruStep", "SiluTokenizerStep", "GeluTokenizerStep"}
 

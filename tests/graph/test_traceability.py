@@ -10,7 +10,6 @@ from typing import Any
 import onnx
 import pytest
 
-from edgebci.decoder_spec import DecoderSpec
 from edgebci.example_decoder import random_frames, random_parameters
 from edgebci.export.c_generator import generate
 from edgebci.export.c_graph import graph_of
@@ -24,7 +23,8 @@ from edgebci.features.cases import front_end_case
 from edgebci.firmware_sim.target_run import run_on_target
 from edgebci.firmware_sim.toolchain import SPIKES_TARGET, compile_target
 from edgebci.pipeline.bundle_on_host import full_chunks
-from tests.graph.conftest import DECODERS, step_form
+from tests.graph.conftest import step_form
+from tests.small_specs import DECODERS, small_decoder
 
 KERNEL = re.compile(
     r"(dense|mamba2_step|s4d_step|glu|gru_step|state_quantize|tokenizer_step|rms_norm|stack|token_attention|memory_attention|silu_quantize)_\d"
@@ -104,17 +104,7 @@ def test_the_rows_of_an_emulated_core_hold_every_node_of_a_decoder_of_spikes(tmp
 
 
 def _program(case: Any, name: str, folder: Path) -> tuple[onnx.ModelProto, Path]:
-    spec = DecoderSpec(
-        n_inputs=case.front_end.n_features,
-        output_names=("x", "y"),
-        output_unit="cm/s",
-        d_model=12,
-        n_layers=2,
-        d_state=8,
-        headdim=6,
-        d_conv=3,
-        **DECODERS[name],
-    )
+    spec = small_decoder(case.front_end.n_features, **DECODERS[name])
     model = quantized_step_graph(quantize(spec, random_parameters(spec, 1), random_frames(spec, 100, 2)))
     onnx.save(model, folder / "decoder_int8.onnx")
     generate(folder / "decoder_int8.onnx", case.front_end, folder / "firmware")

@@ -55,6 +55,11 @@ radio = "ble-2m"
 """
 
 
+@pytest.fixture(autouse=True)
+def _quick(few_evaluator_steps: None) -> None:
+    """Runs of tests; the one that tests share takes as many steps as everyone's."""
+
+
 @pytest.fixture(scope="session")
 def small_toml(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("pipeline") / "small.toml"

@@ -7,42 +7,17 @@ from pathlib import Path
 import pytest
 
 from edgebci.comparison import Interval, Verdict
-from edgebci.hierarchical import SubjectsComparison
 from edgebci.pipeline.proof import study_claims
 from edgebci.pipeline.proof.claim import Place
 from edgebci.pipeline.proof.study_claims import measure_study
 from edgebci.pipeline.studies import reproduce as reproduction
 from edgebci.pipeline.studies.reproduce import STUDIES, studies_root
 from edgebci.pipeline.studies.size import FULL, StudySize
-from edgebci.pipeline.studies.table import Expected, Row, Table, TimeRow
+from edgebci.pipeline.studies.table import Table, TimeRow
 from edgebci.progress import Progress, silent
+from tests.study_rows import found, row
 
 ROOT = Path(__file__).parents[2]
-
-
-def row(expected: Expected, verdict: Verdict, headline: bool = True) -> Row:
-    return Row(
-        study="realm",
-        question="does the teacher help?",
-        candidate="taught",
-        reference="alone",
-        expected=expected,
-        headline=headline,
-        comparison=SubjectsComparison(
-            difference=Interval(value=0.03, low=0.01, high=0.05),
-            candidate_r2=0.43,
-            reference_r2=0.4,
-            margin=0.02,
-            verdict=verdict,
-            reason="",
-            n_subjects=6,
-            n_sessions=18,
-            n_blocks=600,
-            n_seeds=5,
-        ),
-        candidate_seconds=1.0,
-        reference_seconds=1.0,
-    )
 
 
 RACE = TimeRow(
@@ -64,7 +39,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[StudySize, Path, list[s
 
     def reproduce(size: StudySize, root: Path, only: list[str], progress: Progress) -> Table:
         calls.append((size, root, only))
-        rows = (row("superior", Verdict.SUPERIOR), row("no difference", Verdict.SUPERIOR, headline=False))
+        better = found(0.01, 0.03, 0.05, Verdict.SUPERIOR)
+        rows = (row("superior", better), row("no difference", better, headline=False))
         second = rows[1].model_copy(update={"question": "does it help by chance?"})
         return Table(size="full", rows=(rows[0], second), times=(RACE,))
 

@@ -14,10 +14,10 @@ from edgebci.export.possm_step import quantize_possm
 from edgebci.export.precision_check import int8_share, possm_int8_share, require_int8
 from edgebci.export.quantization import QuantizationRecipe, quantize
 from edgebci.operators.cells import CellKind, cell_of
-from edgebci.possm_spec import PossmStepSpec
 from edgebci.quantized_decoder import QuantizedDecoder
 from edgebci.training.possm.workload import possm_workload
 from edgebci.workload import workload
+from tests.small_specs import TOKENIZER, small_spike_decoder
 
 EDGE_STUDENT = DecoderSpec(n_inputs=384, output_names=("x", "y"), output_unit="cm/s")
 
@@ -38,14 +38,7 @@ def test_macs_are_those_of_the_workload(cell: CellKind) -> None:
 
 
 def test_a_tokenizer_counts_its_convolution_and_not_its_slow_means() -> None:
-    tokenizer = {
-        "channel_features": 2,
-        "conv_taps": 3,
-        "attention_taps": 5,
-        "activation": "silu",
-        "mean_frames": 100.0,
-    }
-    spec = DecoderSpec.model_validate(EDGE_STUDENT.model_dump() | {"n_inputs": 16, "tokenizer": tokenizer})
+    spec = DecoderSpec.model_validate(EDGE_STUDENT.model_dump() | {"n_inputs": 16, "tokenizer": TOKENIZER})
     found, counts = int8_share(decoder(spec, {})), workload(spec)
     assert (found.int8_macs, found.weight_macs) == (counts.dense_macs, counts.dense_macs + counts.conv_macs)
     assert max(state.bits for state in found.states) == 16
@@ -71,25 +64,8 @@ def test_a_small_tensor_in_sixteen_bits_leaves_the_decoder_int8_and_is_counted()
 
 @pytest.mark.parametrize("backbone", ["gru", "mamba2"])
 def test_macs_of_a_decoder_of_spikes_are_those_of_its_workload(backbone: Literal["gru", "mamba2"]) -> None:
-    spec = PossmStepSpec(
-        n_units=6,
-        n_time_steps=2,
-        max_tokens=8,
-        chunk_s=0.05,
-        dim=8,
-        feed_forward_hidden=16,
-        hidden=12,
-        n_layers=2,
-        backbone=backbone,
-        memory_chunks=3,
-        d_state=8,
-        headdim=8,
-        expand=2,
-        d_conv=4,
-        norm_epsilon=1e-5,
-        output_names=("x",),
-        output_unit="cm/s",
-    )
+    small = {"n_units": 6, "n_time_steps": 2, "max_tokens": 8, "dim": 8, "feed_forward_hidden": 16, "hidden": 12}
+    spec = small_spike_decoder(backbone, **small, output_names=("x",))
     chunks = np.random.default_rng(0).integers((0, 0), (6, 2), (40, 8, 2)).astype(np.int32)
     found = possm_int8_share(quantize_possm(spec, draw_parameters(spec.parameter_shapes(), 1), chunks))
     counts = possm_workload(spec)

@@ -34,6 +34,7 @@ from edgebci.firmware_sim.target_run import run_on_target
 from edgebci.firmware_sim.toolchain import compile_host, compile_target
 from edgebci.operators.dense import QuantizedDense
 from edgebci.quantized_decoder import QuantizedDecoder, no_tap
+from tests.small_specs import small_decoder
 
 CASE = front_end_case("clean")
 KERNELS = Path(edgebci.__file__).parent / "export" / "kernels"
@@ -72,16 +73,7 @@ class Form:
 @pytest.fixture(scope="module", params=list(STATES))
 def form(request: pytest.FixtureRequest) -> Form:
     """Two layers, dense layers of 4, 16 and 8 bits in turn, the first layer's state in int8."""
-    spec = DecoderSpec(
-        n_inputs=CASE.front_end.n_features,
-        output_names=("vx", "vy"),
-        output_unit="cm/s",
-        d_model=12,
-        d_state=8,
-        headdim=6,
-        d_conv=3,
-        cell=request.param,
-    )
+    spec = small_decoder(CASE.front_end.n_features, cell=request.param)
     widths = {name: (4, 16, 8)[k % 3] for k, name in enumerate(dense_names(spec))} | {f"{STATES[request.param]}.0": 8}
     frames = random_frames(spec, 1200, 4)
     recipe = QuantizationRecipe.model_validate({"widths": widths})

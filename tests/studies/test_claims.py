@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edgebci.comparison import Interval, Verdict
+from edgebci.comparison import Verdict
 from edgebci.errors import InputError
 from edgebci.hierarchical import SubjectsComparison
 from edgebci.pipeline.configuration import SplitConfig
@@ -17,41 +17,14 @@ from edgebci.pipeline.studies import distillation_study, rats_study, realm_study
 from edgebci.pipeline.studies.rats import R1838
 from edgebci.pipeline.studies.reproduce import PICTURE_NAME, TABLE_NAME, reproduce
 from edgebci.pipeline.studies.size import FULL, QUICK, StudySize
-from edgebci.pipeline.studies.table import Expected, Row, Table
+from edgebci.pipeline.studies.table import Expected, Table
 from edgebci.pipeline.studies.time_study import Race, time_row
 from edgebci.progress import silent
+from tests.study_rows import found, row
 
 TINY = QUICK.model_copy(update={"name": "tiny", "teacher_epochs": 1, "student_epochs": 1, "duration_s": 90.0})
 SHORT_TRAINING = SplitConfig(train=0.1, validation=0.05, test=0.85)
 """Two minutes of a rat, of which a question takes one."""
-
-
-def found(low: float, value: float, high: float, verdict: Verdict) -> SubjectsComparison:
-    return SubjectsComparison(
-        difference=Interval(value=value, low=low, high=high),
-        candidate_r2=0.5,
-        reference_r2=0.5 - value,
-        margin=0.02,
-        verdict=verdict,
-        reason="",
-        n_subjects=6,
-        n_sessions=18,
-        n_blocks=600,
-        n_seeds=5,
-    )
-
-
-def row(expected: Expected, comparison: SubjectsComparison) -> Row:
-    return Row(
-        study="study",
-        question="question",
-        candidate="a",
-        reference="b",
-        expected=expected,
-        comparison=comparison,
-        candidate_seconds=1.0,
-        reference_seconds=1.0,
-    )
 
 
 def test_the_distillation_study_runs_and_what_it_found_is_read_back(
@@ -76,9 +49,9 @@ def test_the_distillation_study_runs_and_what_it_found_is_read_back(
 def test_a_race_that_the_student_lost_counts_as_an_endless_one() -> None:
     won, lost = Race("a", large_s=20.0, distilled_s=2.0), Race("b", large_s=20.0, distilled_s=None)
     assert time_row([won, won, lost], [5.0]).ratio.value == 10.0
-    found = time_row([won, lost, lost], [5.0, 6.0])
-    assert (found.ratio.value, found.reached, found.races, found.pretraining_s) == (0.0, 1, 3, 11.0)
-    assert (found.ratio.low, found.ratio.high) == (0.0, 10.0), "subjects are drawn, not races"
+    seldom = time_row([won, lost, lost], [5.0, 6.0])
+    assert (seldom.ratio.value, seldom.reached, seldom.races, seldom.pretraining_s) == (0.0, 1, 3, 11.0)
+    assert (seldom.ratio.low, seldom.ratio.high) == (0.0, 10.0), "subjects are drawn, not races"
 
 
 def test_an_unknown_study_is_refused_before_anything_runs(tmp_path: Path) -> None:

@@ -20,14 +20,9 @@ from edgebci.export.calibration import QuantizationRecipe
 from edgebci.export.quantization import quantize
 from edgebci.export.step_graph import float_step_graph
 from edgebci.quantized_decoder import QuantizedDecoder
+from tests.small_specs import DECODERS, small_decoder
 
-TOKENIZER = {"channel_features": 2, "conv_taps": 3, "attention_taps": 5, "activation": "silu", "mean_frames": 100.0}
-CELLS: Mapping[str, dict[str, Any]] = {
-    "mamba2": {},
-    "s4d": {"cell": "s4d"},
-    "gru": {"cell": "gru"},
-    "tokenizer": {"tokenizer": TOKENIZER, "readout_lags": 3},
-}
+CELLS = ("mamba2", "s4d", "gru", "tokenizer")
 CALIBRATION, FRAMES = 500, 300
 
 
@@ -50,8 +45,7 @@ class Case:
 
 @cache
 def make_case(name: str, smoothing: float = 0.0) -> Case:
-    sizes: dict[str, Any] = {"d_model": 16, "n_layers": 2, "d_state": 8, "headdim": 8, "d_conv": 3}
-    spec = DecoderSpec(n_inputs=24, output_names=("vx", "vy"), output_unit="cm/s", **sizes, **CELLS[name])
+    spec = small_decoder(24, d_model=16, headdim=8, **DECODERS[name])
     parameters, frames = random_parameters(spec, 5), random_frames(spec, CALIBRATION + FRAMES, 6)
     recipe = QuantizationRecipe(smoothing=smoothing) if smoothing else QuantizationRecipe()
     quantized = quantize(spec, parameters, frames[:CALIBRATION], recipe)

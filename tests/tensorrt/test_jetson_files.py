@@ -18,7 +18,7 @@ from edgebci.errors import VerificationError
 from edgebci.example_decoder import random_parameters
 from edgebci.export.step_runner import OnnxStepRunner
 from edgebci.export.stream_comparison import long_stream
-from edgebci.export.tensorrt import benchmark, build_engine, engine, jetson_files, typed_verification
+from edgebci.export.tensorrt import benchmark, build_engine, engine, jetson_files
 from edgebci.export.tensorrt.cuda_buffers import CudaError
 from edgebci.export.tensorrt.engine import COMMAND, EngineError, engine_note, why_not_here
 from edgebci.export.tensorrt.jetson_files import JetsonRecord, trtexec_lines, write_jetson
@@ -44,10 +44,9 @@ def write(folder: Path, case: Case, precision: Any = "int8", **more: Any) -> Jet
 
 
 @pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def quick(few_evaluator_steps: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Fewer steps than an export takes; one bundle of this module takes them all."""
     monkeypatch.setattr(jetson_files, "long_stream", lambda frames, resets: long_stream(frames, resets, 200))
-    monkeypatch.setattr(typed_verification, "EVALUATOR_STEPS", 20)
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,7 @@ from edgebci.pipeline.training_run.run import PAGE_NAME, PICTURE_NAME, RESULT_NA
 from edgebci.progress import silent
 from edgebci.reporting.sentences import interval_text
 
+pytestmark = pytest.mark.usefixtures("few_evaluator_steps")
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SESSION = """
 [[sessions]]
