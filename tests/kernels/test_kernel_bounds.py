@@ -1,0 +1,33 @@
+"""How fast the decode step in fixed point is, and that nothing is faster than what its scheme needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edgebci.edge_student import load_edge_student
+from edgebci.pipeline.kernel_bounds import StepCycles, step_cycles
+
+STUDENT = Path(__file__).resolve().parents[2] / "examples" / "edge_student.toml"
+MOST_PER_MAC = {"cortex-m4f": 1.38, "cortex-m7": 0.80}
+"""Dense layers, requantization included: what the issue asks for."""
+
+
+@pytest.fixture(scope="module")
+def measured() -> tuple[StepCycles, ...]:
+    return step_cycles(load_edge_student(STUDENT), tuple(MOST_PER_MAC))
+
+
+def test_dense_layers_are_as_fast_as_asked(measured: tuple[StepCycles, ...]) -> None:
+    for step in measured:
+        dense = next(one for one in step.parts if one.name == "dense_fixed")
+        assert dense.units == 78336
+        assert dense.cycles / dense.units <= MOST_PER_MAC[step.core]
+
+
+def test_no_part_is_faster_than_its_bound_and_the_parts_make_the_step(measured: tuple[StepCycles, ...]) -> None:
+    for step in measured:
+        assert all(one.over_bound >= 1.0 for one in step.parts), step.rows()
+        assert sum(one.cycles for one in step.parts) == pytest.approx(step.step)
+        assert len(step.rows()) == len(step.parts) + 1
