@@ -35,13 +35,13 @@ class Target(Document):
 
 
 def _integers(name: str, kind: Literal["microcontroller", "host"], note: str, core: str = "cortex-m4f") -> Target:
-    """A target of C: it computes in integers."""
+    """A target of C: it computes in integers, or where it is asked to in float32, states and all."""
     return Target(
         name=name,
         kind=kind,
         core=core,
         state="int16",
-        precisions=("int8", "mixed"),
+        precisions=("fp32", "int8", "mixed"),
         default_precision="int8",
         note=note,
     )
@@ -76,7 +76,7 @@ _ALL = (
     _integers("cortex-m4f", "microcontroller", "C99 for an Arm Cortex-M4 with its floating-point unit"),
     _integers("cortex-m7", "microcontroller", "C99 for an Arm Cortex-M7 with its floating-point unit", "cortex-m7"),
     _integers("cortex-m33", "microcontroller", "C99 for an Arm Cortex-M33 with DSP extension and FPU", "cortex-m33"),
-    _integers("host", "host", "the same C for this machine"),
+    _integers("host", "host", "the same C for this machine, its large kernels in vectors", "host"),
     _runtime("cpu", "ONNX Runtime on this machine"),
     _runtime("raspberry-pi-5", "ONNX Runtime on a Raspberry Pi 5 (aarch64)"),
     _jetson("jetson-orin-nano", "TensorRT on a Jetson Orin Nano"),

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgebci.arithmetic import F32
 from edgebci.errors import InputError
@@ -66,10 +67,12 @@ class SingleDecoder:
             known.update(zip(node.outputs, found if isinstance(found, tuple) else (found,), strict=True))
         return known[self._graph.output], {name: known[name + STATE_SUFFIX] for name in states}
 
-    def stream(self, frames: F32) -> F32:
-        """Decode (T, n_inputs) from zero states: returns (T, n_outputs)."""
+    def stream(self, frames: F32, reset_before: NDArray[np.bool_] | None = None) -> F32:
+        """Decode (T, n_inputs) from zero states, which `reset_before` (T,) restores: returns (T, n_outputs)."""
         states, outputs = self.initial_states(), []
-        for frame in frames:
+        for k, frame in enumerate(frames):
+            if reset_before is not None and reset_before[k]:
+                states = self.initial_states()
             output, states = self.step(frame, states)
             outputs.append(output)
         return np.stack(outputs)

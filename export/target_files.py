@@ -13,7 +13,7 @@ import onnx
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
-from edgebci.bundle import CHUNK_ONNX, FIRMWARE, FUSED_ONNX, INT8_ONNX, shipped_onnx
+from edgebci.bundle import CHUNK_ONNX, FIRMWARE, FLOAT_ONNX, FUSED_ONNX, INT8_ONNX, shipped_onnx
 from edgebci.checkpoint import Checkpoint
 from edgebci.decoder_float import FloatDecoder
 from edgebci.errors import InputError, VerificationError
@@ -22,6 +22,7 @@ from edgebci.export.chunk_graph import chunk_graph
 from edgebci.export.chunk_verification import verify_chunk
 from edgebci.export.decoder_forms import Forms, Wanted
 from edgebci.export.half_graph import HALF_TOLERANCE
+from edgebci.export.host_kernels import put_vector_kernels
 from edgebci.export.precision_check import SMALLEST_INT8_SHARE, Int8Share
 from edgebci.export.rewrites import rewrite
 from edgebci.export.runtime_stepper import verify_runner, write_runner
@@ -102,8 +103,10 @@ def write_target_files(
     if wanted.loadable and target.core is None:
         raise InputError(f"{target.name} gets no C, which alone can load parameters; leave out --loadable")
     if target.core is not None:
-        loadable = block if wanted.loadable else None
-        generate(folder / INT8_ONNX, front_end, folder / FIRMWARE, target.core, loadable)
+        loadable, graph = block if wanted.loadable else None, FLOAT_ONNX if wanted.precision == "fp32" else INT8_ONNX
+        generate(folder / graph, front_end, folder / FIRMWARE, target.core, loadable)
+        if target.kind == "host":
+            put_vector_kernels(folder / FIRMWARE)
         return TargetFiles(None, forms.share)
     if target.kind == "onnxruntime":
         found = write_runtime_files(folder, forms.shipped, wanted.precision, stream.frames, stream.reset_before)

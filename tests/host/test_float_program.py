@@ -12,10 +12,15 @@ import onnx
 import pytest
 
 from edgebci.arithmetic import F32
+from edgebci.bundle import Provenance
+from edgebci.checkpoint import Checkpoint, TrainingRecord
 from edgebci.decoder_float import FloatDecoder
 from edgebci.decoder_spec import DecoderSpec
 from edgebci.example_decoder import random_frames, random_parameters
+from edgebci.export.bundle_writer import export_bundle
 from edgebci.export.c_generator import generate
+from edgebci.export.calibration import QuantizationRecipe
+from edgebci.export.decoder_forms import Wanted
 from edgebci.export.host_kernels import put_vector_kernels
 from edgebci.export.single_reference import SingleDecoder
 from edgebci.export.step_graph import float_step_graph
@@ -25,6 +30,7 @@ from edgebci.firmware_sim.host_step import STEP_HARNESS, HostStepper
 from edgebci.firmware_sim.host_twin import HostTwin
 from edgebci.firmware_sim.target_run import run_on_target
 from edgebci.firmware_sim.toolchain import Compiler, compile_host, compile_target
+from edgebci.frame_stream import FrameStream
 
 CASE = front_end_case("clean")
 TOKENIZER = {"channel_features": 3, "conv_taps": 3, "attention_taps": 5, "activation": "gelu", "mean_frames": 100.0}
@@ -108,3 +114,33 @@ def test_the_core_gives_the_bits_of_the_host(program: FloatProgram, core: str, t
     found = run_on_target(elf, counts, None, CASE.front_end.n_channels, step, program.truth.spec.n_outputs)
     assert len(found.outputs) == len(twin.outputs) == n
     np.testing.assert_array_equal(found.outputs.view(np.uint32), twin.outputs.view(np.uint32))
+
+
+@pytest.mark.parametrize("target", ["host", "cortex-m33"])
+def test_a_bundle_in_fp32_holds_the_float_c_and_no_integers(target: str, tmp_path: Path) -> None:
+    spec = DecoderSpec(
+        n_inputs=CASE.front_end.n_features, output_names=("x", "y"), output_unit="cm/s", d_model=8, d_state=8, headdim=4
+    )
+    record = TrainingRecord(recipe={}, data_sha256={}, frame_rate_hz=50, epochs_run=0, best_epoch=0, versions={})
+    frames = random_frames(spec, 60, 2)
+    stream = FrameStream(frames, np.arange(60) == 0, random_frames(spec, 60, 3)[:, :2].astype(float), np.ones(60, bool))
+    provenance = Provenance(
+        recording="r", recording_sha256=None, checkpoint_sha256="1" * 64, trials=None, test_intervals_s=((0.0, 1.0),)
+    )
+    bundle = export_bundle(
+        tmp_path / "bundle",
+        Checkpoint(spec, random_parameters(spec, 1), record),
+        CASE.front_end,
+        stream,
+        stream,
+        provenance,
+        target=target,
+        wanted=Wanted("fp32", QuantizationRecipe()),
+    )
+    names = {path.name for path in bundle.firmware.iterdir()}
+    assert "edgebci_float.h" in names
+    assert ("edgebci_vector.h" in names) == (target == "host")
+    assert not bundle.int8_onnx.exists()
+    library = compile_host(bundle.firmware, tmp_path / "step.so", optimization="1", harness=STEP_HARNESS)
+    found = HostStepper(library).stream(frames)
+    assert found.tobytes() == SingleDecoder.load(bundle.float_onnx).stream(frames).tobytes()
