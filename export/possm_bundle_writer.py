@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
@@ -33,6 +34,7 @@ def export_possm_bundle(
     progress: Progress = silent,
     target: str | None = None,
     precision: Precision | None = None,
+    documents: Mapping[str, str] | None = None,
 ) -> PossmBundle:
     """Write a bundle into `folder`, in place of one that stood there.
 
@@ -45,7 +47,8 @@ def export_possm_bundle(
         core: the core that the C is for, where no target is named.
         progress: told how far it is.
         target: name of what it is for (`edgebci.targets`); None: the core's.
-        precision: fp32, fp16 or int8; None: the target's own.
+        precision: fp32, fp16, int8, or mixed, whose widths the recipe has; None: the target's own.
+        documents: texts by file name that explain the choice, to lie in the bundle.
 
     Raises:
         InputError: the file is no step, the target cannot be had in that precision, or the folder cannot be written.
@@ -56,6 +59,8 @@ def export_possm_bundle(
     forms = verified_possm_forms(checkpoint, calibration, stream, wanted, recipe, part(progress, 0.0, 0.9))
     with replacing_folder(folder) as fresh:
         _write_graphs(fresh, forms)
+        for name, text in (documents or {}).items():
+            write_text(fresh / name, text)
         files = _write_target_files(fresh, forms, checkpoint, stream, goal, wanted)
         _write_bill(fresh, goal, wanted, step)
         manifest = _manifest(fresh, forms, checkpoint, goal, wanted, files, sha256(step))
@@ -134,7 +139,11 @@ def _sizes(forms: PossmForms, checkpoint: PossmCheckpoint, precision: Precision)
     """Bytes of weights and of states, in the types that they really have."""
     if forms.quantized is not None:
         tensors, states = forms.quantized.tensors(), forms.quantized.initial_states()
-        return sum(tensor.nbytes for tensor in tensors.values()), sum(state.nbytes for state in states.values())
+        # Two weights of 4 bits share a byte.
+        narrow = [values for name, values in tensors.items() if name.endswith(".weight_int4")]
+        saved = sum(values.size - len(values) * -(-values.shape[1] // 2) for values in narrow)
+        weights = sum(tensor.nbytes for tensor in tensors.values()) - saved
+        return weights, sum(state.nbytes for state in states.values())
     width = 2 if precision == "fp16" else 4
     values = sum(tensor.size for tensor in checkpoint.parameters.values())
     return width * values, 4 * sum(math.prod(shape) for shape in checkpoint.spec.state_shapes().values())

@@ -10,7 +10,7 @@ from edgebci.agreement import FloatAgreement, QuantizedAgreement
 from edgebci.export.calibration import QuantizationRecipe
 from edgebci.export.half_graph import HALF_TOLERANCE, halved
 from edgebci.export.possm_step import float_possm_graph, quantize_possm, quantized_possm_graph
-from edgebci.export.precision_check import Int8Share, require_int8
+from edgebci.export.precision_check import Int8Share, possm_int8_share, require_int8
 from edgebci.export.stream_comparison import long_stream
 from edgebci.export.verification import verify_float_reference, verify_quantized
 from edgebci.possm_quantized import QuantizedPossmStep
@@ -56,9 +56,9 @@ def verified_possm_forms(
     spec, parameters = checkpoint.spec, checkpoint.parameters
     progress(0.0, "quantizing")
     quantized = None
-    if precision == "int8":
+    if precision in ("int8", "mixed"):
         quantized = quantize_possm(spec, parameters, calibration.chunks, recipe, calibration.reset_before)
-    share = require_int8(quantized) if quantized else None
+    share = _share(quantized, precision) if quantized else None
     long, resets = long_stream(stream.chunks, stream.reset_before)
     graph, reference = float_possm_graph(spec, parameters), FloatPossmStream.of(spec, parameters)
     agreement = verify_float_reference(graph, reference, long, resets, progress=part(progress, 0.1, 0.4))
@@ -74,3 +74,7 @@ def verified_possm_forms(
         halves = verify_float_reference(half, reference, long, resets, progress=second, tolerance=HALF_TOLERANCE)
         return PossmForms(graph, agreement, half, halves)
     return PossmForms(graph, agreement)
+
+
+def _share(quantized: QuantizedPossmStep, precision: Precision) -> Int8Share:
+    return require_int8(quantized) if precision == "int8" else possm_int8_share(quantized)

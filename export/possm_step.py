@@ -8,6 +8,7 @@ where a frame is a chunk of tokens, int32 (N, 2) of (unit, time step); a unit of
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import onnx
@@ -66,10 +67,37 @@ def quantize_possm(
             f"max_tokens is {spec.max_tokens}, but sums of more than {MOST_TOKENS} tokens are not exact in every "
             "runtime; train the decoder with fewer"
         )
+    return assemble_possm(observe_possm(spec, parameters, chunks, recipe, reset_before), recipe)
+
+
+@dataclass(frozen=True)
+class PossmObservation:
+    """What one rollout over calibration chunks gave; weights of any width are made of it."""
+
+    decoder: FloatPossmStream
+    ranges: Ranges
+    scales: dict[str, F32]
+    """Of the activations, by the recipe's observer."""
+
+
+def observe_possm(
+    spec: PossmStepSpec,
+    parameters: Parameters,
+    chunks: Tokens,
+    recipe: QuantizationRecipe,
+    reset_before: NDArray[np.bool_] | None = None,
+) -> PossmObservation:
+    """Run the float step over calibration chunks; see `quantize_possm`."""
     ranges = Ranges(max(1, len(chunks) * max(spec.hidden, spec.feed_forward_hidden) // recipe.activation_samples))
     decoder = FloatPossmStream.of(spec, parameters)
     decoder.stream(chunks, reset_before, ranges)
-    weights, scales = decoder.parameters, ranges.scales(recipe)
+    return PossmObservation(decoder, ranges, ranges.scales(recipe))
+
+
+def assemble_possm(seen: PossmObservation, recipe: QuantizationRecipe) -> QuantizedPossmStep:
+    """Round the weights of what was observed, in the recipe's widths; see `quantize_possm`."""
+    decoder, spec, ranges = seen.decoder, seen.decoder.spec, seen.ranges
+    weights, scales = decoder.parameters, seen.scales
     scale = scales["memory.norm"]
     return QuantizedPossmStep(
         spec=spec,

@@ -4,6 +4,7 @@ Jetson the graph that TensorRT takes with the programs that build, run and time 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -28,7 +29,7 @@ from edgebci.export.rewrites import rewrite
 from edgebci.export.runtime_stepper import verify_runner, write_runner
 from edgebci.export.stream_comparison import FloatReference, long_stream
 from edgebci.export.tensorrt.jetson_files import Quantized, write_jetson
-from edgebci.export.tensorrt.typed_graph import share_on_board
+from edgebci.export.tensorrt.typed_graph import DenseRecord, share_on_board, typed_step
 from edgebci.features.front_end import FrontEnd
 from edgebci.frame_stream import FrameStream
 from edgebci.parameter_block import ParameterBlock
@@ -141,18 +142,26 @@ def write_jetson_files(
         InputError: TensorRT does not take an operator.
         VerificationError: the graph does not compute what it should, or `holds_int8_rule` and it is no int8 there.
     """
+    if holds_int8_rule and forms.share and forms.quantized:
+        typed = typed_step(forms.float_graph, precision, forms.quantized.tensors(), "auto")
+        _require_int8_on(target, typed.layers, forms.share)
     record = write_jetson(
         folder, forms.float_graph, forms.quantized, reference, target.name, precision, frames, reset_before, period_s,
         small="auto",
     )  # fmt: skip
     on_board = share_on_board(record.layers, forms.share) if forms.share else None
-    if holds_int8_rule and on_board is not None and on_board < SMALLEST_INT8_SHARE:
-        others = [f"{layer.name} ({layer.computes}: {layer.reason})" for layer in record.layers if layer.reason]
+    return TargetFiles(record.model_dump(mode="json"), forms.share, on_board)
+
+
+def _require_int8_on(target: Target, layers: Sequence[DenseRecord], share: Int8Share) -> None:
+    """Before minutes of proofs: is an int8 that holds in the exact form one on the board, too?"""
+    on_board = share_on_board(layers, share)
+    if on_board < SMALLEST_INT8_SHARE:
+        others = [f"{layer.name} ({layer.computes}: {layer.reason})" for layer in layers if layer.reason]
         raise VerificationError(
             f"{on_board:.1%} of the MACs with a weight are int8 by int8 on {target.name} where int8 needs "
             f"{SMALLEST_INT8_SHARE:.0%}: {', '.join(others) or 'convolutions'} fall short; export with --precision fp16"
         )
-    return TargetFiles(record.model_dump(mode="json"), forms.share, on_board)
 
 
 def write_runtime_files(

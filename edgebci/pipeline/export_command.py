@@ -26,7 +26,8 @@ from edgebci.pipeline.export_result import foreign_result, frames_result, notes_
 from edgebci.pipeline.export_scoring import C_FORM, LOSS_MARGIN, TENSORRT_FORM, TestTruth, score_forms
 from edgebci.pipeline.export_spikes import export_spikes
 from edgebci.pipeline.exporting import FLOAT_FORM
-from edgebci.pipeline.precision_command import FRONTIER_JSON, FRONTIER_SVG, search_frames
+from edgebci.pipeline.precision_command import search_frames
+from edgebci.pipeline.precision_frontier import FRONTIER_JSON, FRONTIER_SVG
 from edgebci.pipeline.quantization_aware import quantize_in_training
 from edgebci.progress import Progress, part
 from edgebci.quantized_decoder import QuantizedDecoder

@@ -14,10 +14,13 @@ from edgebci.export.possm_bundle_writer import export_possm_bundle
 from edgebci.export.step_runner import OnnxStepRunner
 from edgebci.files import replacing_folder
 from edgebci.metrics import F64
+from edgebci.pipeline.export_frames import FrameSource
 from edgebci.pipeline.export_order import ExportOrder, ExportResult
 from edgebci.pipeline.export_result import notes_of_target, spikes_result
-from edgebci.pipeline.export_scoring import C_FORM, TENSORRT_FORM, TestTruth, score_forms
+from edgebci.pipeline.export_scoring import C_FORM, LOSS_MARGIN, TENSORRT_FORM, TestTruth, score_forms
 from edgebci.pipeline.exporting import FLOAT_FORM
+from edgebci.pipeline.precision_frontier import FRONTIER_JSON, FRONTIER_SVG, Frontier
+from edgebci.pipeline.precision_spikes import search_spikes
 from edgebci.pipeline.sessions import SPIKES_NAME, load_session
 from edgebci.pipeline.settling import Settling
 from edgebci.possm_bundle import PossmBundle, open_possm_bundle
@@ -25,33 +28,58 @@ from edgebci.possm_spec import PossmSpec, PossmStepSpec, load_possm_step
 from edgebci.possm_stream import ChunkStream, FloatPossmStream
 from edgebci.progress import Progress, part
 from edgebci.session import Session
-from edgebci.targets import Precision, precision_for, target
+from edgebci.targets import precision_for, target
 
 
 def export_spikes(order: ExportOrder, progress: Progress) -> ExportResult:
     """Write the bundle of a step that `edgebci train` left; raises as `edgebci.pipeline.export_command.export` does."""
     wanted, spec = target(order.target), load_possm_step(order.model).spec
     precision = precision_for(wanted, order.precision)
-    _refuse_what_spikes_have_not(order, precision)
-    session = load_session(_session_folder(order))
+    if precision == "fp32" and wanted.core is not None:
+        raise InputError(
+            f"decoders of spikes have no float32 C yet, asked was {wanted.name} in fp32; choose int8 or mixed, or the "
+            "target cpu"
+        )
+    _refuse_what_spikes_have_not(order)
+    session = load_session(_session_folder(order.model, order.frames))
     seen, unseen = (chunks_of(session, name, spec) for name in ("train", "test"))
     _require_settled(order.model, seen)
+    recipe, documents, notes = order.recipe, dict[str, str](), list[str]()
+    if precision == "mixed":
+        found = search_step(order.model, order.frames, order.max_loss, part(progress, 0.0, 0.3))
+        recipe, notes = recipe.model_copy(update={"widths": found.chosen.widths}), [found.sentence()]
+        documents = {FRONTIER_JSON: found.model_dump_json(indent=1) + "\n", FRONTIER_SVG: found.svg()}
+    margin = order.max_loss if precision == "mixed" else LOSS_MARGIN
     with replacing_folder(order.out) as fresh:
-        share = part(progress, 0.1, 0.9)
         bundle = export_possm_bundle(
-            fresh, order.model, seen, unseen, order.recipe, "", share, target=wanted.name, precision=precision
+            fresh,
+            order.model,
+            seen,
+            unseen,
+            recipe,
+            progress=part(progress, 0.3, 0.9),
+            target=wanted.name,
+            precision=precision,
+            documents=documents,
         )
         truth = TestTruth(_truth(unseen), np.ones(len(unseen.chunks), bool), spec.output_names, 1 / spec.chunk_s)
         progress(0.9, "scoring what was written")
-        bundle.with_accuracy(*score_forms(truth, _forms(bundle, unseen), FLOAT_FORM))
+        bundle.with_accuracy(*score_forms(truth, _forms(bundle, unseen), FLOAT_FORM, margin))
     progress(1.0, "done")
-    return spikes_result(open_possm_bundle(order.out), notes_of_target(wanted, order.out))
+    return spikes_result(open_possm_bundle(order.out), (*notes, *notes_of_target(wanted, order.out)))
 
 
-def _refuse_what_spikes_have_not(order: ExportOrder, precision: Precision) -> None:
+def search_step(model: Path, source: FrameSource, max_loss: float, progress: Progress) -> Frontier:
+    """Search the widths of a step on its session's training and validation parts; raises as `search_spikes` does."""
+    checkpoint, session = load_possm_step(model), load_session(_session_folder(model, source))
+    parts: tuple[Part, Part] = ("train", "validation")
+    seen, judged = (chunks_of(session, name, checkpoint.spec) for name in parts)
+    return search_spikes(checkpoint, seen, judged, max_loss, progress=progress)
+
+
+def _refuse_what_spikes_have_not(order: ExportOrder) -> None:
     """Name what a decoder of frames could be asked for, and this one cannot."""
     asked = {
-        "--precision mixed": precision == "mixed",
         "--qat": order.quantization_aware is not None,
         "--quantized": order.quantized is not None,
         "--loadable": order.loadable,
@@ -67,13 +95,13 @@ def _require_settled(step: Path, seen: ChunkStream) -> None:
     settling.require_settled()
 
 
-def _session_folder(order: ExportOrder) -> Path:
+def _session_folder(model: Path, source: FrameSource) -> Path:
     """The prepared session: what the user says, or that of the run folder, decoders/WAY/SESSION_SEED/."""
-    if order.frames.recording is not None:
-        raise InputError(f"{order.model} decodes spikes; give the prepared session with --prepared, not --recording")
-    here = order.model.resolve().parent
+    if source.recording is not None:
+        raise InputError(f"{model} decodes spikes; give the prepared session with --prepared, not --recording")
+    here = model.resolve().parent
     root = [*here.parents, here, here, here][2]
-    place = order.frames.prepared or root / "sessions" / re.sub(r"_\d+$", "", here.name)
+    place = source.prepared or root / "sessions" / re.sub(r"_\d+$", "", here.name)
     if not (place / SPIKES_NAME).is_file():
         raise InputError(
             f"no {SPIKES_NAME} in {place}; give --prepared with the folder of the session in the run's sessions"

@@ -9,14 +9,14 @@ from edgebci.checkpoint import Checkpoint, load_checkpoint
 from edgebci.export.decay_report import DecayReport, decay_report
 from edgebci.export.settling import longest_stretch
 from edgebci.files import write_text
+from edgebci.pipeline.checkpoint_kind import kind_of
 from edgebci.pipeline.export_frames import ExportFrames, FrameSource, find_frames
-from edgebci.pipeline.precision_frontier import Frontier
+from edgebci.pipeline.export_spikes import search_step
+from edgebci.pipeline.precision_frontier import FRONTIER_JSON, FRONTIER_SVG, Frontier
 from edgebci.pipeline.precision_losses import PrecisionLosses, precision_losses
 from edgebci.pipeline.precision_scoring import Validation
 from edgebci.pipeline.precision_search import DECAY_FRAMES, search
 from edgebci.progress import Progress, part, silent
-
-FRONTIER_JSON, FRONTIER_SVG = "precision.json", "precision.svg"
 
 
 def search_checkpoint(
@@ -28,8 +28,11 @@ def search_checkpoint(
         InputError: no checkpoint, no frames, or `max_loss` is not positive.
         VerificationError: every assignment loses more than `max_loss`.
     """
-    checkpoint, frames = _opened(path, source, part(progress, 0.0, 0.1))
-    frontier = search_frames(checkpoint, frames, max_loss, part(progress, 0.1, 1.0))
+    if kind_of(path) == "spikes":
+        frontier = search_step(path, source, max_loss, progress)
+    else:
+        checkpoint, frames = _opened(path, source, part(progress, 0.0, 0.1))
+        frontier = search_frames(checkpoint, frames, max_loss, part(progress, 0.1, 1.0))
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         write_text(out / FRONTIER_JSON, frontier.model_dump_json(indent=1) + "\n")

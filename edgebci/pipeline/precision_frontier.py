@@ -15,6 +15,8 @@ from edgebci.export.calibration import Width
 from edgebci.export.decay_report import DecayReport
 from edgebci.reporting.frontier_figure import Candidate, frontier_svg
 
+FRONTIER_JSON, FRONTIER_SVG = "precision.json", "precision.svg"
+
 
 class Sensitivity(Document):
     """One tensor narrowed alone: noise in the output over its variance, and what that saves."""
@@ -61,6 +63,7 @@ class Frontier(Document):
     Fields:
         core: whose cycles count. max_loss: what may be lost in R2.
         figure: of accuracy, R2 or AUROC. frames, float_accuracy, block_s: of the validation.
+        decay: which states hold in int8; None where their widths are not searched.
         proven: the chosen point's upper bound is within `max_loss`.
     """
 
@@ -71,7 +74,7 @@ class Frontier(Document):
     frames: int
     float_accuracy: float
     block_s: float
-    decay: DecayReport
+    decay: DecayReport | None
     sensitivities: tuple[Sensitivity, ...]
     points: tuple[FrontierPoint, ...]
     chosen_index: int

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -29,7 +30,7 @@ from edgebci.decoder_spec import DecoderSpec
 from edgebci.errors import InputError
 from edgebci.export.calibration import QuantizationRecipe, Width
 from edgebci.export.decay_report import DecayReport, decay_report
-from edgebci.export.quantization import Observation, assemble, observe
+from edgebci.export.quantization import assemble, observe
 from edgebci.export.settling import longest_stretch
 from edgebci.export.widths import choices, state_names, uniform
 from edgebci.frame_stream import FrameStream
@@ -49,33 +50,49 @@ _UNIFORM: dict[str, tuple[Width, Width]] = {
 }
 
 
-@dataclass(frozen=True, eq=False)
-class _Bench:
-    """What every assignment is tried with."""
+class Weighed(Protocol):
+    """What an assignment costs."""
 
-    seen: Observation
-    recipe: QuantizationRecipe
+    def cycles(self, widths: Mapping[str, Width]) -> float:
+        """Per step."""
+        ...
+
+    def bytes(self, widths: Mapping[str, Width]) -> tuple[int, int]:
+        """Of all weights, and of all states."""
+        ...
+
+    def relative(self, widths: Mapping[str, Width]) -> float:
+        """Cycles and bytes, each over those of the uniform int8 form, added."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Bench:
+    """What every assignment is tried with.
+
+    Fields:
+        decode: what the quantized decoder of an assignment says to the validation frames, or to the first so many.
+        widest: every tensor as wide as it may be.
+        validation: what assignments are compared on. exact: what the float decoder says to it.
+        cost: in cycles and bytes. max_loss: that is accepted.
+    """
+
+    decode: Callable[[Widths, int | None], F64]
+    widest: Widths
     validation: Validation
     exact: F64
-    """What the float decoder says to the validation frames."""
-    cost: Cost
+    cost: Weighed
     max_loss: float
 
-    def decoded(self, widths: Mapping[str, Width], stop: int | None = None) -> F64:
-        """What the quantized decoder says to them, or to the first `stop`."""
-        decoder = assemble(self.seen, self.recipe.model_copy(update={"widths": dict(widths)}))
-        stream = self.validation.stream
-        return decoder.stream(stream.frames[:stop], stream.reset_before[:stop]).astype(np.float64)
-
-    def noise(self, widths: Mapping[str, Width]) -> float:
+    def noise(self, widths: Widths) -> float:
         """That an assignment adds to the output, on the first frames that are scored."""
         scored = np.flatnonzero(self.validation.stream.scored)[:SENSITIVITY_FRAMES]
         stop = int(scored[-1]) + 1
-        return self.validation.noise(self.decoded(widths, stop), self.exact[:stop])
+        return self.validation.noise(self.decode(widths, stop), self.exact[:stop])
 
     def point(self, name: str, widths: Widths) -> tuple[FrontierPoint, float]:
         """An assignment with all its figures, and the length of the bootstrap's blocks (s)."""
-        decoded = self.decoded(widths)
+        decoded = self.decode(widths, None)
         loss, block_s = self.validation.loss(decoded, self.exact, self.max_loss)
         weight_bytes, state_bytes = self.cost.bytes(widths)
         point = FrontierPoint(
@@ -121,34 +138,48 @@ def search(
     recipe, cost = recipe or QuantizationRecipe(), Cost(spec, table or load_cycle_table("cortex-m4f"))
     seen = observe(spec, parameters, calibration.frames, recipe, calibration.reset_before)
     exact = FloatDecoder.of(spec, parameters).stream(validation.stream.frames, validation.stream.reset_before)
-    bench = _Bench(seen, recipe, validation, exact, cost, max_loss)
+
+    def decode(widths: Widths, stop: int | None) -> F64:
+        decoder, stream = assemble(seen, recipe.model_copy(update={"widths": widths})), validation.stream
+        return decoder.stream(stream.frames[:stop], stream.reset_before[:stop]).astype(np.float64)
+
+    bench = Bench(decode, complete(spec, uniform(spec, 16, 16)), validation, exact, cost, max_loss)
     decay = _decay(spec, parameters, calibration, recipe, part(progress, 0.05, 0.15))
-    sensitivities = _sensitivities(bench, narrower(spec, decay), part(progress, 0.15, 0.5))
-    assignments = _assignments(spec, sensitivities, cost, decay.widths())
-    points, block_s = _scored(bench, assignments, part(progress, 0.5, 1.0))
-    index, proven = choose(points, max_loss, lambda point: cost.relative(point.widths))
+    measured = sensitivities(bench, narrower(spec, decay), part(progress, 0.15, 0.5))
+    assignments = _assignments(bench, spec, measured, decay.widths())
+    return frontier(bench, cost.table.core, measured, assignments, decay, part(progress, 0.5, 1.0))
+
+
+def frontier(
+    bench: Bench,
+    core: str,
+    measured: Sequence[Sensitivity],
+    assignments: Sequence[tuple[str, Widths]],
+    decay: DecayReport | None,
+    progress: Progress,
+) -> Frontier:
+    """Score every assignment and choose one; raises VerificationError where every one loses too much."""
+    validation = bench.validation
+    points, block_s = _scored(bench, assignments, progress)
+    index, proven = choose(points, bench.max_loss, lambda point: bench.cost.relative(point.widths))
     return Frontier(
-        core=cost.table.core,
+        core=core,
         figure=validation.figure,
-        max_loss=max_loss,
+        max_loss=bench.max_loss,
         frames=int(validation.stream.scored.sum()),
-        float_accuracy=validation.accuracy(exact),
+        float_accuracy=validation.accuracy(bench.exact),
         block_s=block_s,
         decay=decay,
-        sensitivities=tuple(sensitivities),
+        sensitivities=tuple(measured),
         points=tuple(points),
         chosen_index=index,
         proven=proven,
     )
 
 
-def _widest(spec: DecoderSpec) -> Widths:
-    return complete(spec, uniform(spec, 16, 16))
-
-
-def _sensitivities(bench: _Bench, tried: Sequence[tuple[str, Width]], progress: Progress) -> list[Sensitivity]:
+def sensitivities(bench: Bench, tried: Sequence[tuple[str, Width]], progress: Progress) -> list[Sensitivity]:
     """Each tensor narrowed alone, all else in 16 bits."""
-    cost, widest = bench.cost, _widest(bench.cost.spec)
+    cost, widest = bench.cost, bench.widest
     least, found = bench.noise(widest), []
     for k, (name, bits) in enumerate(tried):
         progress(k / len(tried), f"{name} in int{bits}")
@@ -180,13 +211,20 @@ def _decay(
 
 
 def _assignments(
-    spec: DecoderSpec, sensitivities: Sequence[Sensitivity], cost: Cost, held: Widths
+    bench: Bench, spec: DecoderSpec, measured: Sequence[Sensitivity], held: Widths
 ) -> list[tuple[str, Widths]]:
     """The uniform ones, then those on the greedy way, without repetition."""
     found = [(name, complete(spec, uniform(spec, *pair))) for name, pair in _UNIFORM.items()]
     if held:
         found.append(("all int8, states int8 where they hold", complete(spec, held)))
-    for name, widths in greedy_way(_widest(spec), sensitivities, cost.relative):
+    return with_greedy_way(found, bench, measured)
+
+
+def with_greedy_way(
+    found: list[tuple[str, Widths]], bench: Bench, measured: Sequence[Sensitivity]
+) -> list[tuple[str, Widths]]:
+    """The assignments, then those on the greedy way that are not among them."""
+    for name, widths in greedy_way(bench.widest, measured, bench.cost.relative):
         if widths not in [seen for _, seen in found]:
             found.append((name, widths))
     return found
@@ -216,7 +254,7 @@ def greedy_way(
 
 
 def _scored(
-    bench: _Bench, assignments: Sequence[tuple[str, Widths]], progress: Progress
+    bench: Bench, assignments: Sequence[tuple[str, Widths]], progress: Progress
 ) -> tuple[list[FrontierPoint], float]:
     """All points, told which are efficient, and the longest block (s)."""
     points, longest = [], 0.0

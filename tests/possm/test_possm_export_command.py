@@ -14,6 +14,7 @@ from edgebci.pipeline.bundle_check import verify_bundle
 from edgebci.pipeline.export_command import export
 from edgebci.pipeline.export_order import ExportOrder
 from edgebci.pipeline.export_result import read_result
+from edgebci.pipeline.precision_frontier import Frontier
 from edgebci.possm_bundle import open_possm_bundle
 from edgebci.possm_spec import save_possm_step
 from edgebci.progress import silent
@@ -72,6 +73,27 @@ def test_a_step_leaves_for_runtimes_and_boards_too(
     assert found.quantized_steps == (20 if precision == "int8" else 0)
 
 
+def test_mixed_precision_searches_the_widths_of_dense_layers(step: Path, tmp_path: Path) -> None:
+    order = ExportOrder(model=step, out=tmp_path / "b", target="cortex-m4f", precision="mixed", max_loss=0.05)
+    result = export(order, silent)
+    found = Frontier.model_validate_json((tmp_path / "b" / "precision.json").read_text())
+    assert any("cycles in dense layers" in note for note in result.notes)
+    bundle = open_possm_bundle(tmp_path / "b")
+    bits = {
+        name: 4 if f"{name}.weight_int4" in tensors else 16 if f"{name}.weight_int16" in tensors else 8
+        for tensors in [bundle.quantized_decoder().tensors()]
+        for name in found.chosen.widths
+    }
+    assert bits == found.chosen.widths
+    assert {point.name for point in found.points} >= {"all int16", "all int8", "all int4"}
+    assert found.chosen.bytes == result.weight_bytes + result.state_bytes
+    assert found.proven
+    assert found.chosen.loss.high <= 0.05
+    by_name = {point.name: point.bytes for point in found.points}
+    assert by_name["all int4"] <= found.chosen.bytes < by_name["all int16"]
+    assert verify_bundle(tmp_path / "b", 20, silent).quantized_steps == 20
+
+
 def test_an_int8_that_is_none_on_the_board_is_refused_by_name(step: Path, tmp_path: Path) -> None:
     with pytest.raises(VerificationError, match=r"tokens\.value \(fp32: fewer than 16 tokens or values\)"):
         export(ExportOrder(model=step, out=tmp_path / "b", target="jetson", precision="int8"), silent)
@@ -79,8 +101,8 @@ def test_an_int8_that_is_none_on_the_board_is_refused_by_name(step: Path, tmp_pa
 
 
 def test_what_spikes_have_not_is_refused_before_anything_runs(step: Path, tmp_path: Path) -> None:
-    order = ExportOrder(model=step, out=tmp_path / "b", target="cpu", precision="mixed", loadable=True)
-    with pytest.raises(InputError, match="decodes spikes, for which there is no --precision mixed nor --loadable"):
+    order = ExportOrder(model=step, out=tmp_path / "b", target="cpu", precision="int8", loadable=True, quantized=step)
+    with pytest.raises(InputError, match="decodes spikes, for which there is no --quantized nor --loadable"):
         export(order, silent)
 
 
