@@ -28,6 +28,9 @@ _TEMPLATES = {name: f"{name}.j2" for name in _FILES}
 _FIXED_TEMPLATES = _TEMPLATES | {"front_end_tables.h": "front_end_tables_fixed.h.j2"}
 _KERNELS = ("edgebci_front_end.c", "edgebci_front_end.h", "edgebci_features.h")
 _FIXED_KERNELS = ("edgebci_front_end_fixed.c", "edgebci_front_end_fixed.h", "edgebci_features.h", "edgebci_fixed.h")
+STACK_BYTES, STACK_BYTES_PER_SAMPLE = 1024, 8
+"""What the header promises for 32-bit Arm cores at -O2 and -O3: a test measures the peak and holds it to this. Filters
+in fixed point have two numbers for every sample of a frame on the stack."""
 
 
 def generate(
@@ -68,6 +71,7 @@ def _context(graph: StepGraph, front_end: FrontEnd, form: FrontEndForm, target: 
         "front_end_header": "edgebci_front_end.h" if form == "float32" else "edgebci_front_end_fixed.h",
         "fields": [*of_form.FRONT_END_FIELDS, frame, *of_graph["fields"]],
         "n_features": front_end.n_features,
+        "stack_bytes": STACK_BYTES + (STACK_BYTES_PER_SAMPLE * spec.samples_per_frame if form == "fixed" else 0),
         "rate_hz": f"{spec.rate_hz:g}",
         "frame_rate_hz": f"{spec.frame_rate_hz:g}",
     }

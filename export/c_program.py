@@ -26,6 +26,10 @@ KERNELS = ("edgebci_dense.h", "edgebci_kernels.c", "edgebci_kernels.h", "edgebci
 """What every program has; the headers of other operators come with those that need them."""
 
 
+BUILD_FILES = {"CMakeLists.txt": "CMakeLists.txt.j2", "zephyr/module.yml": "module.yml.j2"}
+"""What every folder has so that CMake and Zephyr can build it as it is."""
+
+
 def require_target(target: str) -> None:
     """Raise InputError where there are no kernels for `target`."""
     if target not in TARGETS:
@@ -57,7 +61,7 @@ def graph_context(graph: StepGraph, frame_place: str, core: str = PORTABLE) -> d
 def write_program(
     folder: Path, context: Mapping[str, Any], templates: Mapping[str, str], kernels: tuple[str, ...]
 ) -> list[Path]:
-    """Render `templates` (a template's name by that of its file) and copy the kernels; returns the files."""
+    """Render `templates` (by the name of their file), copy the kernels and the build files; returns the files."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE / "templates"),
         undefined=jinja2.StrictUndefined,
@@ -66,13 +70,14 @@ def write_program(
         keep_trailing_newline=True,
         autoescape=False,
     )
-    texts = {name: environment.get_template(template).render(context) for name, template in templates.items()}
-    for name in {*KERNELS, *kernels, *context["headers"]}:
-        texts[name] = (HERE / "kernels" / name).read_text(encoding="utf-8")
-    paths = [folder / name for name in sorted(texts)]
-    for path in paths:
-        write_text(path, texts[path.name])
-    return paths
+    copied = {*KERNELS, *kernels, *context["headers"]}
+    sources = sorted(name for name in {*templates, *copied} if name.endswith(".c"))
+    texts = {name: (HERE / "kernels" / name).read_text(encoding="utf-8") for name in copied}
+    for name, template in {**templates, **BUILD_FILES}.items():
+        texts[name] = environment.get_template(template).render(context, sources=sources)
+    for name in sorted(texts):
+        write_text(folder / name, texts[name])
+    return [folder / name for name in sorted(texts)]
 
 
 def _state(name: str, shape: Shape, kind: str) -> dict[str, Any]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +22,10 @@ from edgebci.export.c_graph import Node, read_graph
 from edgebci.export.c_literals import Constant, identifier, literal, wrapped
 from edgebci.export.c_memory import plan_memory
 from edgebci.export.c_operation import Buffer, Operation
-from edgebci.features.cases import front_end_case
+from edgebci.features.cases import base_counts, base_spec, front_end_case, front_end_for
+from edgebci.features.specification import Band
+from edgebci.firmware_sim.target_run import run_on_target
+from edgebci.firmware_sim.toolchain import compile_target
 
 
 @pytest.fixture(scope="module")
@@ -38,9 +44,10 @@ def test_every_node_is_one_call_under_its_own_name(program: Any) -> None:
 
 def test_the_same_decoder_gives_the_same_files(program: Any, tmp_path: Path) -> None:
     paths = generate(program.folder / "decoder_int8.onnx", program.front_end, tmp_path)
-    assert {path.name for path in paths} == {path.name for path in program.sources.iterdir()}
-    for path in paths:
-        assert path.read_bytes() == (program.sources / path.name).read_bytes(), path.name
+    names = {path.relative_to(tmp_path) for path in paths}
+    assert names == {path.relative_to(program.sources) for path in program.sources.rglob("*") if path.is_file()}
+    for name in names:
+        assert (tmp_path / name).read_bytes() == (program.sources / name).read_bytes(), name
 
 
 def test_weights_are_written_as_the_integers_that_they_are(program: Any) -> None:
@@ -52,13 +59,48 @@ def test_weights_are_written_as_the_integers_that_they_are(program: Any) -> None
 
 
 def test_sources_use_no_heap_no_library_and_nothing_static_that_changes(program: Any) -> None:
-    allowed = {"stdint.h", "stddef.h"}
+    # Headers of the compiler itself; arm_acle.h names the instructions of Arm cores and is no library.
+    allowed = {"stdint.h", "stddef.h", "arm_acle.h"}
     for path in program.sources.glob("*.[ch]"):
         text = re.sub(r"/\*.*?\*/", "", path.read_text(), flags=re.S)
         assert set(re.findall(r"#include <(.*?)>", text)) <= allowed, path.name
         assert not re.search(r"\b(malloc|free|calloc|memcpy|memset|printf|double)\b", text), path.name
         static_objects = re.findall(r"^static (?!const|inline|EDGEBCI_INLINE|EDGEBCI_KERNEL)[^(]*[;=]", text, re.M)
         assert not static_objects, path.name
+
+
+def test_the_folder_is_a_library_for_cmake(program: Any, tmp_path: Path) -> None:
+    if shutil.which("cmake") is None or shutil.which("gcc") is None:
+        pytest.skip("cmake and gcc build the folder; one is not installed")
+    run = partial(subprocess.run, check=True, capture_output=True)
+    run(["cmake", "-S", program.sources, "-B", tmp_path, "-DCMAKE_C_COMPILER=gcc"])
+    run(["cmake", "--build", tmp_path])
+    found = run(["nm", "--defined-only", tmp_path / "libedgebci.a"], text=True).stdout
+    api = ("init", "reset", "push_samples", "push_missing", "output", "context_size")
+    assert [name for name in api if f" T edgebci_{name}\n" not in found] == []
+
+
+def test_the_folder_is_a_module_for_zephyr(program: Any) -> None:
+    """Zephyr reads zephyr/module.yml, whose `build: cmake:` is the folder of a CMakeLists.txt."""
+    lines = (program.sources / "zephyr" / "module.yml").read_text().splitlines()
+    assert "name: edgebci" in lines
+    assert "  cmake: ." in lines
+    text = (program.sources / "CMakeLists.txt").read_text()
+    listed = set(re.findall(r"LIST_DIR}/(\S+\.c)", text))
+    assert listed == {path.name for path in program.sources.glob("*.c")}
+    assert "zephyr_library_sources(${EDGEBCI_SOURCES})" in text
+
+
+@pytest.mark.parametrize("form", ["float32", "fixed"])
+def test_the_stack_is_no_deeper_than_the_header_says(build: Any, form: str, tmp_path: Path) -> None:
+    spec = base_spec().model_copy(update={"lmp": None, "raw": None, "bands": (Band(low_hz=12, high_hz=30),)})
+    program = build(front_end_for(spec, np.ones(10, dtype=bool)), form)
+    counts = base_counts().astype(np.int16)[:200]
+    elf = compile_target(program.sources, tmp_path / "m4.elf")
+    used = run_on_target(elf, counts, np.arange(200) % 50 == 7, 10, spec.samples_per_frame, 3).memory.stack_bytes
+    promised = re.search(r"EDGEBCI_STACK_BYTES (\d+)u", (program.sources / "decoder.h").read_text())
+    assert promised
+    assert 0 < used <= int(promised[1])
 
 
 def add_unknown_nodes(path: Path, program: Any) -> None:
