@@ -12,7 +12,7 @@ from typing import Literal
 from edgebci.documents import nearest
 from edgebci.errors import InputError
 
-Emulator = Literal["unicorn", "qemu-system-arm", "qemu-aarch64", "native"]
+Emulator = Literal["unicorn", "qemu-system-arm", "qemu-aarch64", "qemu-riscv32", "native"]
 
 _THUMB = "thumb-freestanding-eabihf"
 
@@ -81,14 +81,14 @@ _ALL = (
         has_dsp=True,
         has_mve=True,
     ),
-    Core("aarch64", "Arm 64-bit, as in a Cortex-A", "aarch64-linux-musl", "generic", "qemu-aarch64", "max"),
+    Core("aarch64", "Arm 64-bit, as in a Cortex-A", "aarch64-linux-none", "generic", "qemu-aarch64", "max"),
     Core(
         "riscv32",
         "RISC-V RV32IMFC",
-        "riscv32-freestanding-none",
+        "riscv32-linux-none",
         "generic_rv32+m+f+c",
-        "unicorn",
-        "RISCV32",
+        "qemu-riscv32",
+        "",
         flags=("-mabi=ilp32f",),
     ),
     Core("host", "this machine", "native", "native", "native", ""),

@@ -109,7 +109,9 @@ def compile_with(sources: list[Path], out: Path, flags: list[str]) -> Path:
 
 
 def target_flags(core: Core) -> list[str]:
-    """What tells the compiler the core."""
+    """What tells the compiler the core; nothing for this machine."""
+    if core.emulator == "native":
+        return []
     return ["-target", core.triple, f"-mcpu={core.zig_cpu}", *core.flags]
 
 

@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 
 from edgebci.device_reference import run_reference
+from edgebci.errors import MissingToolError
 from edgebci.export.c_generator import generate
 from edgebci.features.cases import front_end_case
 from edgebci.firmware_sim.cores import CORES
 from edgebci.firmware_sim.host_twin import HostTwin
 from edgebci.firmware_sim.target_run import run_on_target
 from edgebci.firmware_sim.toolchain import compile_target
-from edgebci.pipeline.device import reference_difference, target_difference
+from edgebci.firmware_sim.user_program import compile_user, run_user, runner
+from edgebci.pipeline.device import first_difference, reference_difference, target_difference
 
 STEPS = 1000
 
@@ -41,10 +43,8 @@ def test_the_host_equals_the_reference(stream: Any) -> None:
     assert reference_difference(run_reference(program.front_end, program.decoder, counts, missing), twin, host) is None
 
 
-@pytest.mark.parametrize("core", [core.name for core in CORES.values()])
+@pytest.mark.parametrize("core", [core.name for core in CORES.values() if core.emulator == "unicorn"])
 def test_a_core_equals_the_host(stream: Any, core: str, tmp_path: Path) -> None:
-    if CORES[core].emulator != "unicorn" or not CORES[core].is_thumb:
-        pytest.skip(f"{core} runs by {CORES[core].emulator}, which is not here")
     program, host, counts, missing, twin = stream
     generate(program.folder / "decoder_int8.onnx", program.front_end, tmp_path / "c", core)
     elf = compile_target(tmp_path / "c", tmp_path / "firmware.elf", core)
@@ -54,3 +54,21 @@ def test_a_core_equals_the_host(stream: Any, core: str, tmp_path: Path) -> None:
     assert run.cycles.core == core
     assert np.ptp(run.outputs) > 0
     assert target_difference(twin, host, run) is None
+
+
+@pytest.mark.parametrize("core", ["host", "aarch64", "riscv32"])
+def test_a_process_on_a_core_equals_the_host(stream: Any, core: str, tmp_path: Path) -> None:
+    try:
+        runner(CORES[core])
+    except MissingToolError as absent:
+        pytest.skip(f"not run on {core}: {absent}")
+    program, host, counts, missing, twin = stream
+    elf = compile_user(program.sources, tmp_path / "program", CORES[core])
+    run = run_user(elf, CORES[core], counts, missing, host.samples_per_frame, program.decoder.spec.n_outputs)
+    assert first_difference(twin.outputs, run.outputs) is None
+    assert first_difference(twin.valid, run.valid) is None
+    assert 0 < run.valid.sum() < STEPS
+
+
+def test_cortex_m55_is_not_run() -> None:
+    pytest.skip("not run on cortex-m55: its program for QEMU's mps3-an547 is not written, and unicorn has no such core")
