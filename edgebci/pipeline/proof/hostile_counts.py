@@ -30,9 +30,9 @@ def steps(student: EdgeStudent, n_frames: int, seed: int) -> Counts:
 
 
 def silence(student: EdgeStudent, n_frames: int, seed: int) -> Counts:
-    """Slow noise for a tenth of the time, then zeros until every state has run out."""
+    """Slow noise for a tenth of the time, then the first row, which filters take for zero, until every one ran out."""
     counts = lfp_like_counts(student, n_frames, seed).astype(np.int16)
-    counts[len(counts) // 10 :] = 0
+    counts[len(counts) // 10 :] = counts[0]
     return counts
 
 
