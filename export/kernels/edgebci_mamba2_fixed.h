@@ -47,8 +47,17 @@ typedef struct {
 /* SiLU of counts of 2^-11: the straight line of their entry; `middle` is that of 0. */
 static inline int32_t edgebci_silu_fixed(const int16_t *middle, int32_t counts)
 {
+#if EDGEBCI_LOADS_TOGETHER
+    int32_t value, line;
+    __asm__("asr %[line], %[counts], #7\n\tpkhbt %[value], %[unit], %[counts], lsl #16\n\t"
+            "ldr %[line], [%[middle], %[line], lsl #2]\n\tsmlad %[value], %[line], %[value], %[half]"
+            : [value] "=&r"(value), [line] "=&r"(line)
+            : [counts] "r"(counts), [unit] "r"(128), [half] "r"(64), [middle] "r"(middle)); /* the table never changes */
+    return value >> 7;
+#else
     const uint32_t line = edgebci_load_pair(middle + 2 * (counts >> 7));
     return edgebci_smlad(line, edgebci_pair(128, counts), 64) >> 7;
+#endif
 }
 
 /* Shift the window of one channel, whose newest input is `newest`; returns the sum over its taps. */
@@ -197,12 +206,27 @@ static inline void edgebci_mamba2_fixed_weights(const edgebci_mamba2_fixed_t *m,
                                                 const float *kept, const float *products, uint32_t *pairs)
 {
     int32_t W[EDGEBCI_SLOTS];
+    float skip[EDGEBCI_SLOTS] = {0.0f, 0.0f, 0.0f, 0.0f};
+    skip[slot] = m->skip[head];
     for (uint32_t j = 0; j < EDGEBCI_SLOTS; j++) {
-        const float w = (kept[1u + j] * products[j]) * m->readout + (j == slot ? m->skip[head] : 0.0f);
+        const float w = (kept[1u + j] * products[j]) * m->readout + skip[j];
         W[j] = edgebci_round_within(w, 8191);
     }
     pairs[0] = edgebci_pair(W[0], W[1]);
     pairs[1] = edgebci_pair(W[2], W[3]);
+}
+
+/* y of two rows: gain times C h, and W times the x of the slots. */
+static EDGEBCI_INLINE void edgebci_mamba2_fixed_outputs(const int16_t *x, const uint32_t *W, int32_t gain,
+                                                        const int32_t *sums, int32_t *y)
+{
+    uint32_t a01 = edgebci_load_pair(x), a23 = edgebci_load_pair(x + 2);
+    uint32_t b01 = edgebci_load_pair(x + 4), b23 = edgebci_load_pair(x + 6);
+    EDGEBCI_LOADED_4(a01, a23, b01, b23);
+    const int32_t recent_a = edgebci_smlad(W[1], a23, edgebci_smlad(W[0], a01, 0));
+    const int32_t recent_b = edgebci_smlad(W[1], b23, edgebci_smlad(W[0], b01, 0));
+    y[0] = edgebci_smmlar(sums[0], gain, recent_a);
+    y[1] = edgebci_smmlar(sums[1], gain, recent_b);
 }
 
 /* y = C h + D x of all heads, y [heads * headdim] in 32 bits. */
@@ -223,15 +247,8 @@ static EDGEBCI_INLINE void edgebci_mamba2_fixed_read(const edgebci_mamba2_fixed_
         const int32_t gain = edgebci_truncate(kept[0] * m->state_gain[head], EDGEBCI_LARGEST_GAIN);
         for (uint32_t i = 0; i < headdim; i += 4, ssm += 4u * n, x += 4u * EDGEBCI_SLOTS, y += 4) {
             edgebci_mamba2_fixed_rows(ssm, C, n, sums);
-            for (uint32_t k = 0; k < 4; k += 2) {
-                uint32_t a01 = edgebci_load_pair(x + 4u * k), a23 = edgebci_load_pair(x + 4u * k + 2u);
-                uint32_t b01 = edgebci_load_pair(x + 4u * k + 4u), b23 = edgebci_load_pair(x + 4u * k + 6u);
-                EDGEBCI_LOADED_4(a01, a23, b01, b23);
-                const int32_t recent = edgebci_smlad(W[1], a23, edgebci_smlad(W[0], a01, 0));
-                const int32_t recent_b = edgebci_smlad(W[1], b23, edgebci_smlad(W[0], b01, 0));
-                y[k] = edgebci_smmlar(sums[k], gain, recent);
-                y[k + 1u] = edgebci_smmlar(sums[k + 1u], gain, recent_b);
-            }
+            edgebci_mamba2_fixed_outputs(x, W, gain, sums, y);
+            edgebci_mamba2_fixed_outputs(x + 2u * EDGEBCI_SLOTS, W, gain, sums + 2, y + 2);
         }
     }
 }
@@ -294,13 +311,19 @@ static EDGEBCI_INLINE void edgebci_mamba2_fixed_rewrite(const edgebci_mamba2_fix
 {
     for (uint32_t head = slot; head < heads; head += EDGEBCI_SLOTS) {
         float *const own = kept + (1u + EDGEBCI_SLOTS) * head;
+        int32_t gain[EDGEBCI_SLOTS];
         for (uint32_t j = 0; j < EDGEBCI_SLOTS; j++) {
-            const int32_t gain = edgebci_truncate(own[1u + j] * m->inject[head], EDGEBCI_LARGEST_GAIN);
-            for (uint32_t i = 0; i < n; i++) {
-                const int32_t b = (int32_t)((uint32_t)(int32_t)B[n * j + i] << 16);
-                folded[EDGEBCI_SLOTS * i + j] = (int16_t)edgebci_ssat14(edgebci_smmlar(b, gain, 0));
-            }
+            gain[j] = edgebci_truncate(own[1u + j] * m->inject[head], EDGEBCI_LARGEST_GAIN);
             own[1u + j] = 0.0f;
+        }
+        for (uint32_t i = 0; i < n; i++) {
+            int32_t f[EDGEBCI_SLOTS];
+            for (uint32_t j = 0; j < EDGEBCI_SLOTS; j++) {
+                const int32_t b = (int32_t)((uint32_t)(int32_t)B[n * j + i] << 16);
+                f[j] = edgebci_ssat14(edgebci_smmlar(b, gain[j], 0));
+            }
+            edgebci_store_pair(folded + EDGEBCI_SLOTS * i, edgebci_pair(f[0], f[1]));
+            edgebci_store_pair(folded + EDGEBCI_SLOTS * i + 2u, edgebci_pair(f[2], f[3]));
         }
         const int32_t scale = edgebci_truncate(own[0] * 0x1.0p28f, 0x1.0p28f);
         own[0] = 1.0f;

@@ -45,6 +45,14 @@ static inline int32_t edgebci_truncate(float v, float highest)
     return (int32_t)edgebci_clamp(v, 0.0f, highest);
 }
 
+/* Both halves times multiplier / 2^16. */
+static inline uint32_t edgebci_norm_fixed_pair(uint32_t pair, int32_t multiplier)
+{
+    const int32_t low = edgebci_smmlar((int32_t)(pair << 16), multiplier, 0);
+    const int32_t high = edgebci_smmlar((int32_t)(pair & 0xFFFF0000u), multiplier, 0);
+    return edgebci_pair(edgebci_ssat16(low), edgebci_ssat16(high));
+}
+
 static EDGEBCI_INLINE void edgebci_norm_fixed(const edgebci_norm_fixed_t *norm, uint32_t n, const int16_t *restrict x,
                                               int16_t *restrict q)
 {
@@ -57,11 +65,11 @@ static EDGEBCI_INLINE void edgebci_norm_fixed(const edgebci_norm_fixed_t *norm, 
     const float mean_square = (float)(uint32_t)(squares >> 8) * norm->mean;
     const float r = edgebci_reciprocal_sqrt(mean_square + norm->epsilon);
     const int32_t multiplier = edgebci_truncate(r * norm->unit, 0x1.0p30f);
-    for (uint32_t i = 0; i < n; i += 2) {
-        const uint32_t pair = edgebci_load_pair(x + i);
-        const int32_t low = edgebci_smmlar((int32_t)(pair << 16), multiplier, 0);
-        const int32_t high = edgebci_smmlar((int32_t)(pair & 0xFFFF0000u), multiplier, 0);
-        edgebci_store_pair(q + i, edgebci_pair(edgebci_ssat16(low), edgebci_ssat16(high)));
+    for (uint32_t i = 0; i < n; i += 4) {
+        uint32_t a = edgebci_load_pair(x + i), b = edgebci_load_pair(x + i + 2);
+        EDGEBCI_LOADED_2(a, b);
+        edgebci_store_pair(q + i, edgebci_norm_fixed_pair(a, multiplier));
+        edgebci_store_pair(q + i + 2, edgebci_norm_fixed_pair(b, multiplier));
     }
 }
 
