@@ -49,12 +49,14 @@ def distill_students(
 ) -> None:
     """One causal student for each seed; a finished one is kept when an interrupted call is repeated."""
     from edgebci.training.distillation import distill
+    from edgebci.training.ridge_lags import with_chosen_lags
 
     spec, seeds = student_spec(data, config), config.student.seeds
+    training = with_chosen_lags(data, config.training)
     for i, seed in enumerate(seeds):
         path = student_path(folder, seed)
         if not path.exists():
-            recipe = config.training.model_copy(update={"seed": seed})
+            recipe = training.model_copy(update={"seed": seed})
             distill(data, teacher, spec, recipe, path, part(progress, i / len(seeds), (i + 1) / len(seeds)))
 
 
@@ -88,10 +90,10 @@ def predict_student(checkpoint: Checkpoint, data: DecodingData) -> F32:
 
 def fit_ridge(data: DecodingData, config: PipelineConfig, folder: Path, progress: Progress) -> None:
     """Fit the baseline on the training part and keep what it says about every frame."""
-    from edgebci.training.ridge import fit_ridge as fit
+    from edgebci.training.ridge_lags import fit_baseline
 
     progress(0.0, "fitting")
-    ridge = fit(data, config.training.ridge)
+    ridge = fit_baseline(data, config.training.ridge)
     header = RidgeHeader(penalty=ridge.penalty, lag_window_s=ridge.lag_window_s, n_lags=len(ridge.weight))
     write_tensors(folder / RIDGE_NAME, {"predicted": ridge.predict(data)}, header)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -129,9 +130,9 @@ class Entrants:
 
         def fit(data: DecodingData, _seed: int, _folder: Path, _progress: Progress) -> Baseline:
             from edgebci.training.baselines.linear import LinearBaseline
-            from edgebci.training.ridge import fit_ridge
+            from edgebci.training.ridge_lags import fit_baseline
 
-            return LinearBaseline(fit_ridge(data, recipe))
+            return LinearBaseline(fit_baseline(data, recipe))
 
         return Entrant("ridge", recipe.model_dump_json(), fit, is_random=False)
 
@@ -204,7 +205,13 @@ class Entrants:
         return "\n".join([*parts, str(recipe.threads)])
 
     def _seeded(self, seed: int) -> TrainingRecipe:
-        return self.config.training.model_copy(update={"seed": seed})
+        return self._recipe.model_copy(update={"seed": seed})
+
+    @cached_property
+    def _recipe(self) -> TrainingRecipe:
+        from edgebci.training.ridge_lags import with_chosen_lags
+
+        return with_chosen_lags(self.data, self.config.training)
 
     def _origin(self, training: TrainingRecord) -> str | None:
         if self.data.fingerprint("train") in training.data_sha256.values():

@@ -20,11 +20,11 @@ def ridge_way(recipe: TrainingRecipe) -> Way:
     """The baseline on the same frames."""
 
     def decode(session: Session, _seed: int, _folder: Path, _progress: Progress) -> Floats:
-        from edgebci.training.ridge import fit_ridge
+        from edgebci.training.ridge_lags import fit_baseline
 
-        return fit_ridge(session.data, recipe.ridge).predict(session.data)
+        return fit_baseline(session.data, recipe.ridge).predict(session.data)
 
-    return Way("ridge", recipe.ridge.model_dump_json(), decode, ("edgebci.training.ridge",), is_random=False)
+    return Way("ridge", recipe.ridge.model_dump_json(), decode, ("edgebci.training.ridge_lags",), is_random=False)
 
 
 def student_way(name: str, recipe: TrainingRecipe) -> Way:

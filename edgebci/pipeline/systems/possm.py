@@ -107,12 +107,12 @@ def wiener_way(recipe: RidgeRecipe) -> Way:
     """Ridge on spike counts."""
 
     def decode(session: Session, _seed: int, _folder: Path, _progress: Progress) -> Floats:
-        from edgebci.training.ridge import fit_ridge
+        from edgebci.training.ridge_lags import fit_baseline
 
         data = counted(session)
-        return fit_ridge(data, recipe).predict(data)
+        return fit_baseline(data, recipe).predict(data)
 
-    return Way("Wiener", recipe.model_dump_json(), decode, ("edgebci.training.ridge",), is_random=False)
+    return Way("Wiener", recipe.model_dump_json(), decode, ("edgebci.training.ridge_lags",), is_random=False)
 
 
 def counted(session: Session) -> DecodingData:
