@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import os
 import secrets
 import tempfile
 from collections.abc import Iterator
@@ -48,6 +49,20 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
             fresh.replace(folder)
     except OSError as error:
         raise _explained(error, folder) from error
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those above it, into which files can be written; one that is there is left as it is.
+
+    Raises:
+        InputError: it can't be made or written into.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the folder {folder}: {error.strerror}; choose another") from error
+    if not os.access(folder, os.W_OK):
+        raise InputError(f"the folder {folder} is read-only; choose another, or let it be written into")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import errno
+import os
 from pathlib import Path
 
 import pytest
 
 from edgebci.errors import InputError
-from edgebci.files import replacing, sha256, write_text
+from edgebci.files import make_folder, replacing, sha256, write_text
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -31,6 +32,20 @@ def test_a_file_in_the_place_of_the_folder_is_one_sentence(tmp_path: Path) -> No
     (tmp_path / "runs").write_text("I am a file")
     with pytest.raises(InputError, match="cannot write"):
         write_text(tmp_path / "runs" / "report.json", "x")
+
+
+def test_a_folder_that_cannot_be_made_or_written_into_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "runs").write_text("I am a file")
+    for folder in (tmp_path / "runs", tmp_path / "runs" / "first"):
+        with pytest.raises(InputError, match="cannot make the folder"):
+            make_folder(folder)
+    make_folder(tmp_path / "new" / "first")
+    # The tests may run as root, for whom no mode makes a folder read-only.
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(InputError, match="is read-only"):
+        make_folder(tmp_path / "new" / "first")
 
 
 def test_missing_folders_are_made_and_the_hash_is_of_the_bytes(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from pydantic import ValidationError
 import edgebci
 from edgebci.documents import Document
 from edgebci.errors import InputError
-from edgebci.files import write_text
+from edgebci.files import make_folder, write_text
 
 _SOURCE_SUFFIXES = {".py", ".c", ".h", ".ld", ".j2"}
 
@@ -88,7 +88,7 @@ def _is_busy(root: Path, name: str) -> bool:
 
 
 def _lock(root: Path, name: str) -> FileLock:
-    root.mkdir(parents=True, exist_ok=True)
+    make_folder(root)
     return FileLock(root / f".{name}.lock")
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from edgebci.checkpoint import Checkpoint
 from edgebci.comparison import Comparison, compare
 from edgebci.decoder_float import FloatDecoder
-from edgebci.files import write_text
+from edgebci.files import make_folder, write_text
 from edgebci.frame_stream import FrameStream
 from edgebci.metrics import F64, r2
 from edgebci.progress import Progress, part, silent
@@ -72,7 +72,7 @@ def quantization_report(
 
 def write_report(report: QuantizationReport, folder: Path) -> None:
     """Write the JSON and the page into `folder`."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     write_text(folder / JSON_NAME, report.model_dump_json(indent=1) + "\n")
     write_text(folder / PAGE_NAME, report_page(report))
 

@@ -18,6 +18,7 @@ from typing import Literal
 import pooch
 
 from edgebci.errors import InputError
+from edgebci.files import make_folder
 from edgebci.progress import Progress, silent
 from edgebci.public_recordings.records import TIMEOUT_S, RemoteFile, unreachable
 
@@ -105,7 +106,7 @@ def _mode(status: int) -> Literal["ab", "wb"]:
 
 def _part(folder: Path, file: RemoteFile) -> Path:
     """Named by the MD5, so that a part of an older version is not continued with a newer one."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     return folder / f".{file.name}.{file.md5[:8]}.part"
 
 

@@ -22,7 +22,6 @@ from typing import Any
 
 import numpy as np
 from scipy.io import loadmat
-from scipy.io.matlab import MatReadError
 
 from edgebci.errors import InputError
 from edgebci.progress import Progress, silent
@@ -138,8 +137,10 @@ def _subjects(path: Path) -> list[Struct]:
         raise InputError(f"no file {path}; get {', '.join(FILES)} from {WHERE} and name their folder with --from")
     try:
         content = loadmat(path, variable_names=["Subject"], squeeze_me=False)
-    except (MatReadError, ValueError, NotImplementedError, TypeError, OSError) as error:
-        raise InputError(f"{path} is not a MATLAB v5 file ({error}); get it again from {WHERE}") from error
+    except PermissionError as error:
+        raise InputError(f"{path} may not be read; let it be, or copy it to where you may") from error
+    except Exception as error:  # scipy lets through all it meets: zlib.error, IndexError, UnboundLocalError
+        raise InputError(f"{path} is no whole MATLAB v5 file ({error}); get it again from {WHERE}") from error
     subjects = content.get("Subject")
     if subjects is None or subjects.dtype.names is None or "Trial" not in subjects.dtype.names:
         raise InputError(f"{path} has no struct Subject with Trial; get {FILES[0]} and its like from {WHERE}")

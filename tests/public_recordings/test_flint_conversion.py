@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.io import loadmat, savemat
 
 from edgebci.errors import InputError
 from edgebci.public_recordings.flint import convert_flint, flint_sessions
@@ -63,8 +64,22 @@ def test_what_is_not_such_a_file_is_one_sentence_that_says_where_to_get_it(tmp_p
     with pytest.raises(InputError, match=r"no file .*crcns\.org"):
         flint_sessions(tmp_path / "Flint_2012_e1.mat")
     (tmp_path / "Flint_2012_e1.mat").write_bytes(b"not MATLAB at all" * 100)
-    with pytest.raises(InputError, match="is not a MATLAB v5 file"):
+    with pytest.raises(InputError, match="is no whole MATLAB v5 file"):
         flint_sessions(tmp_path / "Flint_2012_e1.mat")
+
+
+def test_a_packed_file_that_was_cut_or_damaged_is_one_sentence(mat: Path) -> None:
+    """As MATLAB packs its files; what scipy makes of a damaged one depends on where it is damaged."""
+    savemat(mat, {"Subject": loadmat(mat)["Subject"]}, do_compression=True)
+    content = mat.read_bytes()
+    assert len(flint_sessions(mat)) == 2
+    places = range(128, len(content) - 3, len(content) // 7)
+    spoilt = [content[: len(content) * k // 4] for k in range(4)]
+    spoilt += [content[:k] + b"\xff\x00\xff" + content[k + 3 :] for k in places]
+    for one in spoilt:
+        mat.write_bytes(one)
+        with pytest.raises(InputError, match="get it again"):
+            flint_sessions(mat)
 
 
 def test_a_file_without_lfp_or_of_another_rate_is_refused(tmp_path: Path) -> None:

@@ -151,6 +151,20 @@ def test_a_recipe_of_no_known_system_is_refused(folder: Path, tmp_path: Path) ->
         run_training(config, folder / "out", None, silent)
 
 
+def test_a_wrong_recipe_or_folder_is_told_before_any_session_is_prepared(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "run.toml").write_text(RUN)
+    config = load_training_run(tmp_path / "run.toml")
+    with pytest.raises(InputError, match=r"no file .*recipe\.toml"):
+        run_training(config, tmp_path / "out", None, silent)
+    (tmp_path / "recipe.toml").write_text((folder / "recipe.toml").read_text().replace("d_model", "d_modell", 1))
+    with pytest.raises(InputError, match="did you mean 'd_model'"):
+        run_training(config, tmp_path / "out", None, silent)
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "out").write_text("I am a file")
+    with pytest.raises(InputError, match="cannot make the folder"):
+        run_training(load_training_run(folder / "run.toml"), tmp_path / "out", None, silent)
+
+
 def test_frames_are_causal_whatever_the_recipe_was_made_for(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "run.toml").write_text(RUN)
     recipe = (folder / "recipe.toml").read_text().replace('preprocessing = "causal"', 'preprocessing = "paper"')

@@ -19,7 +19,7 @@ from edgebci.pipeline.training_run.bundles import SESSIONS, export_decoder
 from edgebci.pipeline.training_run.configuration import TrainingRunConfig
 from edgebci.pipeline.training_run.page import training_page
 from edgebci.pipeline.training_run.result import SessionResult, TrainingResult, WayResult
-from edgebci.progress import Progress, part
+from edgebci.progress import Progress, part, silent
 from edgebci.session import Session
 from edgebci.training.recipe import TrainingRecipe
 
@@ -40,6 +40,8 @@ def run_training(config: TrainingRunConfig, root: Path, teacher: Path | None, pr
         InputError: sessions, recipe and teacher do not fit each other.
         VerificationError: an exported form does not compute what it should.
     """
+    # What is wrong in a recipe is told before hours of preparing sessions; nothing is trained until the system learns.
+    make_system(config.recipe, (), root / ENCODERS, teacher, silent)
     sessions = _obtain(config, root, part(progress, 0.0, 0.15))
     learning = [sessions[s.name] for s in config.with_role("pretraining")]
     system = make_system(config.recipe, learning, root / ENCODERS, teacher, part(progress, 0.15, 0.6))
