@@ -56,8 +56,10 @@ def test_a_core_equals_the_host(stream: Any, core: str, tmp_path: Path) -> None:
     assert target_difference(twin, host, run) is None
 
 
-@pytest.mark.parametrize("core", ["host", "aarch64", "riscv32"])
+@pytest.mark.parametrize("core", ["host", "aarch64", "riscv32", "cortex-m55"])
 def test_a_process_on_a_core_equals_the_host(stream: Any, core: str, tmp_path: Path) -> None:
+    if core == "cortex-m55":
+        pytest.skip("not run on cortex-m55: unicorn has no such core, and its program for QEMU's boards is not written")
     try:
         runner(CORES[core])
     except MissingToolError as absent:
@@ -68,7 +70,3 @@ def test_a_process_on_a_core_equals_the_host(stream: Any, core: str, tmp_path: P
     assert first_difference(twin.outputs, run.outputs) is None
     assert first_difference(twin.valid, run.valid) is None
     assert 0 < run.valid.sum() < STEPS
-
-
-def test_cortex_m55_is_not_run() -> None:
-    pytest.skip("not run on cortex-m55: its program for QEMU's mps3-an547 is not written, and unicorn has no such core")
