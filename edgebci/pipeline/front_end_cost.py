@@ -55,7 +55,7 @@ class FrontEndCost:
 def measure_front_end(
     student: EdgeStudent, core: str, form: FrontEndForm, folder: Path, n_frames: int = 20
 ) -> FrontEndCost:
-    """Generate, compile and emulate the device program, of random weights, over `n_frames` of noise that looks like LFP.
+    """Generate, compile and emulate the device program with random weights over `n_frames` of noise like LFP.
 
     Raises:
         InputError: unknown core, or a front end that the form cannot compute. MissingToolError: no compiler.
