@@ -19,7 +19,7 @@ from edgebci.export.operators.fixed_functions import (
     readout_function,
     step_function,
 )
-from edgebci.operators.fixed_decoder import FixedDecoder
+from edgebci.fixed_decoder import FixedDecoder
 
 FLOAT = ir.DataType.FLOAT
 

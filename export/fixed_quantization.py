@@ -20,9 +20,9 @@ from edgebci.errors import InputError
 from edgebci.export.calibration import INT16_MAX, QuantizationRecipe, round_weight, scale_of
 from edgebci.export.fixed_ranges import FixedRanges
 from edgebci.export.quantization import check_frames
+from edgebci.fixed_decoder import FixedDecoder, FixedLayer, FixedReadout, require_fixed
 from edgebci.operators.cell import F64, within
 from edgebci.operators.dense_fixed import LARGEST_SUM, SEGMENT, FixedDense, FixedNorm
-from edgebci.operators.fixed_decoder import FixedDecoder, FixedLayer, FixedReadout, require_fixed
 from edgebci.operators.fixed_point import GATE_BITS, silu_table
 from edgebci.operators.mamba2_fixed import FOLDED_LIMIT, STATE_BITS, FixedMamba2, padded_taps, readout_limit
 

@@ -28,8 +28,8 @@ from edgebci.features.stream import FeatureStream, Normalizer
 from edgebci.firmware_sim.core_pipelines import core_model
 from edgebci.firmware_sim.target_run import TargetRun, run_on_target
 from edgebci.firmware_sim.toolchain import compile_target
+from edgebci.fixed_decoder import FixedDecoder
 from edgebci.operators.dense_fixed import FixedDense
-from edgebci.operators.fixed_decoder import FixedDecoder
 from edgebci.operators.mamba2_fixed import SLOTS
 from edgebci.progress import Progress, part, silent
 

@@ -23,7 +23,7 @@ from edgebci.features.cases import front_end_case
 from edgebci.firmware_sim.host_twin import DeviceRun, HostTwin
 from edgebci.firmware_sim.target_run import run_on_target
 from edgebci.firmware_sim.toolchain import compile_host, compile_target
-from edgebci.operators.fixed_decoder import FixedDecoder
+from edgebci.fixed_decoder import FixedDecoder
 from edgebci.operators.fixed_point import looked_up, silu_table
 
 PROBE = Path(__file__).resolve().parent / "native" / "step_probe.c"
