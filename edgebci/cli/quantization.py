@@ -69,6 +69,7 @@ def quantization_report(
     Measured on the session's test part, against the same decoder in floating point.
     """
     from edgebci.checkpoint import load_checkpoint
+    from edgebci.pipeline.checkpoint_kind import require_frames
     from edgebci.pipeline.preparation import load_prepared
     from edgebci.pipeline.quantization_aware import quantize_after_training
     from edgebci.pipeline.quantization_report import PAGE_NAME, write_report
@@ -78,6 +79,7 @@ def quantization_report(
     from edgebci.quantized_decoder import QuantizedDecoder
     from edgebci.reporting.quantization_page import decision
 
+    require_frames(checkpoint, "edgebci export says what a decoder of spikes loses in int8")
     data, loaded = load_prepared(prepared).data, load_checkpoint(checkpoint)
     require_regression(data, checkpoint.stem)
     decoder = QuantizedDecoder.load(quantized) if quantized else quantize_after_training(data, loaded).decoder

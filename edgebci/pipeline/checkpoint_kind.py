@@ -43,6 +43,14 @@ def kind_of(path: Path) -> Kind:
     raise InputError(f"{path} {_what(schema)}")
 
 
+def require_frames(path: Path, instead: str) -> None:
+    """Raise InputError where a file is no decoder of frames; `instead`: what there is for the others."""
+    kind = kind_of(path)
+    if kind != "frames":
+        others = {"spikes": "is a decoder of spikes", "foreign": "was made elsewhere"}
+        raise InputError(f"{path} {others[kind]}, this is for decoders of frames; {instead}")
+
+
 def _schema(path: Path) -> str:
     try:
         with safe_open(path, framework="numpy") as file:

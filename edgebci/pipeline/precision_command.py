@@ -9,7 +9,7 @@ from edgebci.checkpoint import Checkpoint, load_checkpoint
 from edgebci.export.decay_report import DecayReport, decay_report
 from edgebci.export.settling import longest_stretch
 from edgebci.files import write_text
-from edgebci.pipeline.checkpoint_kind import kind_of
+from edgebci.pipeline.checkpoint_kind import kind_of, require_frames
 from edgebci.pipeline.export_frames import ExportFrames, FrameSource, find_frames
 from edgebci.pipeline.export_spikes import search_step
 from edgebci.pipeline.precision_frontier import FRONTIER_JSON, FRONTIER_SVG, Frontier
@@ -69,6 +69,7 @@ def losses_of_checkpoint(path: Path, source: FrameSource, progress: Progress = s
 
 
 def _opened(path: Path, source: FrameSource, progress: Progress) -> tuple[Checkpoint, ExportFrames]:
+    require_frames(path, "edgebci precision search and edgebci export take a decoder of spikes, too")
     checkpoint = load_checkpoint(path)
     with tempfile.TemporaryDirectory() as work:
         return checkpoint, find_frames(path, checkpoint, source, Path(work), progress)

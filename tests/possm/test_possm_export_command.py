@@ -12,8 +12,10 @@ from edgebci.errors import InputError, VerificationError
 from edgebci.pipeline import export_spikes
 from edgebci.pipeline.bundle_check import verify_bundle
 from edgebci.pipeline.export_command import export
+from edgebci.pipeline.export_frames import FrameSource
 from edgebci.pipeline.export_order import ExportOrder
 from edgebci.pipeline.export_result import read_result
+from edgebci.pipeline.precision_command import decay_of_checkpoint
 from edgebci.pipeline.precision_frontier import Frontier
 from edgebci.possm_bundle import open_possm_bundle
 from edgebci.possm_spec import save_possm_step
@@ -104,6 +106,11 @@ def test_what_spikes_have_not_is_refused_before_anything_runs(step: Path, tmp_pa
     order = ExportOrder(model=step, out=tmp_path / "b", target="cpu", precision="int8", loadable=True, quantized=step)
     with pytest.raises(InputError, match="decodes spikes, for which there is no --quantized nor --loadable"):
         export(order, silent)
+
+
+def test_what_is_for_decoders_of_frames_says_so_in_a_sentence(step: Path) -> None:
+    with pytest.raises(InputError, match=r"is a decoder of spikes, this is for decoders of frames; edgebci precision"):
+        decay_of_checkpoint(step, FrameSource())
 
 
 def test_a_step_without_its_session_asks_for_it(step: Path, tmp_path: Path) -> None:
