@@ -15,6 +15,7 @@ from edgebci.errors import InputError
 from edgebci.export.bundle_writer import export_bundle
 from edgebci.export.decoder_forms import Wanted
 from edgebci.export.settling import check_settled
+from edgebci.export.single_reference import SingleDecoder
 from edgebci.export.step_runner import OnnxStepRunner
 from edgebci.files import replacing_folder
 from edgebci.frame_stream import FrameStream
@@ -140,8 +141,13 @@ def forms_of(bundle: Bundle, stream: FrameStream) -> dict[str, Callable[[], F64]
     elif bundle.manifest.precision != "fp32":
         forms[f"ONNX {bundle.manifest.precision}"] = graph(bundle.shipped_onnx)
     if target(bundle.manifest.target).core is not None:
-        forms[C_FORM] = lambda: bundle.quantized_decoder().stream(frames, resets).astype(np.float64)
+        forms[C_FORM] = lambda: _reference_of_c(bundle).stream(frames, resets).astype(np.float64)
     return forms
+
+
+def _reference_of_c(bundle: Bundle) -> QuantizedDecoder | SingleDecoder:
+    """What the C of a bundle equals bit for bit."""
+    return SingleDecoder.load(bundle.float_onnx) if bundle.manifest.precision == "fp32" else bundle.quantized_decoder()
 
 
 def _notes(found: ExportFrames) -> tuple[str, ...]:

@@ -31,6 +31,10 @@ from edgebci.firmware_sim.host_twin import HostTwin
 from edgebci.firmware_sim.target_run import run_on_target
 from edgebci.firmware_sim.toolchain import Compiler, compile_host, compile_target
 from edgebci.frame_stream import FrameStream
+from edgebci.pipeline.bundle_check import verify_bundle
+from edgebci.pipeline.export_command import forms_of
+from edgebci.pipeline.export_scoring import C_FORM
+from edgebci.progress import silent
 
 CASE = front_end_case("clean")
 TOKENIZER = {"channel_features": 3, "conv_taps": 3, "attention_taps": 5, "activation": "gelu", "mean_frames": 100.0}
@@ -143,4 +147,7 @@ def test_a_bundle_in_fp32_holds_the_float_c_and_no_integers(target: str, tmp_pat
     assert not bundle.int8_onnx.exists()
     library = compile_host(bundle.firmware, tmp_path / "step.so", optimization="1", harness=STEP_HARNESS)
     found = HostStepper(library).stream(frames)
-    assert found.tobytes() == SingleDecoder.load(bundle.float_onnx).stream(frames).tobytes()
+    *_, (form, decoded) = forms_of(bundle, stream).items()
+    assert form == C_FORM
+    assert decoded().astype(np.float32).tobytes() == found.tobytes()
+    assert not verify_bundle(bundle.folder, 10, silent).quantized_steps
