@@ -167,7 +167,7 @@ def require_fixed(spec: DecoderSpec) -> None:
     if spec.cell != "mamba2" or spec.tokenizer or spec.readout_lags:
         raise InputError(
             "there is fixed-point arithmetic for Mamba-2 behind a linear entry with a readout of one frame, and this "
-            'decoder is another; set arithmetic = "float" in the quantization recipe'
+            "decoder is another; quantize it to int8 instead"
         )
 
 

@@ -168,7 +168,7 @@ def _multiplier(ratio: F64) -> I32:
     if (np.abs(scaled) >= 2**31).any():
         raise InputError(
             f"one count of a sum is {ratio.max():.2g} counts of what is made of it, at most 0.5 can be had; "
-            'set arithmetic = "float" in the quantization recipe'
+            "quantize it to int8 instead"
         )
     return scaled.astype(np.int32)
 
@@ -206,5 +206,5 @@ def _check_gates(spec: DecoderSpec, largest: dict[str, F64]) -> None:
             if float(largest[f"{i}.{name}"]) >= reach:
                 raise InputError(
                     f"layer {i}: {name} reaches {float(largest[f'{i}.{name}']):.3g} in calibration, in fixed point at "
-                    f'most {reach:g} is allowed; set arithmetic = "float" in the quantization recipe'
+                    f"most {reach:g} is allowed; quantize it to int8 instead"
                 )

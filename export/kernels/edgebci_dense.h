@@ -20,11 +20,6 @@ typedef struct {
     const float *bias;    /* [rows], or NULL: none */
 } edgebci_dense_t;
 
-static inline float edgebci_dense_scaled(const edgebci_dense_t *d, uint32_t row, int32_t sum)
-{
-    return (float)sum * d->scale[row] + (d->bias != NULL ? d->bias[row] : 0.0f);
-}
-
 /* Four rows at a time: one load of an activation serves four multiplications. */
 static inline void edgebci_dense_four_rows(const int8_t *restrict w, uint32_t columns, const int8_t *restrict q,
                                            int32_t *restrict sums)
@@ -56,7 +51,7 @@ static EDGEBCI_INLINE void edgebci_dense(const edgebci_dense_t *d, uint32_t colu
         int32_t sums[4];
         edgebci_dense_four_rows(w, columns, q, sums);
         for (uint32_t i = 0; i < 4; i++) {
-            y[row + i] = edgebci_dense_scaled(d, row + i, sums[i]);
+            y[row + i] = edgebci_scaled(sums[i], d->scale, d->bias, row + i);
         }
     }
     for (; row < d->rows; row++, w += columns) {
@@ -64,7 +59,7 @@ static EDGEBCI_INLINE void edgebci_dense(const edgebci_dense_t *d, uint32_t colu
         for (uint32_t j = 0; j < columns; j++) {
             sum += w[j] * q[j];
         }
-        y[row] = edgebci_dense_scaled(d, row, sum);
+        y[row] = edgebci_scaled(sum, d->scale, d->bias, row);
     }
 }
 

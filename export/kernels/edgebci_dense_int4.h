@@ -19,11 +19,6 @@ typedef struct {
     const float *bias;     /* [rows], or NULL: none */
 } edgebci_dense_int4_t;
 
-static inline float edgebci_dense_int4_scaled(const edgebci_dense_int4_t *d, uint32_t row, int32_t sum)
-{
-    return (float)sum * d->scale[row] + (d->bias != NULL ? d->bias[row] : 0.0f);
-}
-
 /* Four rows at a time: one load of two activations serves eight multiplications. The columns beyond the last pair are
  * left to the caller. */
 static inline void edgebci_dense_int4_four_rows(const uint8_t *restrict w, uint32_t columns, const int8_t *restrict q,
@@ -64,7 +59,7 @@ static EDGEBCI_INLINE void edgebci_dense_int4(const edgebci_dense_int4_t *d, uin
         edgebci_dense_int4_four_rows(w, columns, q, sums);
         for (uint32_t i = 0; i < 4; i++) {
             const int32_t rest = columns % 2 ? (w[i * pitch + pairs] & 15) * last : 0;
-            y[row + i] = edgebci_dense_int4_scaled(d, row + i, sums[i] + rest - offset);
+            y[row + i] = edgebci_scaled(sums[i] + rest - offset, d->scale, d->bias, row + i);
         }
     }
     for (; row < d->rows; row++, w += pitch) {
@@ -72,7 +67,7 @@ static EDGEBCI_INLINE void edgebci_dense_int4(const edgebci_dense_int4_t *d, uin
         for (uint32_t j = 0; j < pairs; j++) {
             sum += (w[j] & 15) * q[2 * j] + (w[j] >> 4) * q[2 * j + 1];
         }
-        y[row] = edgebci_dense_int4_scaled(d, row, sum - offset);
+        y[row] = edgebci_scaled(sum - offset, d->scale, d->bias, row);
     }
 }
 

@@ -41,11 +41,6 @@ static EDGEBCI_INLINE void edgebci_dense_packed_sums(const int16_t *restrict wei
     }
 }
 
-static inline float edgebci_dense_packed_scaled(const edgebci_dense_packed_t *d, uint32_t row, int32_t sum)
-{
-    return (float)sum * d->scale[row] + (d->bias != NULL ? d->bias[row] : 0.0f);
-}
-
 /* x [padded] is work memory, where padded is columns rounded up to a multiple of 4. */
 static EDGEBCI_INLINE void edgebci_dense_packed(const edgebci_dense_packed_t *d, uint32_t columns,
                                                 const int8_t *restrict q, int16_t *restrict x, float *restrict y)
@@ -60,13 +55,13 @@ static EDGEBCI_INLINE void edgebci_dense_packed(const edgebci_dense_packed_t *d,
     for (; row + 4 <= d->rows; row += 4, weight += 2u * padded) {
         edgebci_dense_packed_sums(weight, padded, x, sums);
         for (uint32_t i = 0; i < 4; i++) {
-            y[row + i] = edgebci_dense_packed_scaled(d, row + i, sums[i]);
+            y[row + i] = edgebci_scaled(sums[i], d->scale, d->bias, row + i);
         }
     }
     if (row < d->rows) {
         edgebci_dense_packed_sums(weight, padded, x, sums);
         for (uint32_t i = 0; row + i < d->rows; i++) {
-            y[row + i] = edgebci_dense_packed_scaled(d, row + i, sums[i]);
+            y[row + i] = edgebci_scaled(sums[i], d->scale, d->bias, row + i);
         }
     }
 }

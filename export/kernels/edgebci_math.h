@@ -65,6 +65,12 @@ static inline int16_t edgebci_quantize_int16(float v, float inverse_scale)
     return (int16_t)edgebci_round(edgebci_clamp(v * inverse_scale, -32768.0f, 32767.0f));
 }
 
+/* An integer sum in its row's counts, with the row's bias if there is one. */
+static inline float edgebci_scaled(int32_t sum, const float *scale, const float *bias, uint32_t row)
+{
+    return (float)sum * scale[row] + (bias != (const float *)0 ? bias[row] : 0.0f);
+}
+
 static inline float edgebci_abs(float v)
 {
     return edgebci_from_bits(edgebci_bits(v) & 0x7FFFFFFFu);
