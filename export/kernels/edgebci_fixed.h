@@ -100,7 +100,7 @@ static EDGEBCI_INLINE int32_t edgebci_product(int32_t start, edgebci_two_t x, ui
 }
 
 /* start + ((v * x[i]) >> 16); i is a constant. */
-static EDGEBCI_INLINE int32_t edgebci_scaled(int32_t start, int32_t v, edgebci_two_t x, uint32_t i)
+static EDGEBCI_INLINE int32_t edgebci_scaled_half(int32_t start, int32_t v, edgebci_two_t x, uint32_t i)
 {
     int32_t sum;
     if (i) {
@@ -112,7 +112,7 @@ static EDGEBCI_INLINE int32_t edgebci_scaled(int32_t start, int32_t v, edgebci_t
 }
 
 /* (v * x[1]) >> 16 */
-static inline int32_t edgebci_scaled_by_second(int32_t v, edgebci_two_t x)
+static inline int32_t edgebci_scaled_second(int32_t v, edgebci_two_t x)
 {
     int32_t product;
     __asm__("smulwt %0, %1, %2" : "=r"(product) : "r"(v), "r"(x.word));
@@ -157,14 +157,14 @@ static inline int32_t edgebci_product(int32_t start, edgebci_two_t x, uint32_t i
     return start + x.half[i] * y.half[j];
 }
 
-static inline int32_t edgebci_scaled(int32_t start, int32_t v, edgebci_two_t x, uint32_t i)
+static inline int32_t edgebci_scaled_half(int32_t start, int32_t v, edgebci_two_t x, uint32_t i)
 {
     return start + (int32_t)(((int64_t)v * x.half[i]) >> 16);
 }
 
-static inline int32_t edgebci_scaled_by_second(int32_t v, edgebci_two_t x)
+static inline int32_t edgebci_scaled_second(int32_t v, edgebci_two_t x)
 {
-    return edgebci_scaled(0, v, x, 1u);
+    return edgebci_scaled_half(0, v, x, 1u);
 }
 
 static inline int32_t edgebci_dot2(int32_t start, edgebci_two_t x, edgebci_two_t y)

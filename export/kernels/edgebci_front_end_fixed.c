@@ -243,8 +243,8 @@ static EDGEBCI_INLINE int32_t weighted(int32_t start, const edgebci_two_t *steps
         (q)[0] = (v);                                                                             \
     } else {                                                                                      \
         (v) = IN((q)[0], 0);                                                                      \
-        (q)[0] = IN(4 * edgebci_scaled((q)[1], (v), (pair)->ab, 0), 1);                            \
-        (q)[1] = edgebci_scaled_by_second((v), (pair)->ab);                                       \
+        (q)[0] = IN(4 * edgebci_scaled_half((q)[1], (v), (pair)->ab, 0), 1);                            \
+        (q)[1] = edgebci_scaled_second((v), (pair)->ab);                                       \
     }
 
 /* Output k of one channel through one pole pair. */
@@ -285,7 +285,7 @@ static EDGEBCI_INLINE void filter_reference(edgebci_front_end_t *f, const edgebc
         const int32_t *step = f->reference_step + k * every;
         y[k] = 0;
         for (uint32_t i = 0; i < band->pairs; i++) {
-            const edgebci_pair_t *pair = &edgebci_pair[band->first_pair + i];
+            const edgebci_pair_t *pair = &edgebci_pole_pair[band->first_pair + i];
             const edgebci_two_t *taps = &edgebci_tap[pair->first_tap];
             int32_t *q = f->state[band->first_pair + i][EDGEBCI_GOOD], v;
 #define IN(start, i) weighted_reference((start), step, taps, every, (i))
@@ -324,7 +324,7 @@ static EDGEBCI_INLINE void keep_numbers(const edgebci_band_t *band, numbers_t *n
 {
     EDGEBCI_UNROLL
     for (uint32_t i = 0; i < band->pairs; i++) {
-        n->pair[i] = edgebci_pair[band->first_pair + i];
+        n->pair[i] = edgebci_pole_pair[band->first_pair + i];
         EDGEBCI_UNROLL
         for (uint32_t j = 0; j < EDGEBCI_TAP_WORDS(band->every); j++) {
             n->taps[i][j] = edgebci_tap[n->pair[i].first_tap + j];
