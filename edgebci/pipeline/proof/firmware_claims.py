@@ -33,7 +33,7 @@ def firmware_claims(aside: tuple[str, ...]) -> tuple[Claim, ...]:
             title="A day without reset",
             command="edgebci proof --only firmware_day",
             sources=Sources((f"{_PROOF}.day_claim",), _C, aside),
-            minutes=40.0,
+            minutes=25.0,
             measure=measure_day,
         ),
         Claim(
