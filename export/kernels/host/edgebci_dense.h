@@ -24,11 +24,6 @@ typedef struct {
     const float *bias;    /* [rows], or NULL: none */
 } edgebci_dense_t;
 
-static inline float edgebci_dense_scaled(const edgebci_dense_t *d, uint32_t row, int32_t sum)
-{
-    return (float)sum * d->scale[row] + (d->bias != NULL ? d->bias[row] : 0.0f);
-}
-
 static inline int32_t edgebci_dense_rest(const int8_t *w, uint32_t from, uint32_t columns, const int8_t *q)
 {
     int32_t sum = 0;
@@ -159,11 +154,11 @@ static EDGEBCI_INLINE void edgebci_dense(const edgebci_dense_t *d, uint32_t colu
         int32_t sums[4];
         edgebci_dense_four_rows(w, columns, q, sums);
         for (uint32_t i = 0; i < 4; i++) {
-            y[row + i] = edgebci_dense_scaled(d, row + i, sums[i]);
+            y[row + i] = edgebci_scaled(sums[i], d->scale, d->bias, row + i);
         }
     }
     for (; row < d->rows; row++, w += columns) {
-        y[row] = edgebci_dense_scaled(d, row, edgebci_dense_rest(w, 0, columns, q));
+        y[row] = edgebci_scaled(edgebci_dense_rest(w, 0, columns, q), d->scale, d->bias, row);
     }
 }
 
