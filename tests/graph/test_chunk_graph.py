@@ -10,11 +10,15 @@ import onnx.inliner
 import pytest
 
 from edgebci.errors import InputError, VerificationError
+from edgebci.example_decoder import random_frames, random_parameters
 from edgebci.export.chunk_graph import chunk_graph
 from edgebci.export.chunk_verification import verify_chunk
 from edgebci.export.half_graph import HALF_TOLERANCE, halved
+from edgebci.export.quantization import quantize
+from edgebci.export.quantized_graph import quantized_step_graph
 from edgebci.export.traceability import trace
 from tests.graph.conftest import altered
+from tests.small_specs import small_decoder
 
 MIDDLE = {
     "mamba2": "layers.1.mixer.A",
@@ -68,9 +72,12 @@ def test_a_chunk_takes_frames_and_states_and_has_no_control_flow(form: Any, prec
 
 
 @pytest.mark.parametrize("length", [1, 2, 64])
-def test_the_shortest_and_the_longest_chunk_are_their_steps(mamba2: Any, length: int) -> None:
-    step = mamba2.quantized_graph
-    found = verify_chunk(chunk_graph(step, length), step, mamba2.frames[: 2 * length], evaluator_chunks=1)
+def test_the_shortest_and_the_longest_chunk_are_their_steps(length: int) -> None:
+    """Of one layer: a runtime takes seconds to open 64 steps of two."""
+    spec = small_decoder(8, n_layers=1)
+    frames = random_frames(spec, 2 * length + 100, 4)
+    step = quantized_step_graph(quantize(spec, random_parameters(spec, 3), frames[-100:]))
+    found = verify_chunk(chunk_graph(step, length), step, frames[: 2 * length], evaluator_chunks=1)
     assert (found.n_steps, found.chunks) == (length, 2)
 
 

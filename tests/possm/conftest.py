@@ -34,6 +34,11 @@ SMALL_EDGE = SMALL.model_copy(
 )
 
 
+@pytest.fixture(autouse=True)
+def _quick(few_evaluator_steps: None) -> None:
+    """Bundles of tests; that everyone's take more steps is claimed in test_export_command."""
+
+
 def new_session(name: str, seed: int, n_units: int = 12, names: tuple[str, ...] = ("vx", "vy")) -> Session:
     """Slow latents, one for each target; every unit fires as exp of its own mixture of them, about 14 times a second.
 
