@@ -16,13 +16,13 @@ from edgebci.pipeline.studies.trial import Grid, Way
 from edgebci.progress import Progress, silent
 from edgebci.session import Session
 from edgebci.synthetic.acceptance import TUNING_SEEDS
-from edgebci.synthetic.specification import SyntheticSpec, UnitSpec
+from edgebci.synthetic.specification import SyntheticSpec
 
 SMALL = CohortSpec(
     subjects=2,
     pretraining_sessions=1,
     held_out_sessions=1,
-    generator=SyntheticSpec(duration_s=80, n_channels=8, units=UnitSpec(n_units=20)),
+    generator=SyntheticSpec(duration_s=80, n_channels=8),
 )
 
 
