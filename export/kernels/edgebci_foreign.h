@@ -86,7 +86,8 @@ static EDGEBCI_INLINE float edgebci_foreign_lanes(float l0, float l1, float l2, 
 }
 
 /* y[o] = sum of `inner` elements: lane j adds elements j, j + 4, ... to zero; then (l0 + l1) + (l2 + l3). The lanes take
- * turns as scalars: an array of them, indexed, is kept on the stack. */
+ * turns as scalars: an array of them, indexed, made programs of many sums crash when built by clang 22.1.8 at -O2 and
+ * -O3 for a processor with AVX2, not without its loop vectorizer and not for plain x86-64 (no bound is exceeded). */
 #define EDGEBCI_DEFINE_FOLD_SUM(name, outer, inner, a_i)                                                              \
     static EDGEBCI_KERNEL void name(const float *restrict a, float *restrict y)                                       \
     {                                                                                                                 \
