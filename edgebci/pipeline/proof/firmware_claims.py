@@ -24,7 +24,7 @@ def firmware_claims(aside: tuple[str, ...]) -> tuple[Claim, ...]:
             title="Equal bits on every core",
             command="edgebci proof --only firmware_bits",
             sources=Sources((f"{_PROOF}.bits_claim",), _C, aside),
-            minutes=55.0,
+            minutes=30.0,
             measure=measure_bits,
             recording="rat_r1838_open_field.nwb",
         ),
