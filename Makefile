@@ -53,15 +53,18 @@ $(VENV)/python:
 	$(PYTHON) -m venv $(VENV)
 	touch $@
 
-$(VENV)/installed: $(VENV)/python pyproject.toml constraints.txt
+$(VENV)/torch: $(VENV)/python constraints.txt
 	$(BIN)/python edgebci/torch_download.py $(TORCH_INDEX)
 	$(BIN)/pip install --quiet $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch==2.13.0
+	touch $@
+
+$(VENV)/installed: $(VENV)/torch pyproject.toml
 	$(BIN)/pip install --quiet --editable '.[train]'
 	touch $@
 
-$(VENV)/installed-dev: $(VENV)/installed
+$(VENV)/installed-dev: $(VENV)/torch pyproject.toml
 	$(BIN)/pip install --quiet --editable '.[train,dev]'
-	touch $@
+	touch $(VENV)/installed $@
 
 clean:
 	rm -rf $(VENV) build dist runs *.egg-info

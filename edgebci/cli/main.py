@@ -95,9 +95,17 @@ def main() -> None:
             raise
         _fail("stopped; finished stages are kept: run the same command again to go on", INTERRUPTED_EXIT_CODE)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
+        _fail_on_disk(error)
+
+
+def _fail_on_disk(error: OSError) -> None:
+    """Say what the disk refused; any other error of the system is one of ours, and shows where."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
         _fail(f"no space left on the disk ({error.filename or 'while writing'}); free some and run again", 2)
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        what = f"{error.filename or 'a file'} may not be read or written ({error.strerror})"
+        _fail(f"{what}; change its permissions or choose another folder", 2)
+    raise error
 
 
 def _fail(sentence: str, code: int) -> None:

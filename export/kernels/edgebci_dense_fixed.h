@@ -33,7 +33,7 @@ typedef struct {
 static EDGEBCI_INLINE edgebci_row_sums_t edgebci_dense_fixed_segment(const int16_t *weight, const int16_t *q, uint32_t n,
                                                                      edgebci_row_sums_t sums)
 {
-    const edgebci_row_sums_t zero = {0, 0, 0, 0};
+    static const edgebci_row_sums_t zero = {0, 0, 0, 0}; /* not static, clang calls memset for it at -O0 */
     const edgebci_row_sums_t s = edgebci_row_pairs(weight, q, n, zero);
     sums.high01 += edgebci_row_high(s.high01, s.low01) >> 8;
     sums.low01 += s.low01;

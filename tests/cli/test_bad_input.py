@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import signal
 import subprocess
 import sys
@@ -171,13 +172,18 @@ def small_nan(tmp_path: Path) -> Path:
     return write_recording(tmp_path / "nan.h5", lfp_uv)
 
 
-def test_a_full_disk(edgebci: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object, **__: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device", "frames.safetensors")
+@pytest.mark.parametrize(
+    ("number", "said"), [(errno.ENOSPC, "no space left"), (errno.EACCES, "change its permissions")]
+)
+def test_a_disk_that_takes_no_more(
+    number: int, said: str, edgebci: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number), "frames.safetensors")
 
     good = write_recording(tmp_path / "good.h5", noise())
-    monkeypatch.setattr("edgebci.pipeline.preparation.write_tensors", full)
-    assert_refused(edgebci("run", pipeline(tmp_path, good), "--out", tmp_path), "no space left")
+    monkeypatch.setattr("edgebci.pipeline.preparation.write_tensors", refuse)
+    assert_refused(edgebci("run", pipeline(tmp_path, good), "--out", tmp_path), said)
     assert (tmp_path / "bad" / "recording" / "stage.json").exists(), "finished stages are kept"
 
 
