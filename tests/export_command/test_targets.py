@@ -28,5 +28,7 @@ def test_every_target_takes_its_default_and_has_the_c_that_it_promises(name: str
 
 
 def test_a_precision_that_a_target_lacks_is_refused_with_those_that_it_has() -> None:
-    with pytest.raises(InputError, match=r"cortex-m4f cannot be exported in 'fp16', allowed: fp32, int8, mixed; change"):
+    with pytest.raises(
+        InputError, match=r"cortex-m4f cannot be exported in 'fp16', allowed: fp32, int8, mixed; change"
+    ):
         precision_for(target("cortex-m4f"), "fp16")
