@@ -14,8 +14,7 @@ from edgebci.cli.precision import precision_app
 from edgebci.export.decay_report import DecayReport
 from edgebci.export.quantization import QuantizationRecipe
 from edgebci.export.widths import require_widths
-from edgebci.pipeline.precision_command import FRONTIER_JSON, FRONTIER_SVG
-from edgebci.pipeline.precision_frontier import Frontier
+from edgebci.pipeline.precision_frontier import FRONTIER_JSON, FRONTIER_SVG, Frontier
 
 
 @pytest.fixture(scope="module")

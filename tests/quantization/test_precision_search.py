@@ -104,6 +104,7 @@ def test_the_frontier_holds_the_uniform_forms_and_every_choice(frontier: Frontie
 
 def test_int8_states_are_tried_only_where_the_decay_report_allows_them(frontier: Frontier) -> None:
     tried = {one.name for one in frontier.sensitivities if one.name in state_names(SPEC)}
+    assert frontier.decay is not None
     assert tried == set(frontier.decay.widths())
 
 
