@@ -13,11 +13,12 @@ from edgebci.pipeline.proof.pipeline_claims import measure_quickstart, measure_r
 from edgebci.pipeline.proof.sources import Sources
 from edgebci.pipeline.proof.spectrum_claim import measure_spectrum
 from edgebci.pipeline.proof.start_up_claim import measure_start_up
+from edgebci.pipeline.proof.study_claims import study_claims
 from edgebci.pipeline.proof.synthetic_claim import measure_synthetic
 from edgebci.pipeline.proof.throughput_claim import measure_throughput
 
 _PROOF = "edgebci.pipeline.proof"
-_C = ("export/kernels/*.[ch]", "export/templates/*.j2", "firmware_sim/native/*")
+_C = ("export/kernels/**/*.[ch]", "export/templates/*.j2", "firmware_sim/native/*")
 _PROFILES = ("hardware_profiles/**/*.toml",)
 _STUDENT = ("examples/edge_student.toml",)
 # Imported, and no figure depends on it: pictures, and how finished stages are kept.
@@ -120,4 +121,5 @@ CLAIMS = (
         minutes=1.0,
         measure=measure_large_recording,
     ),
+    *study_claims(("distillation",), _ASIDE),
 )
