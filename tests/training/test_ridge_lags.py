@@ -10,7 +10,7 @@ import pytest
 
 from edgebci.decoding_data import DecodingData
 from edgebci.training.recipe import RidgeRecipe, StudentRecipe, TrainingRecipe
-from edgebci.training.ridge_lags import choose_lags, fit_baseline, lags_to_try, with_chosen_lags
+from edgebci.training.ridge_lags import WIDEST, choose_lags, fit_baseline, lags_to_try, narrowed, with_chosen_lags
 
 RECIPE = RidgeRecipe(lags=8, lag_s=0.02, gap_s=0.5)
 
@@ -53,6 +53,19 @@ def test_what_is_tried_goes_from_the_most_down_to_one(most: int) -> None:
     assert tried[0] == most
     assert tried[-1] == 1
     assert all(2 * below >= above > below for above, below in itertools.pairwise(tried))
+
+
+def test_wide_frames_are_narrowed_to_where_training_frames_vary_most_for_the_choice_alone() -> None:
+    data = lagged_data(2)
+    loud = np.tile(data.frames, (1, 8)) * np.float32(3)
+    faint = 1e-3 * np.random.default_rng(1).standard_normal((len(loud), 40), dtype=np.float32)
+    wide = replace(data, frames=np.hstack([loud, faint]))
+    assert narrowed(data) is data
+    assert narrowed(wide).frames.shape[1] == WIDEST < wide.frames.shape[1]
+    kept = np.linalg.matrix_rank(narrowed(wide).frames[:600], tol=1.0)
+    assert kept == data.frames.shape[1], "all that varies is still there"
+    assert choose_lags(wide, RECIPE).lags == 3
+    assert fit_baseline(wide, RECIPE).weight.shape[1] == wide.frames.shape[1]
 
 
 def test_a_student_learns_from_the_ridge_with_the_chosen_lags_or_from_none() -> None:
