@@ -1,0 +1,1 @@
+"""What a design of an implant costs, and which design fits."""

@@ -1,0 +1,1 @@
+"""The gate: is this decoder as good, as small and as quick as the one before?"""

@@ -1,0 +1,1 @@
+"""A recording played through a simulated implant and its shipped decoder."""

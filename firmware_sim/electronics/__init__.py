@@ -1,0 +1,1 @@
+"""What electrodes, amplifiers and converters do to the signal."""

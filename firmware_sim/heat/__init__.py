@@ -1,0 +1,1 @@
+"""How warm tissue becomes around an implant."""

@@ -1,0 +1,1 @@
+"""When each sample becomes an output: queue, step, radio."""

@@ -1,0 +1,1 @@
+"""Published devices and boards as test cases of the models."""
