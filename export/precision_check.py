@@ -146,7 +146,7 @@ def require_int8(decoder: QuantizedDecoder | QuantizedPossmStep) -> Int8Share:
     if found.share < SMALLEST_INT8_SHARE or wide:
         fallen = [*(short if found.share < SMALLEST_INT8_SHARE else []), *wide]
         raise VerificationError(
-            f"{found.share:.1%} of the MACs with a weight are int8 by int8 where int8 needs {SMALLEST_INT8_SHARE:.0%} "
+            f"{found.share:.2%} of the MACs with a weight are int8 by int8 where int8 needs {SMALLEST_INT8_SHARE:.0%} "
             f"and states of {WIDEST_STATE_BITS} bits: {', '.join(fallen)} fall short; export with --precision mixed"
         )
     return found

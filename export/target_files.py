@@ -159,7 +159,7 @@ def _require_int8_on(target: Target, layers: Sequence[DenseRecord], share: Int8S
     if on_board < SMALLEST_INT8_SHARE:
         others = [f"{layer.name} ({layer.computes}: {layer.reason})" for layer in layers if layer.reason]
         raise VerificationError(
-            f"{on_board:.1%} of the MACs with a weight are int8 by int8 on {target.name} where int8 needs "
+            f"{on_board:.2%} of the MACs with a weight are int8 by int8 on {target.name} where int8 needs "
             f"{SMALLEST_INT8_SHARE:.0%}: {', '.join(others) or 'convolutions'} fall short; export with --precision fp16"
         )
 
