@@ -3,239 +3,127 @@
 A profile says what it is (`kind`), what it is called (`name`, the file's name without .toml) and, number by number,
 value or range, unit, source and class (see `edgebci.quantity`). No number about a chip stands in Python code.
 
-    scope      how much of a device a profile's figures cover; unlike scopes are never compared
-    evidence   where its totals come from: measured, simulated, or hypothetical for a design that nobody built
-    part       what draws power: front_end, adc, compute, radio, standing (clocks, control), conversion (lost in
-               regulator and rectifier)
+The words that all profiles share are in `hardware_units`, the profiles in `hardware_implants`, `hardware_radios` and
+`hardware_compute`; here they are found, read and checked.
 """
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, Self, TypeVar, get_args
+from typing import Annotated, ClassVar, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel
 
-from edgebci.documents import Document, load_toml, nearest
+from edgebci.documents import load_toml, nearest
 from edgebci.errors import InputError
-from edgebci.quantity import Quantity, measured_in
+from edgebci.hardware_compute import (
+    Board,
+    BoardMode,
+    CacheModel,
+    ComputePart,
+    CoreModel,
+    MemoryModel,
+    OperatingPoint,
+    Waking,
+    at_clock,
+    clocks,
+)
+from edgebci.hardware_implants import Battery, FrontEnd, HeatSource, Implant, Link, Published, compare_scopes
+from edgebci.hardware_radios import Air, Band, Connection, Modulation, Radio, check_band
+from edgebci.hardware_units import PARTS, Bits, Core, Evidence, Hertz, In, Location, Part, Profile, Scope
+from edgebci.quantity import Quantity
 
-Part = Literal["front_end", "adc", "compute", "radio", "standing", "conversion"]
-PARTS: tuple[Part, ...] = get_args(Part)
-Location = Literal["cortex", "epidural", "skull", "subgaleal", "chest", "external"]
-Core = Literal["cortex-m0+", "cortex-m3", "cortex-m4f", "cortex-m7", "cortex-m33", "cortex-m55", "cortex-m85"]
-
-Count = Annotated[Quantity, measured_in("1")]
-Share = Annotated[Quantity, measured_in("1", at_least=0.01, at_most=1.0)]
-Share0 = Annotated[Quantity, measured_in("1", at_most=1.0)]
-Hertz = Annotated[Quantity, measured_in("Hz")]
-Microwatt = Annotated[Quantity, measured_in("uW")]
-Bytes = Annotated[Quantity, measured_in("byte")]
-
-
-class Profile(Document):
-    """What every profile has."""
-
-    folder: ClassVar[str]
-
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
-    title: str
-    notes: str = ""
+__all__ = [
+    "MODELS",
+    "PARTS",
+    "Air",
+    "Band",
+    "Battery",
+    "Board",
+    "BoardMode",
+    "CacheModel",
+    "ComputePart",
+    "Connection",
+    "Core",
+    "CoreModel",
+    "Evidence",
+    "FrontEnd",
+    "HeatSource",
+    "Implant",
+    "Link",
+    "Location",
+    "MemoryModel",
+    "Modulation",
+    "OperatingPoint",
+    "Part",
+    "Profile",
+    "Published",
+    "Radio",
+    "Scope",
+    "Signal",
+    "Tissue",
+    "Waking",
+    "at_clock",
+    "check_profile",
+    "check_shipped_profiles",
+    "clocks",
+    "compare_scopes",
+    "load_profile",
+    "profile_folder",
+    "profile_names",
+]
 
 
 class Tissue(Profile):
-    """Steady conduction with perfusion (Pennes): k, w * rho_b * c_b; and the rise allowed at the implant's surface."""
+    """Conduction with perfusion (Pennes): k, w * rho_b * c_b; and the rise allowed at the implant's surface.
+
+    Fields:
+        density_kg_per_m3, heat_capacity_j_per_kg_k: what warming up takes, for the time before the steady state.
+        metabolic_w_per_m3: part of the resting temperature, not of the rise.
+    """
 
     folder: ClassVar[str] = "tissue"
 
     kind: Literal["tissue"]
-    conductivity_w_per_m_k: Annotated[Quantity, measured_in("W/m/K", at_least=0.01)]
-    perfusion_w_per_m3_k: Annotated[Quantity, measured_in("W/m3/K", at_least=1.0)]
-    rise_limit_c: Annotated[Quantity, measured_in("C")]
+    conductivity_w_per_m_k: Annotated[Quantity, In("W/m/K", at_least=0.01)]
+    perfusion_w_per_m3_k: Annotated[Quantity, In("W/m3/K")]
+    rise_limit_c: Annotated[Quantity, In("C")]
+    density_kg_per_m3: Annotated[Quantity, In("kg/m3", at_least=1.0)] | None = None
+    heat_capacity_j_per_kg_k: Annotated[Quantity, In("J/kg/K", at_least=1.0)] | None = None
+    metabolic_w_per_m3: Annotated[Quantity, In("W/m3")] | None = None
 
 
-class ComputePart(Profile):
-    """A microcontroller at one clock: memory, energy of a cycle and what it draws asleep, at its own supply pin."""
-
-    folder: ClassVar[str] = "compute"
-
-    kind: Literal["compute"]
-    core: Core
-    clock_mhz: Annotated[Quantity, measured_in("MHz", at_least=0.01)]
-    flash_bytes: Bytes
-    ram_bytes: Bytes
-    active_pj_per_cycle: Annotated[Quantity, measured_in("pJ")]
-    sleep_uw: Microwatt
-    # What a cycle model with zero wait states misses: flash stalls and its own error.
-    real_cycles_per_modelled_cycle: Annotated[Quantity, measured_in("1", at_least=0.5, at_most=10.0)]
-
-    @model_validator(mode="after")
-    def _sleep_is_cheaper(self) -> Self:
-        active_uw = self.active_pj_per_cycle.low * self.clock_mhz.low
-        if self.sleep_uw.high > active_uw:
-            raise ValueError(
-                f"sleep_uw {self.sleep_uw.high:g} exceeds the active power {active_uw:g} uW; check the units"
-            )
-        return self
-
-
-class CoreModel(Profile):
-    """What the instructions of a core take, for the cycle model of its kind; and how far that model is off.
+class Signal(Profile):
+    """What is taken from the electrodes: its band, and what carrying it costs before any decoder.
 
     Fields:
-        pipeline: which model reads the figures.
-        evidence: an estimate was never held against silicon, and every figure from it is called so.
-        error: band of the model on straight code, and on code that branches on its data.
-        cycles: figures in cycles, by the names that the model asks for. slots: how many at once, likewise.
+        rate_hz, bits: of the samples. front_end_cycles_per_sample: of the core, per channel.
+        bits_per_frame_and_channel: of one feature.
     """
 
-    folder: ClassVar[str] = "cores"
+    folder: ClassVar[str] = "signals"
 
-    kind: Literal["core"]
-    core: Core
-    pipeline: Literal["cortex-m4", "in-order"]
-    evidence: Literal["model", "estimate"]
-    straight_error: Share0
-    branchy_error: Share0
-    cycles: dict[str, Annotated[Quantity, measured_in("cycles", at_least=-4.0)]] = Field(min_length=1)
-    slots: dict[str, Count] = Field(default_factory=dict)
-
-
-class CacheModel(Document):
-    """A cache between core and flash; the least recently used line goes."""
-
-    size_bytes: Bytes
-    ways: Count
-    line_bytes: Bytes
-
-
-class MemoryModel(Profile):
-    """How a board's core gets at its flash, at one clock.
-
-    Fields:
-        flash_bytes_at_once: what one access to the flash gives.
-        miss_cycles, load_miss_cycles: what a fetch, and a load, waits for that is in no cache.
-        prefetch: whether the flash gets the line that follows while the one before is executed.
-        caches: split are those for code and for data, unified is one for both (`instruction_cache`).
-    """
-
-    folder: ClassVar[str] = "memories"
-
-    kind: Literal["memory"]
-    core: Core
-    clock_mhz: Annotated[Quantity, measured_in("MHz", at_least=0.01)]
-    flash_bytes_at_once: Bytes
-    miss_cycles: Annotated[Quantity, measured_in("cycles")]
-    load_miss_cycles: Annotated[Quantity, measured_in("cycles")]
-    prefetch: Literal["none", "next line"]
-    caches: Literal["split", "unified"]
-    instruction_cache: CacheModel | None = None
-    data_cache: CacheModel | None = None
-
-
-class Radio(Profile):
-    """The implant's side of a link: energy on the air, per packet and at rest; and the payload that it carries."""
-
-    folder: ClassVar[str] = "radios"
-
-    kind: Literal["radio"]
-    legal_basis: str = Field(min_length=1)
-    payload_bits_per_s: Annotated[Quantity, measured_in("bit/s", at_least=1.0)]
-    energy_nj_per_bit: Annotated[Quantity, measured_in("nJ/bit")]
-    overhead_bits_per_packet: Annotated[Quantity, measured_in("bit")]
-    max_payload_bytes_per_packet: Annotated[Quantity, measured_in("byte", at_least=1.0)]
-    # Start-up, turn-around and listening for the acknowledgement.
-    energy_uj_per_packet: Annotated[Quantity, measured_in("uJ")]
-    idle_uw: Microwatt
-
-
-class FrontEnd(Document):
-    """Amplifiers and converter. What a source gives only together with the amplifier is 0 here, and says so."""
-
-    channels: Count
-    max_rate_hz: Hertz
-    bits: Annotated[Quantity, measured_in("bit", at_least=1.0, at_most=32.0)]
+    kind: Literal["signal"]
     band_low_hz: Hertz
     band_high_hz: Hertz
-    noise_uvrms: Annotated[Quantity, measured_in("uVrms")] | None = None
-    amplifier_uw_per_channel: Microwatt
-    adc_pj_per_sample: Annotated[Quantity, measured_in("pJ")]
-
-
-class Battery(Document):
-    """Energy from full charge to the end of the range in which the device runs."""
-
-    energy_mwh: Annotated[Quantity, measured_in("mWh", at_least=0.001)]
-    usable_share: Share
-
-
-class Link(Document):
-    """Wireless power: what of the power that the coil receives reaches the regulator."""
-
-    rectifier_efficiency: Share
-
-
-class HeatSource(Document):
-    """One body that warms tissue: which parts are inside, where it lies, what it touches.
-
-    back_side "tissue": heat leaves through the whole contact area, on all sides; "insulated": through one face.
-    """
-
-    location: Location
-    parts: tuple[Part, ...] = Field(min_length=1)
-    tissue: str
-    contact_area_cm2: Annotated[Quantity, measured_in("cm2", at_least=1e-6)]
-    back_side: Literal["tissue", "insulated"]
-    published_rise_c_per_mw: Annotated[Quantity, measured_in("C/mW")] | None = None
-
-
-class Published(Document):
-    """What the device's own authors say that it draws in its own use: never mixed with what we model."""
-
-    use: str
-    total_mw: Annotated[Quantity, measured_in("mW")]
-    runtime_h: Annotated[Quantity, measured_in("h")] | None = None
-
-
-class Implant(Profile):
-    """A device, or a part of one, into which a decoder can be put."""
-
-    folder: ClassVar[str] = "implants"
-
-    kind: Literal["implant"]
-    scope: Literal["asic", "front_end", "device_without_radio", "device"]
-    evidence: Literal["measured", "simulated", "hypothetical"]
-    front_end: FrontEnd
-    standing_uw: Microwatt
-    regulator_efficiency: Share
-    battery: Battery | None = None
-    link: Link | None = None
-    heat_sources: dict[str, HeatSource] = Field(min_length=1)
-    published: Published | None = None
-
-    @model_validator(mode="after")
-    def _is_complete(self) -> Self:
-        if (self.battery is None) == (self.link is None):
-            raise ValueError("an implant has one supply: give either [battery] or [link]")
-        placed = sorted(part for source in self.heat_sources.values() for part in source.parts)
-        if placed != sorted(PARTS):
-            raise ValueError(f"heat_sources hold {', '.join(placed)}: name each of {', '.join(PARTS)} exactly once")
-        return self
+    rate_hz: Hertz
+    bits: Bits
+    front_end_cycles_per_sample: Annotated[Quantity, In("cycles")]
+    bits_per_frame_and_channel: Annotated[Quantity, In("bit")]
 
 
 ProfileModel = TypeVar("ProfileModel", bound=Profile)
-MODELS: dict[str, type[Profile]] = {
-    "implant": Implant,
-    "radio": Radio,
-    "compute": ComputePart,
-    "tissue": Tissue,
-    "core": CoreModel,
-    "memory": MemoryModel,
-}
+Kind = Literal["implant", "radio", "compute", "board", "tissue", "core", "memory", "band", "signal"]
+_ALL: tuple[type[Profile], ...] = (
+    *(Implant, Radio, ComputePart, Board, Tissue, CoreModel, MemoryModel, Band),
+    Signal,
+)
+MODELS: dict[str, type[Profile]] = dict(zip(get_args(Kind), _ALL, strict=True))
 
 
 class _Kind(BaseModel):
-    kind: Literal["implant", "radio", "compute", "tissue", "core", "memory"]
+    kind: Kind
 
 
 def profile_folder() -> Path:
@@ -247,7 +135,8 @@ def profile_folder() -> Path:
 
 def profile_names(model: type[Profile]) -> tuple[str, ...]:
     """The shipped profiles of one kind, sorted."""
-    return tuple(sorted(path.stem for path in (profile_folder() / model.folder).glob("*.toml")))
+    paths = (profile_folder() / model.folder).glob("*.toml")
+    return tuple(sorted(path.stem for path in paths if MODELS[_kind_of(path)] is model))
 
 
 def load_profile(model: type[ProfileModel], name: str) -> ProfileModel:
@@ -256,15 +145,45 @@ def load_profile(model: type[ProfileModel], name: str) -> ProfileModel:
     Raises:
         InputError: there is no such profile (names the nearest), or the file is not a complete profile of that kind.
     """
+    profile = load_toml(_path_of(model, name), model)
+    _check_links(profile)
+    return profile
+
+
+def _path_of(model: type[Profile], name: str) -> Path:
     if name.endswith(".toml"):
-        return load_toml(Path(name), model)
-    names = profile_names(model)
-    if name not in names:
-        raise InputError(
-            f"no profile {name!r} in {model.folder} (one of your own is given as the path of its .toml file); "
-            f"{nearest(name, list(names))}"
-        )
-    return load_toml(profile_folder() / model.folder / f"{name}.toml", model)
+        return Path(name)
+    path, names = profile_folder() / model.folder / f"{name}.toml", profile_names(model)
+    if name in names:
+        return path
+    if path.is_file():
+        raise InputError(f"{name} is a {_kind_of(path)}, not a {_word(model)}; choose from {', '.join(names)}")
+    raise InputError(
+        f"no profile {name!r} in {model.folder} (one of your own is given as the path of its .toml file); "
+        f"{nearest(name, list(names))}"
+    )
+
+
+def _kind_of(path: Path) -> str:
+    return str(tomllib.loads(path.read_text(encoding="utf-8"))["kind"])
+
+
+def _word(model: type[Profile]) -> str:
+    return next(kind for kind, found in MODELS.items() if found is model)
+
+
+def _check_links(profile: Profile) -> None:
+    """What a profile names must be there and allow it."""
+    if isinstance(profile, Implant):
+        for name, source in profile.heat_sources.items():
+            _check_carries_heat(f"{profile.name}: the heat source {name!r}", load_profile(Tissue, source.tissue))
+    if isinstance(profile, Radio) and profile.band is not None:
+        check_band(profile, load_profile(Band, profile.band))
+
+
+def _check_carries_heat(who: str, tissue: Tissue) -> None:
+    if tissue.perfusion_w_per_m3_k.low <= 0:
+        raise InputError(f"{who} lies in {tissue.name}, which no blood cools; name the perfused tissue beside it")
 
 
 def check_profile(path: Path) -> Profile:
@@ -278,9 +197,7 @@ def check_profile(path: Path) -> Profile:
         raise InputError(
             f"{path}: the name is {profile.name!r}; it must be the file's, {path.stem!r}: rename one of them"
         )
-    if isinstance(profile, Implant):
-        for source in profile.heat_sources.values():
-            load_profile(Tissue, source.tissue)
+    _check_links(profile)
     return profile
 
 
