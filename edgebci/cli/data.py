@@ -14,11 +14,15 @@ if TYPE_CHECKING:
 
 data_app = typer.Typer(no_args_is_help=True, help="Look at recordings, convert them, make synthetic ones.")
 
+RecordingFile = Annotated[Path, typer.Argument(help="A recording: .nwb, or .h5 in temporaldata's layout.")]
+OutFile = Annotated[Path, typer.Argument(help="The recording to write (.h5).")]
 LfpOption = Annotated[str | None, typer.Option("--lfp", help="Name of the ElectricalSeries, where there are several.")]
 
 
 @data_app.command()
-def info(file: Path, lfp: LfpOption = None, json: JsonFlag = False) -> None:
+def info(file: RecordingFile, lfp: RecordingFile = Annotated[Path, typer.Argument(help="A recording: .nwb, or .h5 in temporaldata's layout.")]
+OutFile = Annotated[Path, typer.Argument(help="The recording to write (.h5).")]
+LfpOption = None, json: JsonFlag = False) -> None:
     """Say what a recording holds (.nwb, or .h5 in temporaldata's layout) without reading its samples."""
     from edgebci.recordings.conversion import describe
     from edgebci.recordings.model import NwbOptions
@@ -27,7 +31,9 @@ def info(file: Path, lfp: LfpOption = None, json: JsonFlag = False) -> None:
 
 
 @data_app.command()
-def convert(file: Path, out: Path, lfp: LfpOption = None, json: JsonFlag = False) -> None:
+def convert(file: RecordingFile, out: OutFile, lfp: RecordingFile = Annotated[Path, typer.Argument(help="A recording: .nwb, or .h5 in temporaldata's layout.")]
+OutFile = Annotated[Path, typer.Argument(help="The recording to write (.h5).")]
+LfpOption = None, json: JsonFlag = False) -> None:
     """Convert an NWB file to a recording in temporaldata's layout, with a table of what can't be trusted."""
     from edgebci.recordings.conversion import convert as convert_recording
     from edgebci.recordings.model import NwbOptions
@@ -39,7 +45,7 @@ def convert(file: Path, out: Path, lfp: LfpOption = None, json: JsonFlag = False
 
 @data_app.command()
 def synth(
-    out: Path,
+    out: OutFile,
     spec: Annotated[Path | None, typer.Option("--spec", help="TOML with the generator's constants.")] = None,
     seed: Annotated[int | None, typer.Option(help="A different world for each.")] = None,
     subject: Annotated[int | None, typer.Option(help="Array, maps and units belong to the subject.")] = None,

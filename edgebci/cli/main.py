@@ -24,6 +24,7 @@ from edgebci.cli.doctor import doctor
 from edgebci.cli.evaluate import evaluate
 from edgebci.cli.export import export
 from edgebci.cli.fetch import fetch
+from edgebci.cli.init import init
 from edgebci.cli.precision import precision_app
 from edgebci.cli.profiles import profiles_app
 from edgebci.cli.proof import proof
@@ -31,6 +32,7 @@ from edgebci.cli.quantization import quantization_report, reproduce_quantization
 from edgebci.cli.reproduce_realm import reproduce_realm
 from edgebci.cli.run import run
 from edgebci.cli.run_on_target import run_on_target
+from edgebci.cli.tour import TourGroup, add_command, add_group
 from edgebci.cli.train import distill, train
 from edgebci.errors import EdgebciError
 
@@ -38,37 +40,38 @@ INTERRUPTED_EXIT_CODE = 130  # what typer makes of Ctrl-C
 
 app = typer.Typer(
     name="edgebci",
+    cls=TourGroup,
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
-    help="From neural recordings to a decoder that runs on an implant's chip.",
 )
-app.command()(run)
-app.command()(train)
-app.command()(distill)
-app.command()(evaluate)
-app.command()(export)
+add_command(app, "doctor", doctor)
+add_command(app, "init", init)
+add_command(app, "run", run)
+data_app.command()(fetch)
+add_group(app, "data", data_app)
+add_command(app, "train", train)
+add_command(app, "distill", distill)
+add_command(app, "evaluate", evaluate)
+add_command(app, "calibrate", calibrate)
+add_command(app, "export", export)
 bundle_app.command("rewrite")(rewrite_bundle)
 bundle_app.command("time")(time_bundle)
 bundle_app.command("hash")(hash_bundle)
-app.command("quantization-report")(quantization_report)
-app.command("run-on-target")(run_on_target)
-app.command()(cycles)
-app.command()(calibrate)
-data_app.command()(fetch)
-app.add_typer(data_app, name="data")
-app.add_typer(bundle_app, name="bundle")
-app.add_typer(precision_app, name="precision")
-app.add_typer(profiles_app, name="profiles")
-app.add_typer(bench_app, name="bench")
+add_group(app, "bundle", bundle_app)
+add_group(app, "precision", precision_app)
+add_command(app, "quantization-report", quantization_report)
+add_command(app, "run-on-target", run_on_target)
+add_command(app, "cycles", cycles)
+add_group(app, "bench", bench_app)
+add_group(app, "profiles", profiles_app)
 reproduce_app = typer.Typer(no_args_is_help=True, help="Try what the papers claim.")
 reproduce_app.command()(claims)
 reproduce_app.command("realm")(reproduce_realm)
 reproduce_app.command("quantization")(reproduce_quantization)
-app.add_typer(reproduce_app, name="reproduce")
-app.command()(proof)
-app.command()(doctor)
+add_group(app, "reproduce", reproduce_app)
+add_command(app, "proof", proof)
 
 
 def _show_version(wanted: bool) -> None:
@@ -81,7 +84,11 @@ def _show_version(wanted: bool) -> None:
 def _options(
     version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Version.")] = False,
 ) -> None:
-    """From neural recordings to a decoder that runs on an implant's chip."""
+    """From neural recordings to a decoder that runs on an implant's chip.
+
+    A tour: [bold]edgebci init[/] writes a pipeline for your recording, [bold]edgebci run[/] takes it all the way to an
+    emulated chip and a report.html; every other command is one of its steps by itself. Nothing is sent anywhere.
+    """
 
 
 def main() -> None:

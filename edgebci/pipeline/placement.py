@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from edgebci.decoder_spec import DecoderSpec
 from edgebci.features.front_end import FrontEnd
+from edgebci.features.specification import FeatureSpec
 from edgebci.firmware_sim.design import DecoderLoad
 from edgebci.firmware_sim.implant import place
 from edgebci.firmware_sim.implant_report import ImplantReport
@@ -42,22 +43,27 @@ def check_placements(
     Raises:
         InputError, CapacityError: as `put_into`.
     """
+    least = least_load(core, front_end.spec, front_end.n_channels, spec)
+    for placement in placements:
+        put_into(placement, least)
+
+
+def least_load(core: Core, features: FeatureSpec, n_channels: int, spec: DecoderSpec) -> DecoderLoad:
+    """What a decoder asks of any implant before it exists: channels, rate, and room for its weights and states."""
     weights = workload(spec)
-    least = DecoderLoad(
+    return DecoderLoad(
         core=core,
         cycles_per_frame=0,
         worst_cycles_per_frame=0,
         front_end_cycles_per_frame=0,
-        frame_rate_hz=front_end.spec.frame_rate_hz,
-        n_channels=front_end.n_channels,
-        rate_hz=front_end.spec.rate_hz,
+        frame_rate_hz=features.frame_rate_hz,
+        n_channels=n_channels,
+        rate_hz=features.rate_hz,
         flash_bytes=weights.weight_bytes,
         ram_bytes=weights.state_bytes,
         feature_bits_per_frame=0,
         output_bits_per_frame=1,
     )
-    for placement in placements:
-        put_into(placement, least)
 
 
 def put_into(placement: PlacementConfig, load: DecoderLoad) -> ImplantSection:

@@ -1,0 +1,47 @@
+"""edgebci --help reads like a tour: every command in a panel, the panels in the order of the work."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer.main
+
+from edgebci.cli.main import app
+from edgebci.cli.tour import TOUR, panel_of
+
+
+def test_every_command_has_a_place_in_the_tour() -> None:
+    registered = typer.main.get_command(app).list_commands(None)  # type: ignore[attr-defined]
+    placed = [name for names in TOUR.values() for name in names]
+    assert set(registered) <= set(placed)
+    assert len(placed) == len(set(placed))
+    assert registered == [name for name in placed if name in registered]
+
+
+def test_the_help_shows_panels_and_commands_in_the_order_of_the_work(edgebci: Any) -> None:
+    shown = edgebci("--help").out
+    names = typer.main.get_command(app).list_commands(None)  # type: ignore[attr-defined]
+    panels = list(dict.fromkeys(panel_of(name) for name in names))
+    places = [shown.index(panel) for panel in panels]
+    assert places == sorted(places)
+    rows = [shown.index(f"│ {name} ") for name in names]
+    assert rows == sorted(rows)
+
+
+def test_every_command_says_what_it_does_and_every_argument_what_it_takes(edgebci: Any) -> None:
+    group = typer.main.get_command(app)
+    silent = [
+        f"{name}: {parameter.name}"
+        for name, command in _commands(group)
+        for parameter in command.params
+        if parameter.name != "help" and not getattr(parameter, "help", None) and name != "profiles show"
+    ]
+    assert [name for name, command in _commands(group) if not command.help] == []
+    assert silent == []
+
+
+def _commands(group: Any, path: str = "") -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+    for name, command in group.commands.items():
+        found += _commands(command, f"{path}{name} ") if hasattr(command, "commands") else [(path + name, command)]
+    return found
