@@ -20,9 +20,7 @@ LfpOption = Annotated[str | None, typer.Option("--lfp", help="Name of the Electr
 
 
 @data_app.command()
-def info(file: RecordingFile, lfp: RecordingFile = Annotated[Path, typer.Argument(help="A recording: .nwb, or .h5 in temporaldata's layout.")]
-OutFile = Annotated[Path, typer.Argument(help="The recording to write (.h5).")]
-LfpOption = None, json: JsonFlag = False) -> None:
+def info(file: RecordingFile, lfp: LfpOption = None, json: JsonFlag = False) -> None:
     """Say what a recording holds (.nwb, or .h5 in temporaldata's layout) without reading its samples."""
     from edgebci.recordings.conversion import describe
     from edgebci.recordings.model import NwbOptions
@@ -31,9 +29,7 @@ LfpOption = None, json: JsonFlag = False) -> None:
 
 
 @data_app.command()
-def convert(file: RecordingFile, out: OutFile, lfp: RecordingFile = Annotated[Path, typer.Argument(help="A recording: .nwb, or .h5 in temporaldata's layout.")]
-OutFile = Annotated[Path, typer.Argument(help="The recording to write (.h5).")]
-LfpOption = None, json: JsonFlag = False) -> None:
+def convert(file: RecordingFile, out: OutFile, lfp: LfpOption = None, json: JsonFlag = False) -> None:
     """Convert an NWB file to a recording in temporaldata's layout, with a table of what can't be trusted."""
     from edgebci.recordings.conversion import convert as convert_recording
     from edgebci.recordings.model import NwbOptions
