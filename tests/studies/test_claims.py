@@ -36,12 +36,14 @@ def test_the_distillation_study_runs_and_what_it_found_is_read_back(
         ("distilled", "alone"),
         ("distilled", "ridge"),
         ("alone", "ridge"),
+        ("guided", "ridge"),
+        ("guided", "distilled"),
     ]
     assert all(r.comparison.verdict is Verdict.CANNOT_TELL for r in table.rows), "two subjects support no verdict"
     assert Table.model_validate(json.loads((tmp_path / TABLE_NAME).read_text())) == table
     assert table.rows[0].question in (tmp_path / PICTURE_NAME).read_text()
     trained = sorted(path.stat().st_mtime_ns for path in tmp_path.rglob("student.safetensors"))
-    assert len(trained) == 4
+    assert len(trained) == 6, "two subjects, three kinds of student"
     assert reproduce(TINY, tmp_path, ["distillation"], silent) == table
     assert sorted(path.stat().st_mtime_ns for path in tmp_path.rglob("student.safetensors")) == trained
 
@@ -61,7 +63,7 @@ def test_an_unknown_study_is_refused_before_anything_runs(tmp_path: Path) -> Non
 
 
 def test_the_student_by_itself_gets_the_epochs_that_the_teacher_took() -> None:
-    _, alone, distilled = distillation_study.ways(FULL)
+    _, alone, distilled, _ = distillation_study.ways(FULL)
     by_itself, taught = json.loads(alone.identity), json.loads(distilled.identity)
     epochs = taught["student"]["optimiser"]["epochs"] + taught["teacher"]["optimiser"]["epochs"]
     assert by_itself["student"]["optimiser"]["epochs"] == epochs

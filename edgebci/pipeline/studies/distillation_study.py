@@ -1,7 +1,9 @@
 """Does a bidirectional teacher make a causal student better, at equal compute and labels? Is it better than ridge?
 
 The student without a teacher is trained for longer, by as many epochs as the teacher took: equal compute. In the linear
-world nothing is there that ridge could not see, and no student should win by more than noise.
+world nothing is there that ridge could not see, and no student should win by more than noise. The guided student has
+two teachers, the bidirectional one and ridge itself, as in examples/quickstart.toml: minutes of labels teach a network
+less than the little that ridge has to estimate, so it begins where ridge ends.
 """
 
 from __future__ import annotations
@@ -38,23 +40,26 @@ def run(size: StudySize, root: Path, progress: Progress) -> tuple[Row, ...]:
     return tuple(rows)
 
 
-def ways(size: StudySize) -> tuple[Way, Way, Way]:
-    """Ridge, the student by itself with equal compute, and the distilled student."""
+def ways(size: StudySize) -> tuple[Way, Way, Way, Way]:
+    """Ridge, the student by itself with equal compute, the distilled student, and one that ridge teaches as well."""
     longer = size.model_copy(update={"student_epochs": size.student_epochs + size.teacher_epochs})
     return (
         ridge_way(size.recipe()),
         student_way("alone", longer.recipe(task_weight=1.0)),
         student_way("distilled", size.recipe(task_weight=1.0, alignment_weight=1.0)),
+        student_way("guided", size.recipe(task_weight=0.5, alignment_weight=1.0, ridge_weight=0.5)),
     )
 
 
-def questions(size: StudySize) -> tuple[Question, Question, Question]:
+def questions(size: StudySize) -> tuple[Question, ...]:
     """Where there is something that ridge cannot see."""
-    ridge, alone, distilled = ways(size)
+    ridge, alone, distilled, guided = ways(size)
     return (
         Question("does the teacher help?", distilled, alone, "superior"),
         Question("is the distilled student better than ridge?", distilled, ridge, "superior"),
         Question("is the student by itself better than ridge?", alone, ridge, "superior"),
+        Question("is the distilled student better than ridge, if ridge teaches it as well?", guided, ridge, "superior"),
+        Question("does ridge help as a second teacher?", guided, distilled, "superior"),
     )
 
 
