@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 from pydantic import Field
 
 from edgebci.documents import Document
 from edgebci.errors import CapacityError, InputError
+from edgebci.firmware_sim.uncertainty import Pick
 from edgebci.hardware import ComputePart, Core, Implant, Radio, Tissue, load_profile
-from edgebci.quantity import quantities
+from edgebci.quantity import Quantity, measured_in, quantities
 
 
 class DecoderLoad(Document):
@@ -18,6 +20,7 @@ class DecoderLoad(Document):
 
     Cycles are those of one frame on `core`, modelled at zero wait states: front end and decoder together, and the front
     end's part alone. What flash and the model's error add is the compute profile's, and is applied here, once.
+    `cycles_factor` says how far cycles may be off that were not emulated but counted and multiplied; None: emulated.
     """
 
     core: Core
@@ -31,6 +34,7 @@ class DecoderLoad(Document):
     ram_bytes: int = Field(ge=0)
     feature_bits_per_frame: int = Field(ge=0)
     output_bits_per_frame: int = Field(gt=0)
+    cycles_factor: Annotated[Quantity, measured_in("1", at_least=0.1, at_most=10.0)] | None = None
 
 
 @dataclass(frozen=True)
@@ -56,9 +60,16 @@ class Design:
         """The same design with other work."""
         return replace(self, work=work)
 
+    def real_cycles(self, modelled: float, pick: Pick) -> float:
+        """Cycles on silicon of so many modelled ones: flash stalls, the model's error, and that of counting."""
+        factor = self.load.cycles_factor
+        counted = modelled if factor is None else modelled * pick(factor)
+        return counted * pick(self.compute.real_cycles_per_modelled_cycle)
+
     def input_names(self) -> dict[int, str]:
         """The dotted path of each quantity of the profiles, by its id."""
-        profiles = {"implant": self.implant, "compute": self.compute, "radio": self.radio} | dict(self.tissues)
+        own: dict[str, Document] = {"implant": self.implant, "compute": self.compute, "radio": self.radio}
+        profiles = own | dict(self.tissues) | {"decoder": self.load}
         return {
             id(quantity): f"{owner}.{path}"
             for owner, profile in profiles.items()

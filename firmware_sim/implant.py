@@ -41,7 +41,12 @@ def place(implant: Implant, compute: ComputePart, radio: Radio, load: DecoderLoa
         InputError: the cycles were modelled for another core, or the implant has too few channels or too low a rate.
         CapacityError: flash or RAM are too small; says by how much. A missed deadline is a finding, not an error.
     """
-    design = assemble(implant, compute, radio, load)
+    return place_design(assemble(implant, compute, radio, load))
+
+
+def place_design(design: Design) -> ImplantReport:
+    """Account for a design with the work that it does."""
+    implant, compute, radio, load = design.implant, design.compute, design.radio, design.load
     report = ImplantReport(
         assumed_inputs=(),
         implant=implant.name,

@@ -13,5 +13,4 @@ def deadline_ms(design: Design) -> float:
 
 def step_ms(design: Design, pick: Pick) -> float:
     """Time of the worst step, in ms: front end of one frame and decoder, flash stalls included."""
-    real_cycles = design.load.worst_cycles_per_frame * pick(design.compute.real_cycles_per_modelled_cycle)
-    return real_cycles / (pick(design.compute.clock_mhz) * 1e3)
+    return design.real_cycles(design.load.worst_cycles_per_frame, pick) / (pick(design.compute.clock_mhz) * 1e3)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
-
 from edgebci.firmware_sim.design import Design
+from edgebci.firmware_sim.expressions import ceiling
 from edgebci.firmware_sim.uncertainty import Pick
 
 
@@ -16,7 +15,7 @@ def payload_bits_per_s(design: Design) -> float:
 def packets_per_s(design: Design, pick: Pick) -> float:
     """Each frame is sent at once, in as few packets as hold it: batching would save energy and cost delay."""
     packet_bits = 8 * pick(design.radio.max_payload_bytes_per_packet)
-    return math.ceil(design.work.payload_bits_per_frame / packet_bits) * design.load.frame_rate_hz
+    return ceiling(design.work.payload_bits_per_frame / packet_bits) * design.load.frame_rate_hz
 
 
 def on_air_bits_per_s(design: Design, pick: Pick) -> float:

@@ -20,10 +20,15 @@ Formula = Callable[[Pick], float]
 
 
 class Influence(Document):
-    """An input of a result, and its share of the result's spread when inputs are varied one at a time."""
+    """An input of a result, and its share of the result's spread when inputs are varied one at a time.
+
+    at_low, at_high: the result with this input at its ends and all others typical.
+    """
 
     input: str
     share: float
+    at_low: float
+    at_high: float
 
 
 class Estimate(Document):
@@ -54,11 +59,13 @@ def estimate(formula: Formula, unit: str, names: Mapping[int, str]) -> Estimate:
         unit: of the result.
         names: the dotted path of each quantity by its `id` (see `edgebci.quantity.quantities`).
     """
-    inputs = _inputs_of(formula)
+    inputs = inputs_of(formula)
     ends = {id(quantity): _effect(formula, quantity) for quantity in inputs}
     total = sum(abs(at_high - at_low) for at_low, at_high in ends.values())
     influences = [
-        Influence(input=names[key], share=abs(at_high - at_low) / total if total else 0.0)
+        Influence(
+            input=names[key], share=abs(at_high - at_low) / total if total else 0.0, at_low=at_low, at_high=at_high
+        )
         for key, (at_low, at_high) in ends.items()
     ]
     rising = {key: at_high >= at_low for key, (at_low, at_high) in ends.items()}
@@ -71,7 +78,8 @@ def estimate(formula: Formula, unit: str, names: Mapping[int, str]) -> Estimate:
     )
 
 
-def _inputs_of(formula: Formula) -> list[Quantity]:
+def inputs_of(formula: Formula) -> list[Quantity]:
+    """The quantities that a formula picks, in their order."""
     seen: dict[int, Quantity] = {}
 
     def record(quantity: Quantity) -> float:

@@ -1,1 +1,1 @@
-"""What a design of an implant costs, and which design fits."""
+"""`edgebci budget`: what a decoder would take in an implant, from profiles and counts, without emulating anything."""

@@ -1,0 +1,179 @@
+"""`edgebci budget`: does a decoder fit an implant's power, heat, radio and time, and what dominates."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edgebci.cli.output import JsonFlag, print_json, print_rows
+
+if TYPE_CHECKING:
+    from edgebci.firmware_sim.uncertainty import Estimate
+    from edgebci.pipeline.budget.counts import Counts
+    from edgebci.pipeline.budget.report import BudgetReport
+
+
+def budget(
+    implant: Annotated[str, typer.Option(help="A shipped implant, or the .toml of your own.")] = "utah96-lfp",
+    compute: Annotated[str, typer.Option(help="A compute part, or the .toml of your own.")] = "stm32u385",
+    radio: Annotated[str, typer.Option(help="A radio, or the .toml of your own.")] = "ble-2m",
+    decoder: Annotated[
+        Path | None, typer.Option(help="A bundle's folder, or a decoder's sizes as in examples/edge_student.toml.")
+    ] = None,
+    measured: Annotated[
+        Path | None, typer.Option(help="What edgebci run-on-target --json printed for the bundle, on the same core.")
+    ] = None,
+    cycles: Annotated[float | None, typer.Option(min=0, help="Cycles of one frame, where you know them.")] = None,
+    clock_mhz: Annotated[float | None, typer.Option(help="One of the chip's clocks.")] = None,
+    send: Annotated[str, typer.Option(help="What leaves the implant: decoded, features or samples.")] = "decoded",
+    years: Annotated[float, typer.Option(min=0, help="How long the battery has been in use.")] = 0.0,
+    limit: Annotated[list[str] | None, typer.Option(help="Such as temperature_rise_c=1.0; may be repeated.")] = None,
+    channels: Annotated[int | None, typer.Option(min=1, help="Without a decoder: channels.")] = None,
+    macs: Annotated[int | None, typer.Option(min=0, help="Without a decoder: MACs of one step.")] = None,
+    rate_hz: Annotated[float, typer.Option(help="Without a decoder: samples a second.")] = 1000.0,
+    frame_rate_hz: Annotated[float, typer.Option(help="Without a decoder: steps a second.")] = 50.0,
+    bands: Annotated[int, typer.Option(min=0, help="Without a decoder: band-power features of a channel.")] = 4,
+    outputs: Annotated[int, typer.Option(min=1, help="Without a decoder: decoded axes.")] = 2,
+    tornado: Annotated[Path | None, typer.Option(help="Draw what spreads the power, as SVG.")] = None,
+    measure_cycles: Annotated[
+        Path | None, typer.Option(help="Emulate small programs on every core and write cycles per count (minutes).")
+    ] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Account for a decoder in an implant from counts and profiles: power by component and state, heat, latency, fit.
+
+    Nothing is run: cycles are counts from the bundle's manifest times cycles per count, or those of --measured.
+    Every figure is modelled and has a range; numbers that no public source supports come first.
+
+    Exit code 0; 1: it does not surely keep a --limit; 2: bad input.
+    """
+    if measure_cycles is not None:
+        _measure(measure_cycles)
+        return
+    from edgebci.pipeline.budget.answer import budget as answer
+    from edgebci.pipeline.budget.order import BudgetOrder, parse_limit, parse_sent
+
+    order = BudgetOrder(
+        implant=implant,
+        compute=compute,
+        radio=radio,
+        decoder=decoder,
+        counts=_typed(channels, macs, rate_hz, frame_rate_hz, bands, outputs),
+        measured=measured,
+        cycles=cycles,
+        clock_mhz=clock_mhz,
+        sent=parse_sent(send),
+        years=years,
+        limits=tuple(parse_limit(text) for text in limit or ()),
+    )
+    report = answer(order)
+    if tornado is not None:
+        _draw(tornado, report)
+    if json:
+        print_json(report)
+    else:
+        _print(report)
+    if order.limits and report.fits != "yes":
+        raise typer.Exit(1)
+
+
+def _typed(
+    channels: int | None, macs: int | None, rate_hz: float, frame_rate_hz: float, bands: int, outputs: int
+) -> Counts | None:
+    from edgebci.pipeline.budget.counts import typed_counts
+
+    if channels is None and macs is None:
+        return None
+    return typed_counts(channels, macs, rate_hz, frame_rate_hz, bands, outputs)
+
+
+def _measure(path: Path) -> None:
+    from edgebci.cli.output import progress_bar
+    from edgebci.files import write_text
+    from edgebci.pipeline.budget.cycle_costs import costs_toml
+    from edgebci.pipeline.budget.cycle_measurement import measure_cores
+
+    with progress_bar("budget") as progress:
+        write_text(path, costs_toml(measure_cores(progress)))
+
+
+def _draw(path: Path, report: BudgetReport) -> None:
+    from edgebci.files import write_text
+    from edgebci.reporting.budget_figures import tornado_svg
+
+    total = report.report.total
+    ends = [(one.at_low, one.at_high) for one in total.inputs]
+    write_text(path, tornado_svg([one.input for one in total.inputs], ends, total.typical, "modelled power (uW)"))
+
+
+def _print(report: BudgetReport) -> None:
+    placed = report.report
+    if placed.assumed_inputs:
+        print_rows(
+            "assumed: no public source was found for these",
+            [(a.name, f"{a.typical:g} ({a.low:g} to {a.high:g}) {a.unit}; {a.source}") for a in placed.assumed_inputs],
+        )
+    title = f"{report.decoder} in {placed.implant} ({placed.implant_scope}, {placed.implant_evidence}), modelled"
+    total = placed.total
+    rows = [
+        (part.part.replace("_", " "), f"{_span(part.power)}, {part.power.typical / total.typical:.0%}")
+        for part in sorted(placed.power, key=lambda part: -part.power.typical)
+    ]
+    print_rows(f"{title}: power by component", [*rows, ("total", _span(total))])
+    print_rows("by state", [(f"{s.part.replace('_', ' ')}, {s.state}", _span(s.power)) for s in report.states])
+    print_rows("what spreads the total", _influences(total))
+    print_rows("does it fit", _fit_rows(report))
+
+
+def _influences(total: Estimate) -> list[tuple[str, str]]:
+    return [
+        (one.input, f"{one.share:.0%}: {one.at_low:,.4g} to {one.at_high:,.4g} {total.unit}")
+        for one in total.inputs[:6]
+        if one.share > 0
+    ]
+
+
+def _fit_rows(report: BudgetReport) -> list[tuple[str, str]]:
+    placed, spread = report.report, report.total_mw
+    rows = [
+        (
+            f"{check.name}{f' of {check.where}' if check.where else ''}",
+            f"{check.kept}: {_span(check.result)}, limit {check.limit:g}{' (asked)' if check.asked else ''}",
+        )
+        for check in report.limits
+    ]
+    memory = placed.memory
+    rows.append(("flash", f"{memory.flash_bytes:,} of {memory.flash_available_bytes:,} bytes{_at_least(report)}"))
+    rows.append(("RAM", f"{memory.ram_bytes:,} of {memory.ram_available_bytes:,} bytes{_at_least(report)}"))
+    rows.append(("step", f"{_span(placed.step.worst_step_ms)} of {placed.step.deadline_ms:g} ms"))
+    rows.append(
+        ("total, drawn", f"{spread.p50:.3g} ({spread.p2_5:.3g} to {spread.p97_5:.3g}) mW in 95 % of {spread.draws:,}")
+    )
+    rows.append(("cycles", f"{report.cycles_from}; {placed.core} at {report.clock_mhz:g} MHz"))
+    rows += _supply_rows(report)
+    return [*rows, ("fits", report.fits)]
+
+
+def _at_least(report: BudgetReport) -> str:
+    emulated = report.cycles_from.startswith("emulated")
+    return "" if emulated else " for weights and states alone: code, tables and buffers come on top"
+
+
+def _supply_rows(report: BudgetReport) -> list[tuple[str, str]]:
+    supply = report.supply
+    named = (
+        ("efficiency", supply.efficiency),
+        ("coil receives", supply.received_mw),
+        ("battery lasts", supply.battery_h),
+        ("charging", supply.recharge_h),
+        ("peak", supply.peak_mw),
+        ("lowest voltage", supply.lowest_v),
+    )
+    return [(name, _span(one)) for name, one in named if one is not None]
+
+
+def _span(one: Estimate) -> str:
+    unit = "" if one.unit == "1" else f" {one.unit}"
+    return f"{one.typical:,.4g} ({one.low:,.4g} to {one.high:,.4g}){unit}"

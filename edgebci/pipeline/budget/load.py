@@ -1,0 +1,108 @@
+"""From a decoder to what it asks of an implant: measured cycles where a run wrote them, else counts times costs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgebci.documents import load_json
+from edgebci.errors import InputError
+from edgebci.firmware_sim.design import DecoderLoad
+from edgebci.hardware import ComputePart
+from edgebci.pipeline.budget.counts import (
+    FEATURE_BITS,
+    OUTPUT_BITS,
+    Counts,
+    decoder_cycles,
+    front_end_cycles,
+    read_counts,
+)
+from edgebci.pipeline.budget.cycle_costs import CoreCosts, costs_on
+from edgebci.pipeline.budget.order import BudgetOrder
+
+if TYPE_CHECKING:
+    from edgebci.pipeline.run_on_target import TargetReport
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A load, what was counted for it, and where its cycles are from."""
+
+    load: DecoderLoad
+    counts: Counts
+    decoder: str
+    cycles_from: str
+
+
+def load_of(order: BudgetOrder, compute: ComputePart) -> Loaded:
+    """Find what the decoder asks.
+
+    Raises:
+        InputError: no decoder, or two; a report of another core; a core whose cycles per count are not known.
+    """
+    counts = _counts(order)
+    decoder = order.decoder.name if order.decoder else "as typed"
+    if order.measured is not None:
+        report = _target_report(order.measured, compute)
+        return Loaded(_emulated(counts, compute, report), counts, decoder, f"emulated on {report.core}")
+    if order.cycles is not None:
+        load = _load(counts, compute, 0.0, order.cycles)
+        return Loaded(load, counts, decoder, "given, front end and decoder together")
+    costs = costs_on(compute.core)
+    return Loaded(load_by_costs(counts, compute, costs), counts, decoder, "counts x cycles per count, not emulated")
+
+
+def load_by_costs(counts: Counts, compute: ComputePart, costs: CoreCosts) -> DecoderLoad:
+    """Counts times costs, with how far that may be off."""
+    load = _load(counts, compute, front_end_cycles(counts, costs), decoder_cycles(counts, costs))
+    return load.model_copy(update={"cycles_factor": costs.error_factor()})
+
+
+def _counts(order: BudgetOrder) -> Counts:
+    if order.decoder is not None and order.counts is not None:
+        raise InputError("a decoder and counts were both given, and a decoder has its own; leave one of them out")
+    if order.decoder is not None:
+        return read_counts(order.decoder)
+    if order.counts is None:
+        raise InputError(
+            "no decoder was given; add --decoder with a bundle's folder or a decoder's .toml, or --channels and --macs"
+        )
+    return order.counts
+
+
+def _target_report(path: Path, compute: ComputePart) -> TargetReport:
+    # Imported here: it brings the emulator along, and most budgets need none.
+    from edgebci.pipeline.run_on_target import TargetReport
+
+    report = load_json(path, TargetReport)
+    if report.core != compute.core:
+        raise InputError(
+            f"{path} is a run on {report.core}, {compute.name} has a {compute.core}; "
+            f"run the bundle again with --core {compute.core}, or choose another part"
+        )
+    return report
+
+
+def _emulated(counts: Counts, compute: ComputePart, report: TargetReport) -> DecoderLoad:
+    steps = {step.name: step for step in report.step_cycles}
+    whole, front = steps["step"], steps["front end"]
+    load = _load(counts, compute, front.mean_cycles, whole.mean_cycles - front.mean_cycles)
+    sizes = {"flash_bytes": report.flash_bytes, "ram_bytes": report.ram_bytes}
+    return load.model_copy(update=sizes | {"worst_cycles_per_frame": float(whole.worst_cycles)})
+
+
+def _load(counts: Counts, compute: ComputePart, front_end: float, decoder: float) -> DecoderLoad:
+    return DecoderLoad(
+        core=compute.core,
+        cycles_per_frame=front_end + decoder,
+        worst_cycles_per_frame=front_end + decoder,
+        front_end_cycles_per_frame=front_end,
+        frame_rate_hz=counts.frame_rate_hz,
+        n_channels=counts.n_channels,
+        rate_hz=counts.rate_hz,
+        flash_bytes=counts.weight_bytes,
+        ram_bytes=counts.state_bytes,
+        feature_bits_per_frame=FEATURE_BITS * counts.features,
+        output_bits_per_frame=OUTPUT_BITS * counts.n_outputs,
+    )
