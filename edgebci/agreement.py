@@ -42,3 +42,13 @@ class QuantizedAgreement(Document):
     """Given the reference's frame and states only: an int8 value rounded the other way moves the int16 ones behind."""
     free_running_r2_difference: tuple[float, ...]
     """By output, over the whole stream with each form carrying its own states."""
+
+
+class FrontEndAgreement(Document):
+    """The front end in fixed point against the feature reference in float64, over noise that looks like LFP."""
+
+    frames: int
+    bound: float
+    """Of the logarithm of a band's power, at every valid frame."""
+    largest_error: float
+    rms_error: float

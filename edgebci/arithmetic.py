@@ -26,16 +26,16 @@ EXP_LOWEST, EXP_HIGHEST = np.float32(-46.0), np.float32(88.0)
 INT8_LOWEST, INT8_HIGHEST = np.float32(-128.0), np.float32(127.0)
 INT16_LOWEST, INT16_HIGHEST = np.float32(-32768.0), np.float32(32767.0)
 
-_LOG2E = np.float32(1.44269504)
-# ln 2 in two parts: the first has 9 trailing zero bits, so k * _LN2_HIGH is exact for |k| < 512.
-_LN2_HIGH, _LN2_LOW = np.float32(0.693359375), np.float32(-2.12194440e-4)
+LOG2E = np.float32(1.44269504)
+# ln 2 in two parts: the first has 9 trailing zero bits, so k * LN2_HIGH is exact for |k| < 512.
+LN2_HIGH, LN2_LOW = np.float32(0.693359375), np.float32(-2.12194440e-4)
 # Taylor terms of exp on |r| <= ln(2) / 2 from r^6 down to r^2; the truncation error there is below 1.3e-7.
-_EXP_TERMS = tuple(np.float32(1.0 / f) for f in (720.0, 120.0, 24.0, 6.0, 2.0))
+EXP_TERMS = tuple(np.float32(1.0 / f) for f in (720.0, 120.0, 24.0, 6.0, 2.0))
 _SQRT_HALF = np.float32(0.70710678)
 # atanh series of log((1 + s) / (1 - s)) = 2 s (1 + s^2/3 + s^4/5 + ...), |s| <= 0.1716; next term below 2e-9.
 _LOG_TERMS = tuple(np.float32(1.0 / f) for f in (9.0, 7.0, 5.0, 3.0))
 # The same series for log(1 + e), 0 <= e <= 1, with s = e / (2 + e) <= 1/3: more terms, next one below 2e-9.
-_LOG1P_TERMS = tuple(np.float32(1.0 / f) for f in (15.0, 13.0, 11.0, 9.0, 7.0, 5.0, 3.0))
+LOG1P_TERMS = tuple(np.float32(1.0 / f) for f in (15.0, 13.0, 11.0, 9.0, 7.0, 5.0, 3.0))
 _ONE, _TWO, _HALF = np.float32(1.0), np.float32(2.0), np.float32(0.5)
 # Adding and subtracting 1.5 * 2^23 rounds to the nearest integer, ties to even, for |x| < 2^22.
 _ROUNDER = np.float32(12582912.0)
@@ -83,11 +83,11 @@ def flush(values: F32) -> F32:
 def exp(x: F32) -> F32:
     """e^x within 3 ulp; 0 below -46, e^88 above 88; NaN counts as -46 and below."""
     bounded = clamp(x, EXP_LOWEST, EXP_HIGHEST)
-    k = round_to_int(bounded * _LOG2E)
+    k = round_to_int(bounded * LOG2E)
     kf = k.astype(np.float32)
-    r = (bounded - kf * _LN2_HIGH) - kf * _LN2_LOW
-    p = np.full_like(r, _EXP_TERMS[0])
-    for term in _EXP_TERMS[1:]:
+    r = (bounded - kf * LN2_HIGH) - kf * LN2_LOW
+    p = np.full_like(r, EXP_TERMS[0])
+    for term in EXP_TERMS[1:]:
         p = p * r + term
     p = (p * r) * r + r + _ONE
     scaled = p * ((k + 127) << 23).astype(np.int32).view(np.float32)
@@ -104,14 +104,14 @@ def log(x: F32) -> F32:
     m = np.where(high, m * _HALF, m)
     kf = np.where(high, k + 1, k).astype(np.float32)
     fraction = _twice_atanh((m - _ONE) / (m + _ONE), _LOG_TERMS)
-    return kf * _LN2_HIGH + (kf * _LN2_LOW + fraction)
+    return kf * LN2_HIGH + (kf * LN2_LOW + fraction)
 
 
 def softplus(x: F32) -> F32:
     """log(1 + e^x) within 4 ulp, as max(x, 0) + log(1 + e^-|x|), which stays precise for very negative x."""
     positive = np.where(x > np.float32(0.0), x, np.float32(0.0))
     e = exp(-np.abs(x))
-    return positive + _twice_atanh(e / (_TWO + e), _LOG1P_TERMS)
+    return positive + _twice_atanh(e / (_TWO + e), LOG1P_TERMS)
 
 
 def _twice_atanh(s: F32, terms: tuple[np.float32, ...]) -> F32:

@@ -2,14 +2,14 @@
 
 manifest.json            this module's `Manifest`: sizes, features, accuracy, agreement, hashes of all the others
 decoder_float.onnx       one step in float32
-decoder_int8.onnx        one step with int8 weights and activations and int16 states
+decoder_int8.onnx        one step with int8 weights and int16 states; activations in int8, in fixed point in int16
 decoder_fp16.onnx        one step in float16, its states in float32
 decoder_fused.onnx       the float step with a runtime's fused operators, where they were asked for
 decoder_chunk.onnx       several steps in one run, of the form that the precision names
 precision.json, precision.svg              the frontier of mixed precision and what was chosen
 jetson/                  the graph that TensorRT takes, and the programs that build, run and time it on the board
 run_decoder.py           runs a step in ONNX Runtime with bound buffers; needs nothing of this package
-quantized.safetensors    the same integers for `edgebci.quantized_decoder`
+quantized.safetensors    the same integers for `edgebci.quantized_decoder`, or `edgebci.fixed_decoder`
 front_end.json, front_end.safetensors      from ADC counts to frames
 firmware/                C99 of the whole device program
 parameters.bin           what `edgebci calibrate` may rewrite: normalisation and readout (`edgebci.parameter_block`)
@@ -27,112 +27,35 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Literal, TypeVar
 
-import numpy as np
-from pydantic import Field, JsonValue, field_validator
+from pydantic import JsonValue, field_validator
 
-from edgebci.agreement import FloatAgreement, QuantizedAgreement
+from edgebci.agreement import FloatAgreement, FrontEndAgreement, QuantizedAgreement
+from edgebci.bundle_records import Accuracy as Accuracy
+from edgebci.bundle_records import CalibrationRecord as CalibrationRecord
+from edgebci.bundle_records import FileRecord as FileRecord
+from edgebci.bundle_records import Loss as Loss
+from edgebci.bundle_records import Provenance as Provenance
+from edgebci.bundle_records import Recalibration as Recalibration
+from edgebci.bundle_records import TensorRecord as TensorRecord
 from edgebci.checkpoint import TrainingRecord
 from edgebci.decoder_spec import DecoderSpec
+from edgebci.device_reference import FrontEndForm
 from edgebci.documents import Document, load_json
 from edgebci.errors import InputError
 from edgebci.features.front_end import FrontEnd
 from edgebci.features.specification import FeatureSpec
 from edgebci.files import replacing, sha256, write_text
-from edgebci.frame_stream import FrameStream
+from edgebci.integer_decoder import IntegerDecoder, load_integers
 from edgebci.operators.dense import dense_of
 from edgebci.parameter_block import ParameterBlock, ParameterLayout, read_block
 from edgebci.parameters import READOUT, Tensors, with_normalization
-from edgebci.quantized_decoder import QuantizedDecoder
-from edgebci.targets import Precision
+from edgebci.targets import Arithmetic, Precision
 from edgebci.workload import Workload
 
 MANIFEST, FLOAT_ONNX, INT8_ONNX = "manifest.json", "decoder_float.onnx", "decoder_int8.onnx"
 QUANTIZED, FIRMWARE = "quantized.safetensors", "firmware"
 PARAMETERS, SBOM = "parameters.bin", "sbom.json"
 HALF_ONNX, CHUNK_ONNX, FUSED_ONNX = "decoder_fp16.onnx", "decoder_chunk.onnx", "decoder_fused.onnx"
-
-
-class TensorRecord(Document):
-    """An input or output of the step graphs; states are float32 in one, integers in the other."""
-
-    name: str
-    shape: tuple[int, ...]
-    quantized_type: Literal["float32", "int8", "int16", "int32"]
-
-
-class FileRecord(Document):
-    """What a file must be."""
-
-    sha256: str = Field(pattern="^[0-9a-f]{64}$")
-    size_bytes: int = Field(ge=0)
-
-
-class Accuracy(Document):
-    """How well one form decodes the test interval; each dict is by output name."""
-
-    form: str
-    """torch, onnx_float, onnx_int8, host_twin, ridge, ..."""
-    n_frames: int = Field(gt=0)
-    r2: dict[str, float]
-    pearson_r: dict[str, float]
-    r2_interval_95: dict[str, tuple[float, float]] | None = None
-    auroc: float | None = None
-    """In detection, where R² says little."""
-
-
-class Loss(Document):
-    """What one form loses against another on the same frames, with a 95 % interval of the paired difference."""
-
-    metric: Literal["mean R²", "AUROC"]
-    value: float
-    low: float
-    high: float
-    margin: float
-    """What would be accepted, fixed beforehand."""
-    verdict: str
-    reason: str
-
-
-class Provenance(Document):
-    """What the figures rest on."""
-
-    recording: str
-    """Name of the file, without its folder."""
-    recording_sha256: str | None
-    """None where only its frames were at hand."""
-    checkpoint_sha256: str
-    trials: int | None = Field(ge=1)
-    """Decoders that were tried on training and validation data before this one was chosen; None: nobody knows."""
-    test_intervals_s: tuple[tuple[float, float], ...]
-    """The test interval, opened once, after the choice."""
-
-
-class CalibrationRecord(Document):
-    """The frames from which the quantizer took its scales, or a block its normalisation and readout."""
-
-    n_frames: int = Field(gt=0)
-    frames_sha256: str
-    """Of the frames (T, n_inputs) float32 and of where states start anew."""
-    same_as_training: bool
-    """Whether the checkpoint says that it was trained on these very frames."""
-
-    @classmethod
-    def of(cls, stream: FrameStream, same_as_training: bool) -> CalibrationRecord:
-        """Describe the frames of one part."""
-        digest = hashlib.sha256(np.ascontiguousarray(stream.frames).tobytes())
-        digest.update(np.ascontiguousarray(stream.reset_before).tobytes())
-        return cls(n_frames=len(stream), frames_sha256=digest.hexdigest(), same_as_training=same_as_training)
-
-
-class Recalibration(Document):
-    """The last time that parameters.bin was rewritten."""
-
-    recording: str
-    recording_sha256: str
-    n_frames: int = Field(gt=0)
-    """Of the new session, from which normalisation and readout come."""
-    penalty: float
-    """Of the readout's change, chosen inside those frames."""
 
 
 class BundleFiles(Document):
@@ -167,6 +90,12 @@ class Manifest(BundleFiles):
     versions: dict[str, str]
     target: str = "cortex-m4f"
     precision: Precision = "int8"
+    arithmetic: Arithmetic = "int8"
+    """Of the quantized decoder."""
+    front_end: FrontEndForm = "float32"
+    """How the C computes the features: in single precision, or in fixed point at several rates."""
+    front_end_agreement: FrontEndAgreement | None = None
+    """How far that form in fixed point was from the feature reference."""
     spec: DecoderSpec
     features: FeatureSpec
     n_channels: int
@@ -234,8 +163,8 @@ class Bundle(BundleFolder):
         front_end, block = FrontEnd.load(self.folder), self.parameters()
         return with_normalization(front_end, block) if block else front_end
 
-    def quantized_decoder(self) -> QuantizedDecoder:
-        """The bit-exact reference, with the readout of the parameter block.
+    def quantized_decoder(self) -> IntegerDecoder:
+        """The bit-exact reference in the manifest's arithmetic, with the readout of the parameter block.
 
         Raises:
             InputError: the bundle has no quantized form.
@@ -245,7 +174,7 @@ class Bundle(BundleFolder):
                 f"{self.folder} was exported in {self.manifest.precision} and holds no quantized decoder; "
                 "export with --precision int8"
             )
-        decoder, block = QuantizedDecoder.load(self.folder / QUANTIZED), self.parameters()
+        decoder, block = load_integers(self.folder / QUANTIZED), self.parameters()
         return replace(decoder, readout=dense_of(block.tensors, READOUT)) if block else decoder
 
     def parameters(self) -> ParameterBlock | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +14,8 @@ from edgebci.features.device import DeviceFrontEnd
 from edgebci.features.fixed_device import FixedFrontEnd
 from edgebci.features.front_end import FrontEnd
 from edgebci.features.specification import Counts
+from edgebci.integer_decoder import IntegerDecoder
 from edgebci.progress import Progress, silent
-from edgebci.quantized_decoder import QuantizedDecoder, QuantizedStates
 
 Bool = NDArray[np.bool_]
 
@@ -32,13 +32,13 @@ class DeviceTrace:
     Fields:
         outputs: (K, D) float32. valid: (K,) bool.
         features: (K, F) float32, the normalised frames that the decoder saw.
-        states: of the decoder after the last frame, int16, by their names.
+        states: of the decoder after the last frame, by their names.
     """
 
     outputs: F32
     valid: Bool
     features: F32
-    states: QuantizedStates
+    states: dict[str, NDArray[Any]]
 
 
 def device_front_end(front_end: FrontEnd, form: FrontEndForm = "float32") -> DeviceFrontEnd | FixedFrontEnd:
@@ -48,7 +48,7 @@ def device_front_end(front_end: FrontEnd, form: FrontEndForm = "float32") -> Dev
 
 def run_reference(
     front_end: FrontEnd,
-    decoder: QuantizedDecoder,
+    decoder: IntegerDecoder,
     counts: Counts,
     missing: Bool | None = None,
     progress: Progress = silent,

@@ -21,14 +21,21 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edgebci.arithmetic import F32, I8, I16
+from edgebci.arithmetic import F32
 from edgebci.block_spec import Shape
 from edgebci.checkpoint import read_tensors, write_tensors
+from edgebci.decoder_float import segments
 from edgebci.decoder_spec import DecoderSpec
 from edgebci.documents import Document
 from edgebci.errors import InputError
+from edgebci.operators.cell import Tap
+from edgebci.operators.dense import QuantizedDense, dense_of, dense_tensors
 from edgebci.operators.dense_fixed import FixedDense, FixedNorm, quantized_frame
 from edgebci.operators.mamba2_fixed import SLOTS, FixedMamba2, padded_taps
+from edgebci.quantized_decoder import no_tap
+
+CHUNK = 256
+FIXED_SCHEMA: Literal["edgebci.fixed_decoder/1"] = "edgebci.fixed_decoder/1"
 
 FixedStates = dict[str, NDArray[Any]]
 
@@ -36,23 +43,8 @@ FixedStates = dict[str, NDArray[Any]]
 class FixedHeader(Document):
     """Header of the file of a decoder in fixed point."""
 
-    schema_version: Literal["edgebci.fixed_decoder/1"] = "edgebci.fixed_decoder/1"
+    schema_version: Literal["edgebci.fixed_decoder/1"] = FIXED_SCHEMA
     spec: DecoderSpec
-
-
-@dataclass(frozen=True)
-class FixedReadout:
-    """The last layer: its output is float32."""
-
-    weight: I8  # (n_outputs, d_model)
-    scale: F32  # (n_outputs,)
-    bias: F32  # (n_outputs,)
-
-    def __call__(self, q: I16) -> F32:
-        """(T, d_model) to (T, n_outputs)."""
-        sums = q.astype(np.float64) @ self.weight.T.astype(np.float64)
-        result: F32 = sums.astype(np.float32) * self.scale + self.bias
-        return result
 
 
 @dataclass(frozen=True)
@@ -76,7 +68,8 @@ class FixedDecoder:
     entry: FixedDense
     layers: tuple[FixedLayer, ...]
     norm: FixedNorm
-    readout: FixedReadout
+    readout: QuantizedDense
+    """Its output is float32; its input has 16 bits."""
 
     def state_shapes(self) -> dict[str, Shape]:
         """Shapes by name, layer after layer."""
@@ -108,21 +101,37 @@ class FixedDecoder:
 
     def step(self, frame: F32, states: FixedStates) -> tuple[F32, FixedStates]:
         """Decode one frame (n_inputs,): returns the output (n_outputs,) and the next states."""
-        following: FixedStates = {}
-        x = self.entry(quantized_frame(frame[None], self.inverse_frame_scale, self.frame_limit))
-        for i, layer in enumerate(self.layers):
-            before = {name.partition(".")[0]: states[name] for name in states if name.endswith(f".{i}")}
-            g, after = layer.step.step(layer.in_proj(layer.norm(x))[0], before)
-            following |= {f"{name}.{i}": values for name, values in after.items()}
-            x = layer.out_proj(layer.gated_norm(g[None]), x)
-        return self.readout(self.norm(x))[0], following
+        outputs, states = self.run(frame[None], states)
+        return outputs[0], states
 
-    def stream(self, frames: F32) -> F32:
-        """Decode (T, n_inputs) from zero states: returns (T, n_outputs)."""
-        outputs, states = np.zeros((len(frames), self.spec.n_outputs), np.float32), self.initial_states()
-        for t, frame in enumerate(frames.astype(np.float32)):
-            outputs[t], states = self.step(frame, states)
+    def stream(self, frames: F32, reset_before: NDArray[np.bool_] | None = None, tap: Tap = no_tap) -> F32:
+        """Decode (T, n_inputs) from zero states, which `reset_before` (T,) restores: returns (T, n_outputs)."""
+        outputs = np.zeros((len(frames), self.spec.n_outputs), np.float32)
+        states = self.initial_states()
+        for start, stop, reset in segments(len(frames), reset_before, CHUNK):
+            states = self.initial_states() if reset else states
+            outputs[start:stop], states = self.run(frames[start:stop], states, tap)
         return outputs
+
+    def run(self, frames: F32, states: FixedStates, tap: Tap = no_tap) -> tuple[F32, FixedStates]:
+        """Decode frames (T, n_inputs) that follow each other, from `states` on; any chunks of a stream give its bits.
+
+        `tap` sees what the norms gave, `layers.{i}.norm_q`, `layers.{i}.mixer.norm_q` and `norm_q`, in their order.
+        """
+        following: FixedStates = {}
+        x = self.entry(quantized_frame(frames.astype(np.float32), self.inverse_frame_scale, self.frame_limit))
+        for i, layer in enumerate(self.layers):
+            q = layer.norm(x)
+            tap(f"layers.{i}.norm_q", q)
+            before = {name.partition(".")[0]: states[name] for name in states if name.endswith(f".{i}")}
+            g, now = layer.step.run(layer.in_proj(q), before)
+            following |= {f"{name}.{i}": values for name, values in now.items()}
+            gated = layer.gated_norm(g)
+            tap(f"layers.{i}.mixer.norm_q", gated)
+            x = layer.out_proj(gated, x)
+        q = self.norm(x)
+        tap("norm_q", q)
+        return self.readout(q), following
 
     def tensors(self) -> dict[str, NDArray[Any]]:
         """Every array by the name that it has in the ONNX graph and in the file."""
@@ -133,14 +142,12 @@ class FixedDecoder:
             found |= layer.in_proj.tensors(f"{place}.mixer.in_proj") | layer.out_proj.tensors(f"{place}.mixer.out_proj")
             found |= norm_tensors(f"{place}.norm", layer.norm) | norm_tensors(f"{place}.mixer.norm", layer.gated_norm)
             found |= {f"{place}.mixer.{name}": values for name, values in layer.step.tensors().items()}
-        readout = {f"readout.{part}": getattr(self.readout, part) for part in ("weight", "scale", "bias")}
-        return found | norm_tensors("norm", self.norm) | readout
+        return found | norm_tensors("norm", self.norm) | dense_tensors("readout", self.readout)
 
     @classmethod
     def from_tensors(cls, spec: DecoderSpec, tensors: Mapping[str, NDArray[Any]]) -> FixedDecoder:
         """Build from what `tensors` gave."""
         require_fixed(spec)
-        readout = FixedReadout(*(tensors[f"readout.{part}"] for part in ("weight", "scale", "bias")))
         return cls(
             spec=spec,
             frame_scale=tensors["frame_scale"],
@@ -148,7 +155,7 @@ class FixedDecoder:
             entry=FixedDense.of(tensors, "input"),
             layers=tuple(_layer(spec, tensors, f"layers.{i}") for i in range(spec.n_layers)),
             norm=_norm(spec, tensors, "norm"),
-            readout=readout,
+            readout=dense_of(tensors, "readout"),
         )
 
     def save(self, path: Path) -> None:
@@ -167,7 +174,7 @@ def require_fixed(spec: DecoderSpec) -> None:
     if spec.cell != "mamba2" or spec.tokenizer or spec.readout_lags:
         raise InputError(
             "there is fixed-point arithmetic for Mamba-2 behind a linear entry with a readout of one frame, and this "
-            "decoder is another; quantize it to int8 instead"
+            "decoder is another; leave the arithmetic at int8"
         )
 
 

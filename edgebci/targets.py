@@ -9,6 +9,8 @@ from edgebci.errors import InputError
 
 Precision = Literal["fp32", "fp16", "int8", "mixed"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+Arithmetic = Literal["int8", "fixed"]
+"""Of a decoder in int8: activations in int8 with float32 between quantizers, or int16 in fixed point throughout."""
 
 
 class Target(Document):

@@ -30,12 +30,15 @@ from edgebci.bundle import (
 from edgebci.checkpoint import Checkpoint
 from edgebci.decoder_spec import DecoderSpec
 from edgebci.errors import InputError
+from edgebci.export.arithmetic_choice import require_arithmetic
 from edgebci.export.calibration import QuantizationRecipe
 from edgebci.export.decoder_forms import Forms, Wanted, verified_forms
+from edgebci.export.front_end_verification import verify_front_end
 from edgebci.export.target_files import write_target_files
 from edgebci.features.front_end import FrontEnd
 from edgebci.files import replacing_folder, write_text
 from edgebci.frame_stream import FrameStream
+from edgebci.integer_decoder import IntegerDecoder
 from edgebci.parameter_block import ParameterBlock
 from edgebci.parameters import (
     Tensors,
@@ -44,7 +47,6 @@ from edgebci.parameters import (
     quantized_readout_tensors,
 )
 from edgebci.progress import Progress, part, silent
-from edgebci.quantized_decoder import QuantizedDecoder
 from edgebci.targets import Precision, Target, precision_for
 from edgebci.targets import target as find_target
 from edgebci.workload import Workload, workload
@@ -90,6 +92,8 @@ def export_bundle(
     wanted = wanted or Wanted(goal.default_precision, recipe or QuantizationRecipe())
     precision = precision_for(goal, wanted.precision)
     _check_match(checkpoint.spec, front_end)
+    require_arithmetic(wanted.recipe, goal, precision, checkpoint.spec)
+    front_end_agreement = verify_front_end(front_end) if wanted.recipe.front_end == "fixed" else None
     forms = verified_forms(checkpoint, calibration, stream, wanted, part(progress, 0.0, 0.9))
     progress(0.9, "writing the bundle")
     with replacing_folder(folder) as fresh:
@@ -104,6 +108,9 @@ def export_bundle(
         about = {
             "target": goal.name,
             "precision": precision,
+            "arithmetic": wanted.recipe.arithmetic,
+            "front_end": wanted.recipe.front_end,
+            "front_end_agreement": front_end_agreement,
             "calibration": seen,
             "target_record": files.record,
             "int8_share": files.int8_share,
@@ -171,7 +178,7 @@ def _manifest(
     )
 
 
-def _workload(checkpoint: Checkpoint, precision: Precision, quantized: QuantizedDecoder | None) -> Workload:
+def _workload(checkpoint: Checkpoint, precision: Precision, quantized: IntegerDecoder | None) -> Workload:
     """Counts by the sizes, bytes by the widths that the tensors really have: two weights of 4 bits share a byte."""
     counted, width = workload(checkpoint.spec), 2 if precision == "fp16" else 4
     if quantized is None:
@@ -190,14 +197,17 @@ def _quantization(wanted: Wanted) -> dict[str, JsonValue]:
 
 
 def _interface(
-    spec: DecoderSpec, quantized: QuantizedDecoder | None
+    spec: DecoderSpec, quantized: IntegerDecoder | None
 ) -> tuple[tuple[TensorRecord, ...], tuple[TensorRecord, ...]]:
     frame = TensorRecord(name="frame", shape=(spec.n_inputs,), quantized_type="float32")
     output = TensorRecord(name="output", shape=(spec.n_outputs,), quantized_type="float32")
-    types = quantized.state_types() if quantized else dict.fromkeys(spec.state_shapes(), "float32")
+    shapes: dict[str, tuple[int, ...]] = dict(spec.state_shapes())
+    if quantized:
+        shapes = {name: values.shape for name, values in quantized.initial_states().items()}
+    types = quantized.state_types() if quantized else dict.fromkeys(shapes, "float32")
     states = [
         TensorRecord.model_validate({"name": name, "shape": shape, "quantized_type": types[name]})
-        for name, shape in spec.state_shapes().items()
+        for name, shape in shapes.items()
     ]
     following = [state.model_copy(update={"name": f"{state.name}.next"}) for state in states]
     return (frame, *states), (output, *following)

@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from edgebci.arithmetic import F32, I8
+from edgebci.device_reference import FrontEndForm
 from edgebci.documents import Document
 from edgebci.export.observers import INT4_MAX as INT4_MAX
 from edgebci.export.observers import INT8_MAX as INT8_MAX
@@ -17,10 +18,11 @@ from edgebci.export.observers import OBSERVERS, ObserverName
 from edgebci.export.observers import scale_of as scale_of
 from edgebci.operators.cell import F64, Integers
 from edgebci.operators.dense import QuantizedDense, WeightBits
+from edgebci.targets import Arithmetic
 
 Width = Literal[4, 8, 16]
 
-_LATER = ("observer", "percentile", "smoothing", "int8_state_headroom", "widths")
+_LATER = ("observer", "percentile", "smoothing", "int8_state_headroom", "widths", "arithmetic", "front_end")
 """Fields that the first manifests lack: left out where they have their default, so that old bundles keep theirs."""
 
 
@@ -47,6 +49,10 @@ class QuantizationRecipe(Document):
     """As `state_headroom`, for states in int8: they have no bit to spare, and saturating now and then costs less."""
     widths: dict[str, Width] = Field(default_factory=dict)
     """Bits of a dense layer's weights (4, 8, 16) or of a state (8, 16) by its name, where they are not 8 and 16."""
+    arithmetic: Arithmetic = "int8"
+    """Of the decoder: `edgebci.quantized_decoder`, or `edgebci.fixed_decoder` for Mamba-2 on a core."""
+    front_end: FrontEndForm = "float32"
+    """Of the features in C: `edgebci.features.device`, or `edgebci.features.fixed_device` for bands alone."""
 
     @model_serializer(mode="wrap")
     def _without_later_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -8,18 +8,25 @@ from dataclasses import dataclass, field
 import onnx
 
 from edgebci.agreement import FloatAgreement, QuantizedAgreement
+from edgebci.arithmetic import F32
 from edgebci.checkpoint import Checkpoint
+from edgebci.decoder_float import F64
 from edgebci.errors import InputError
 from edgebci.export.calibration import QuantizationRecipe
+from edgebci.export.fixed_graph import fixed_step_graph
+from edgebci.export.fixed_quantization import quantize_fixed
+from edgebci.export.fixed_verification import verify_fixed
 from edgebci.export.half_graph import HALF_TOLERANCE, half_step_graph
 from edgebci.export.precision_check import Int8Share, int8_share, require_int8
 from edgebci.export.quantization import quantize
 from edgebci.export.quantized_graph import quantized_step_graph
 from edgebci.export.step_graph import float_step_graph
-from edgebci.export.stream_comparison import long_stream
+from edgebci.export.stream_comparison import Bool, QuantizedReference, long_stream
 from edgebci.export.verification import verify_float, verify_quantized
+from edgebci.fixed_decoder import FixedDecoder
 from edgebci.frame_stream import FrameStream
-from edgebci.progress import Progress, part
+from edgebci.integer_decoder import IntegerDecoder
+from edgebci.progress import Progress, part, silent
 from edgebci.quantized_decoder import QuantizedDecoder
 from edgebci.targets import Precision
 
@@ -32,7 +39,7 @@ class Forms:
     float_agreement: FloatAgreement
     half_graph: onnx.ModelProto | None = None
     half_agreement: FloatAgreement | None = None
-    quantized: QuantizedDecoder | None = None
+    quantized: IntegerDecoder | None = None
     quantized_graph: onnx.ModelProto | None = None
     quantized_agreement: QuantizedAgreement | None = None
     share: Int8Share | None = None
@@ -72,22 +79,55 @@ def verified_forms(
     """
     spec, parameters = checkpoint.spec, checkpoint.parameters
     long, resets = long_stream(stream.frames, stream.reset_before)
-    quantized = _quantized(checkpoint, calibration, wanted, progress)
-    share = int8_share(quantized) if quantized else None
+    quantized = _integers(checkpoint, calibration, wanted, progress)
+    share = int8_share(quantized) if isinstance(quantized, QuantizedDecoder) else None
     graph, first = float_step_graph(spec, parameters), part(progress, 0.1, 0.4)
     agreement = verify_float(graph, spec, parameters, long, resets, progress=first)
     second = part(progress, 0.4, 1.0)
     if quantized is not None:
-        quantized_graph = quantized_step_graph(quantized)
-        found = verify_quantized(
-            quantized_graph, quantized, stream.frames, stream.reset_before, stream.truth, stream.scored, second
-        )
+        quantized_graph, found = _proven(quantized, stream, second)
         return Forms(graph, agreement, None, None, quantized, quantized_graph, found, share)
     if wanted.precision == "fp16":
         half = half_step_graph(spec, parameters)
         halves = verify_float(half, spec, parameters, long, resets, progress=second, tolerance=HALF_TOLERANCE)
         return Forms(graph, agreement, half, halves)
     return Forms(graph, agreement)
+
+
+def integer_step_graph(decoder: IntegerDecoder) -> onnx.ModelProto:
+    """The step graph of a decoder in integers."""
+    return fixed_step_graph(decoder) if isinstance(decoder, FixedDecoder) else quantized_step_graph(decoder)
+
+
+def verify_integers(
+    graph: onnx.ModelProto, decoder: QuantizedReference | FixedDecoder, frames: F32, reset_before: Bool | None,
+    truth: F64 | None = None, scored: Bool | None = None, progress: Progress = silent,
+) -> QuantizedAgreement:  # fmt: skip
+    """`verify_quantized`, or `verify_fixed`, which allows nothing."""
+    if isinstance(decoder, FixedDecoder):
+        return verify_fixed(graph, decoder, frames, reset_before, progress)
+    return verify_quantized(graph, decoder, frames, reset_before, truth, scored, progress)
+
+
+def _proven(
+    decoder: IntegerDecoder, stream: FrameStream, progress: Progress
+) -> tuple[onnx.ModelProto, QuantizedAgreement]:
+    graph = integer_step_graph(decoder)
+    seen = stream.frames, stream.reset_before, stream.truth, stream.scored
+    return graph, verify_integers(graph, decoder, *seen, progress)
+
+
+def _integers(
+    checkpoint: Checkpoint, calibration: FrameStream, wanted: Wanted, progress: Progress
+) -> IntegerDecoder | None:
+    if wanted.recipe.arithmetic == "fixed":
+        if wanted.learned is not None:
+            raise InputError(
+                "integers that were trained are of int8 arithmetic; leave them out, or leave the arithmetic at int8"
+            )
+        progress(0.0, "quantizing to fixed point")
+        return quantize_fixed(checkpoint.spec, checkpoint.parameters, calibration.frames, wanted.recipe)
+    return _quantized(checkpoint, calibration, wanted, progress)
 
 
 def _quantized(

@@ -41,7 +41,7 @@ def fixed_step_graph(decoder: FixedDecoder) -> onnx.ModelProto:
         g, after = writer.step(p, states, i)
         following |= after
         x = writer.dense(writer.norm(g, f"layers.{i}.mixer.norm"), f"layers.{i}.mixer.out_proj", x)
-    weights = [writer.tensor(f"readout.{part}") for part in ("weight", "scale", "bias")]
+    weights = [writer.tensor(f"readout.{part}") for part in ("weight", "act_scale", "weight_scale", "bias")]
     output = writer.call("DenseFixedReadout", [writer.norm(x, "norm"), *weights], "readout", "output")
     outputs = [typed(output, FLOAT, (spec.n_outputs,))]
     outputs += [typed(following[name], types[name], shape) for name, shape in shapes.items()]

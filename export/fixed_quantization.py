@@ -20,8 +20,9 @@ from edgebci.errors import InputError
 from edgebci.export.calibration import INT16_MAX, QuantizationRecipe, round_weight, scale_of
 from edgebci.export.fixed_ranges import FixedRanges
 from edgebci.export.quantization import check_frames
-from edgebci.fixed_decoder import FixedDecoder, FixedLayer, FixedReadout, require_fixed
+from edgebci.fixed_decoder import FixedDecoder, FixedLayer, require_fixed
 from edgebci.operators.cell import F64, within
+from edgebci.operators.dense import QuantizedDense
 from edgebci.operators.dense_fixed import LARGEST_SUM, SEGMENT, FixedDense, FixedNorm
 from edgebci.operators.fixed_point import GATE_BITS, silu_table
 from edgebci.operators.mamba2_fixed import FOLDED_LIMIT, STATE_BITS, FixedMamba2, padded_taps, readout_limit
@@ -62,9 +63,10 @@ def quantize_fixed(
         entry=_dense(entry_weight, entry_scale, frame_scale, x_scale, weights["input.bias"]),
         layers=tuple(_Layer(spec, weights, largest, x_scale, recipe, i).made() for i in range(spec.n_layers)),
         norm=norm,
-        readout=FixedReadout(
+        readout=QuantizedDense(
             readout_weight.astype(np.int8),
-            (readout_scale * q_scale).astype(np.float32),
+            np.asarray(q_scale, np.float32),
+            readout_scale,
             weights["readout.bias"].astype(np.float32),
         ),
     )

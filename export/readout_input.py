@@ -12,13 +12,13 @@ from onnx import helper
 
 from edgebci.arithmetic import F32
 from edgebci.export.step_runner import OnnxStepRunner
+from edgebci.integer_decoder import IntegerDecoder
 from edgebci.operators.dense import QuantizedDense
-from edgebci.quantized_decoder import QuantizedDecoder
 
 _READOUT = "readout"
 
 
-def quantized_readout_input(decoder: QuantizedDecoder, frames: F32, reset_before: NDArray[np.bool_]) -> F32:
+def quantized_readout_input(decoder: IntegerDecoder, frames: F32, reset_before: NDArray[np.bool_]) -> F32:
     """(T, width) in the readout's own counts times their scale: exactly what its integers are multiplied with."""
     width = decoder.readout.weight.shape[1]
     scale = decoder.readout.act_scale

@@ -105,7 +105,7 @@ def write_target_files(
         raise InputError(f"{target.name} gets no C, which alone can load parameters; leave out --loadable")
     if target.core is not None:
         loadable, graph = block if wanted.loadable else None, FLOAT_ONNX if wanted.precision == "fp32" else INT8_ONNX
-        generate(folder / graph, front_end, folder / FIRMWARE, target.core, loadable)
+        generate(folder / graph, front_end, folder / FIRMWARE, target.core, loadable, wanted.recipe.front_end)
         if target.kind == "host":
             put_vector_kernels(folder / FIRMWARE)
         return TargetFiles(None, forms.share)

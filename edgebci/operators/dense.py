@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgebci import arithmetic
-from edgebci.arithmetic import F32, I8, I32
+from edgebci.arithmetic import F32, I8, I16, I32
 
 _PARTS = ("act_scale", "weight_scale", "bias")
 WeightBits = Literal[4, 8, 16]
@@ -40,15 +40,15 @@ class QuantizedDense:
         """(out,): one count of the integer sum, rounded once."""
         return self.act_scale * self.weight_scale
 
-    def __call__(self, q: I8) -> F32:
-        """(T, in) int8 to (T, out) float32."""
+    def __call__(self, q: I8 | I16) -> F32:
+        """(T, in) int8, in fixed point int16, to (T, out) float32."""
         return self._sums(q).astype(np.float32) * self.scale + self.bias
 
     @cached_property
     def _columns(self) -> NDArray[np.float64]:
         return self.weight.T.astype(np.float64)
 
-    def _sums(self, q: I8) -> I32:
+    def _sums(self, q: I8 | I16) -> I32:
         # Integers below 2^53 add exactly in float64, in any order, and BLAS has no integer product.
         return (q.astype(np.float64) @ self._columns).astype(np.int32)
 

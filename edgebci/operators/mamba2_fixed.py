@@ -71,37 +71,43 @@ class FixedMamba2:
     c_shift: int
     gate_shift: int
 
-    def step(self, p: I16, states: Mapping[str, NDArray[Any]]) -> tuple[I16, States]:
-        """One step: p (z, x, B, C, dt) to g (d_inner,) and the next states."""
-        n_heads, headdim, d_state = states["ssm"].shape
-        d_inner = n_heads * headdim
-        z, xbc, dt_raw = np.split(p, [d_inner, d_inner + len(self.conv_weight)])
+    def run(self, p: I16, states: Mapping[str, NDArray[Any]]) -> tuple[I16, States]:
+        """Steps p (T, z, x, B, C, dt) that follow each other, to g (T, d_inner) and the next states."""
+        d_inner, d_state = len(states["x"]), states["ssm"].shape[2]
+        z, xbc, dt_raw = np.split(p, [d_inner, d_inner + len(self.conv_weight)], axis=1)
         u, conv = self._convolution(xbc, states["conv"])
-        x, B, C = np.split(u, [d_inner, d_inner + d_state])
+        x, B, C = np.split(u, [d_inner, d_inner + d_state], axis=1)
+        dt = arithmetic.softplus(dt_raw[:, : len(self.A)].astype(np.float32) * GATE_UNIT + self.dt_bias)
+        decay, counts, now = arithmetic.exp(dt * self.A), self._readout_counts(C), dict(states)
+        y = np.zeros((len(p), *states["ssm"].shape[:2]), np.int64)
+        for t in range(len(p)):
+            y[t], now = self._step(x[t], B[t], counts[t], dt[t], decay[t], now)
+        return self._gated(y.reshape(len(p), -1), z), now | {"conv": conv}
+
+    def _step(self, x: I16, B: I16, C: I64, dt: F32, decay: F32, states: States) -> tuple[I64, States]:
+        """One step from u on: y (n_heads, headdim) and the next states."""
         slot = int(states["phase"][0])
         now = np.arange(SLOTS) == slot
         ring_x, ring_b = np.where(now, x[:, None], states["x"]), np.where(now[:, None], B, states["B"])
-        kept = self._kept(dt_raw, states["kept"], now)
-        y = self._read(states["ssm"], ring_x, ring_b, self._readout_counts(C), kept, now)
+        aged = arithmetic.flush(states["kept"] * decay[:, None])
+        kept = np.where(np.concatenate([[False], now]), dt[:, None], aged)
+        y = self._read(states["ssm"], ring_x, ring_b, C, kept, now)
         ssm, kept = self._rewritten(states["ssm"], ring_x, ring_b, kept, slot)
-        following = {"conv": conv, "ssm": ssm, "x": ring_x, "B": ring_b, "kept": kept}
-        return self._gated(y, z), following | {"phase": np.array([(slot + 1) % SLOTS], np.int32)}
+        following = {"ssm": ssm, "x": ring_x, "B": ring_b, "kept": kept}
+        return y, states | following | {"phase": np.array([(slot + 1) % SLOTS], np.int32)}
 
     def _convolution(self, xbc: I16, window: I16) -> tuple[I16, I16]:
-        window = np.concatenate([window[:, 1:], xbc[:, None]], axis=1)
-        sums = (window.astype(np.int64) * self.conv_weight).sum(axis=1)
-        return looked_up(self.silu, saturated(multiplied(sums, self.conv_multiplier) + self.conv_bias)), window
+        """(T, conv_dim) of inputs, to u of the same shape and the next window."""
+        padded = np.concatenate([window[:, 1:], xbc.T], axis=1)
+        windows = np.lib.stride_tricks.sliding_window_view(padded, window.shape[1], axis=1)
+        sums = (windows.astype(np.int64) * self.conv_weight[:, None]).sum(axis=-1).T
+        counts = saturated(multiplied(sums, self.conv_multiplier) + self.conv_bias)
+        return looked_up(self.silu, counts), padded[:, -window.shape[1] :].copy()
 
     def _readout_counts(self, C: I16) -> I64:
-        half, limit = 1 << self.c_shift >> 1, readout_limit(len(C))
+        half, limit = 1 << self.c_shift >> 1, readout_limit(C.shape[-1])
         counts: I64 = np.clip((C.astype(np.int64) + half) >> self.c_shift, -limit, limit)
         return counts
-
-    def _kept(self, dt_raw: I16, kept: F32, now: NDArray[np.bool_]) -> F32:
-        """Decay since the rewrite and weights of the slots, (n_heads, 1 + 4)."""
-        dt = arithmetic.softplus(dt_raw.astype(np.float32) * GATE_UNIT + self.dt_bias)
-        aged = arithmetic.flush(kept * arithmetic.exp(dt * self.A)[:, None])
-        return np.where(np.concatenate([[False], now]), dt[:, None], aged)
 
     def _read(self, ssm: I16, x: I16, B: I16, C: I64, kept: F32, now: NDArray[np.bool_]) -> I64:
         """Y (n_heads, headdim) in 32 bits."""
@@ -129,7 +135,7 @@ class FixedMamba2:
 
     def _gated(self, y: I64, z: I16) -> I16:
         half = 1 << self.gate_shift >> 1
-        scaled = (y.reshape(-1) * looked_up(self.silu, z).astype(np.int64)) >> 16
+        scaled = (y * looked_up(self.silu, z).astype(np.int64)) >> 16
         return saturated((scaled + half) >> self.gate_shift)
 
     def tensors(self) -> dict[str, NDArray[Any]]:

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from edgebci.bundle import FLOAT_ONNX, INT8_ONNX, MANIFEST, Bundle, BundleFiles, bundle_faults, open_bundle
 from edgebci.documents import Document
 from edgebci.errors import InputError, VerificationError
+from edgebci.export.decoder_forms import verify_integers
 from edgebci.export.parameter_graph import with_parameters
 from edgebci.export.step_runner import OnnxStepRunner, evaluator_step, open_session
 from edgebci.export.stream_comparison import FLOAT_TOLERANCE, QuantizedReference
-from edgebci.export.verification import verify_quantized
+from edgebci.fixed_decoder import FixedDecoder
 from edgebci.foreign.bundle import open_foreign_bundle
 from edgebci.pipeline.bundle_kinds import Kind, manifest_of
 from edgebci.possm_bundle import PossmManifest, open_possm_bundle
@@ -71,7 +72,7 @@ def verify_bundle(folder: Path, steps: int, progress: Progress) -> BundleCheck:
     if decoder is not None:
         resets = np.isin(np.arange(len(frames)), (0, len(frames) // 2))
         model = with_parameters(onnx.load(folder / INT8_ONNX), tensors)
-        verify_quantized(model, decoder, frames, resets, progress=part(progress, 0.3, 1.0))
+        verify_integers(model, decoder, frames, resets, progress=part(progress, 0.3, 1.0))
     progress(1.0, "verified")
     return BundleCheck(
         bundle=folder,
@@ -96,7 +97,7 @@ def _opened(folder: Path, name: str) -> str:
     return name
 
 
-def _reference(folder: Path, kind: Kind) -> tuple[QuantizedReference | None, dict[str, NDArray[Any]]]:
+def _reference(folder: Path, kind: Kind) -> tuple[QuantizedReference | FixedDecoder | None, dict[str, NDArray[Any]]]:
     """The bit-exact reference of the int8 graph, if there is one, and what the parameter block holds."""
     has_integers = (folder / INT8_ONNX).is_file()
     if kind == "spikes":

@@ -20,6 +20,7 @@ from edgebci.firmware_sim.target_run import TargetRun, run_on_target
 from edgebci.firmware_sim.toolchain import compile_host, compile_target
 from edgebci.progress import Progress, part
 from edgebci.reporting.schema import BitExactness, FirmwareSection, FunctionCost, Span
+from edgebci.reporting.sections import CycleDistribution
 
 COMPARED = (
     "outputs and valid flags of every frame; between reference and host also features and the decoder's states at the "
@@ -69,7 +70,7 @@ def run_device(
     host = HostTwin(compile_host(bundle.firmware, folder / "host_twin.so"))
     elf = compile_target(bundle.firmware, folder / "firmware.elf", core)
     twin = host.run(counts, missing)
-    reference = run_reference(front_end, decoder, counts, missing, part(progress, 0.1, 0.5))
+    reference = run_reference(front_end, decoder, counts, missing, part(progress, 0.1, 0.5), bundle.manifest.front_end)
     step = front_end.spec.samples_per_frame
     n_outputs = decoder.spec.n_outputs
     target = run_on_target(elf, counts, missing, front_end.n_channels, step, n_outputs, part(progress, 0.5, 1.0))
@@ -155,6 +156,7 @@ def firmware_section(core: str, target: TargetRun) -> FirmwareSection:
         decoder_cycles_per_step=steps["decoder"].mean,
         front_end_cycles_per_step=steps["front end"].mean,
         functions=functions,
+        step_cycles=CycleDistribution.of(target.step_cycles[:, 0]),
         assumptions=(
             f"Cycles are {cycles.evidence} with {cycles.assumption}, +-{error:.0%} on straight code; "
             f"flash with wait states multiplies them by {cycles.flash_wait_factor.low:g} to "

@@ -12,19 +12,22 @@ import numpy as np
 from edgebci.bundle import Bundle, open_bundle
 from edgebci.checkpoint import Checkpoint, load_checkpoint
 from edgebci.errors import InputError
+from edgebci.export.arithmetic_choice import require_arithmetic
 from edgebci.export.bundle_writer import export_bundle
 from edgebci.export.decoder_forms import Wanted
+from edgebci.export.quantization import quantize
 from edgebci.export.settling import check_settled
 from edgebci.export.single_reference import SingleDecoder
 from edgebci.export.step_runner import OnnxStepRunner
 from edgebci.files import replacing_folder
 from edgebci.frame_stream import FrameStream
+from edgebci.integer_decoder import IntegerDecoder
 from edgebci.metrics import F64
 from edgebci.pipeline.checkpoint_kind import kind_of
 from edgebci.pipeline.export_frames import ExportFrames, find_frames
 from edgebci.pipeline.export_order import ExportOrder, ExportResult
 from edgebci.pipeline.export_result import foreign_result, frames_result, notes_of_target
-from edgebci.pipeline.export_scoring import C_FORM, LOSS_MARGIN, TENSORRT_FORM, TestTruth, score_forms
+from edgebci.pipeline.export_scoring import C_FORM, INT8_ARITHMETIC, LOSS_MARGIN, TENSORRT_FORM, TestTruth, score_forms
 from edgebci.pipeline.export_spikes import export_spikes
 from edgebci.pipeline.exporting import FLOAT_FORM
 from edgebci.pipeline.precision_command import search_frames
@@ -43,11 +46,22 @@ def export(order: ExportOrder, progress: Progress) -> ExportResult:
         VerificationError: an exported form does not compute what it should; nothing is written.
     """
     goal, kind = target(order.target), kind_of(order.model)
+    _require_frames(order, kind)
     if kind == "foreign":
         return _with_host_note(goal, _export_foreign(order, progress))
     precision_for(goal, order.precision)
     exporter = export_spikes if kind == "spikes" else _export_frames
     return _with_host_note(goal, exporter(order, progress))
+
+
+def _require_frames(order: ExportOrder, kind: str) -> None:
+    recipe = order.recipe
+    if kind != "frames" and (recipe.arithmetic, recipe.front_end) != ("int8", "float32"):
+        what = "decodes spikes" if kind == "spikes" else "was made elsewhere"
+        raise InputError(
+            f"{order.model} {what}, and fixed-point arithmetic is there for Mamba-2 decoders of LFP alone; leave out "
+            "--arithmetic and the form of the front end"
+        )
 
 
 def _with_host_note(goal: Target, result: ExportResult) -> ExportResult:
@@ -76,6 +90,7 @@ def _export_foreign(order: ExportOrder, progress: Progress) -> ExportResult:
 
 def _export_frames(order: ExportOrder, progress: Progress) -> ExportResult:
     goal, checkpoint = target(order.target), load_checkpoint(order.model)
+    require_arithmetic(order.recipe, goal, precision_for(goal, order.precision), checkpoint.spec)
     with tempfile.TemporaryDirectory() as work:
         found = find_frames(order.model, checkpoint, order.frames, Path(work), part(progress, 0.0, 0.2))
     truth = TestTruth.of(found.stream, found.prepared)
@@ -98,9 +113,35 @@ def _export_frames(order: ExportOrder, progress: Progress) -> ExportResult:
             same_as_training=found.same_as_training,
         )
         progress(0.9, "scoring what was written")
-        bundle.with_accuracy(*score_forms(truth, forms_of(bundle, found.stream), FLOAT_FORM, _margin(order)))
+        compared = _in_int8(order, checkpoint, found) | forms_of(bundle, found.stream)
+        bundle.with_accuracy(*score_forms(truth, compared, FLOAT_FORM, _margin(order)))
     progress(1.0, "done")
-    return frames_result(open_bundle(order.out), (*_notes(found), *notes, *notes_of_target(goal, order.out)))
+    bundle = open_bundle(order.out)
+    return frames_result(bundle, (*_notes(found), *notes, *_front_end_notes(bundle), *notes_of_target(goal, order.out)))
+
+
+def _in_int8(order: ExportOrder, checkpoint: Checkpoint, found: ExportFrames) -> dict[str, Callable[[], F64]]:
+    """What a decoder in fixed point is shown beside: the same weights in int8, as they would be shipped."""
+    if order.recipe.arithmetic == "int8":
+        return {}
+    seen, test = found.calibration, found.stream
+
+    def decoded() -> F64:
+        decoder = quantize(checkpoint.spec, checkpoint.parameters, seen.frames, order.recipe, seen.reset_before)
+        return decoder.stream(test.frames, test.reset_before).astype(np.float64)
+
+    return {INT8_ARITHMETIC: decoded}
+
+
+def _front_end_notes(bundle: Bundle) -> tuple[str, ...]:
+    agreement = bundle.manifest.front_end_agreement
+    if agreement is None:
+        return ()
+    return (
+        f"the front end is in fixed point: at most {agreement.largest_error:.2g} from the feature reference over "
+        f"{agreement.frames:,} frames (logarithm of a band's power, allowed {agreement.bound:g}); the accuracy above "
+        "is that on the reference's frames",
+    )
 
 
 def _wanted(
@@ -120,7 +161,9 @@ def _wanted(
         data = found.prepared.data
         learned = quantize_in_training(data, checkpoint, file, order.quantization_aware, recipe, progress).decoder
         notes.append(f"trained in the integers; float weights and integers of that training are in {file.parent}")
-    return Wanted(precision, recipe, learned, documents, holds_int8_rule=precision == "int8"), tuple(notes)
+    return Wanted(
+        precision, recipe, learned, documents, holds_int8_rule=precision == "int8" and recipe.arithmetic == "int8"
+    ), tuple(notes)
 
 
 def _margin(order: ExportOrder) -> float:
@@ -139,13 +182,14 @@ def forms_of(bundle: Bundle, stream: FrameStream) -> dict[str, Callable[[], F64]
     if target(bundle.manifest.target).kind == "jetson":
         forms[TENSORRT_FORM] = graph(bundle.folder / "jetson" / "decoder.onnx")
     elif bundle.manifest.precision != "fp32":
-        forms[f"ONNX {bundle.manifest.precision}"] = graph(bundle.shipped_onnx)
+        arithmetic = " weights in fixed point" if bundle.manifest.arithmetic == "fixed" else ""
+        forms[f"ONNX {bundle.manifest.precision}{arithmetic}"] = graph(bundle.shipped_onnx)
     if target(bundle.manifest.target).core is not None:
         forms[C_FORM] = lambda: _reference_of_c(bundle).stream(frames, resets).astype(np.float64)
     return forms
 
 
-def _reference_of_c(bundle: Bundle) -> QuantizedDecoder | SingleDecoder:
+def _reference_of_c(bundle: Bundle) -> IntegerDecoder | SingleDecoder:
     """What the C of a bundle equals bit for bit."""
     return SingleDecoder.load(bundle.float_onnx) if bundle.manifest.precision == "fp32" else bundle.quantized_decoder()
 

@@ -7,10 +7,11 @@ from pathlib import Path
 from pydantic import Field
 
 from edgebci.bundle import Accuracy, Loss
+from edgebci.device_reference import FrontEndForm
 from edgebci.documents import Document
 from edgebci.export.calibration import QuantizationRecipe
 from edgebci.pipeline.export_frames import FrameSource
-from edgebci.targets import Precision
+from edgebci.targets import Arithmetic, Precision
 from edgebci.training.quantization_aware.recipe import QuantizationAwareRecipe
 
 
@@ -49,6 +50,9 @@ class ExportResult(Document):
     bundle_id: str
     target: str
     precision: Precision
+    arithmetic: Arithmetic = "int8"
+    front_end: FrontEndForm = "float32"
+    """Form of the features in C."""
     n_files: int
     size_bytes: int
     """Of all files but the manifest."""

@@ -17,6 +17,7 @@ from edgebci.metrics import F64
 from edgebci.pipeline.preparation import Prepared
 
 C_FORM = "bit-exact reference of the C"
+INT8_ARITHMETIC = "the same weights in int8 arithmetic"
 TENSORRT_FORM = "ONNX for TensorRT"
 LOSS_MARGIN = 0.005
 """Loss in R² (in detection: AUROC) that post-training quantization may cost, fixed before anything was measured."""

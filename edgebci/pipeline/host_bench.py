@@ -18,8 +18,8 @@ import onnx
 from edgebci.arithmetic import F32
 from edgebci.bundle import FLOAT_ONNX, INT8_ONNX, QUANTIZED, Bundle, open_bundle
 from edgebci.errors import InputError, VerificationError
+from edgebci.export.decoder_forms import integer_step_graph
 from edgebci.export.host_kernels import generate_for_host
-from edgebci.export.quantized_graph import quantized_step_graph
 from edgebci.export.runtime_bench import LEVELS, ProfiledSteps, bound_at, empty_step
 from edgebci.export.runtime_timing import OneStep, interleaved_us, paced_us
 from edgebci.export.single_reference import SingleDecoder
@@ -126,7 +126,7 @@ def _bundle_of_frames(folder: Path) -> Bundle:
 
 def _graphs(bundle: Bundle, work: Path) -> dict[str, Path]:
     """The step graphs by their form; that in int8 with the readout that the bundle has now."""
-    onnx.save(quantized_step_graph(bundle.quantized_decoder()), work / INT8_ONNX)
+    onnx.save(integer_step_graph(bundle.quantized_decoder()), work / INT8_ONNX)
     return {"fp32": bundle.float_onnx, "int8": work / INT8_ONNX}
 
 

@@ -33,9 +33,10 @@ from edgebci.firmware_sim.host_twin import HostTwin
 from edgebci.firmware_sim.toolchain import NATIVE, SPIKES_HOST, compile_host
 from edgebci.foreign.bundle import DECODER
 from edgebci.foreign.decoder import ForeignDecoder
+from edgebci.integer_decoder import load_integers
 from edgebci.pipeline.bundle_kinds import Kind
 from edgebci.possm_quantized import QuantizedPossmStep
-from edgebci.quantized_decoder import QuantizedDecoder, no_tap
+from edgebci.quantized_decoder import no_tap
 
 QEMU, CPU, HERE = "qemu-x86_64", "Haswell", "this machine"
 HOST_TWIN, REFERENCE, RUNTIME = "host twin", "NumPy reference", "ONNX Runtime"
@@ -179,7 +180,7 @@ def _hashes(work: _Work) -> dict[str, str]:
 def _reference(work: _Work) -> QuantizedReference:
     if work.kind == "foreign":
         return ForeignDecoder.load(work.bundle / DECODER)
-    load = QuantizedPossmStep.load if work.kind == "spikes" else QuantizedDecoder.load
+    load = QuantizedPossmStep.load if work.kind == "spikes" else load_integers
     return load(work.bundle / QUANTIZED)
 
 

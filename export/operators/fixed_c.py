@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from edgebci.errors import InputError
 from edgebci.export.c_graph import Node, StepGraph
 from edgebci.export.c_literals import Constant, identifier, literal
-from edgebci.export.c_operation import Buffer, Operation, Translate, c_name, check_columns
+from edgebci.export.c_operation import Buffer, Operation, Translate, c_name, check_columns, per_row
 from edgebci.export.core_kernels import GROUP, packed_rows
 from edgebci.export.operators.fixed_functions import STATES, WEIGHTS
 
@@ -63,12 +63,13 @@ def _dense(node: Node, graph: StepGraph, sizes: dict[str, int]) -> Operation:
 
 
 def _readout(node: Node, graph: StepGraph, sizes: dict[str, int]) -> Operation:
-    q, weight_name, scale, bias = node.inputs
+    q, weight_name, act_scale, weight_scale, bias = node.inputs
     weight = graph.constants[weight_name]
     rows, columns = weight.shape
     check_columns(node, columns, sizes[q])
     name = c_name(node)
-    arrays = {"weight": weight, "scale": graph.constants[scale], "bias": graph.constants[bias]}
+    scale = per_row(graph, act_scale, weight_scale)
+    arrays = {"weight": weight, "scale": scale, "bias": graph.constants[bias]}
     constants = tuple(Constant(f"{name}_{part}", values, f"readout.{part}") for part, values in arrays.items())
     return Operation(
         node,

@@ -3,12 +3,12 @@
     edgebci.QuantizeFixed(x, inverse_scale, limit)                                    -> q int16
     edgebci.DenseFixed(q, weight, multiplier, bias)                                   -> y int16
     edgebci.DenseFixedAdd(q, weight, multiplier, bias, x)                             -> y int16, the sum with x
-    edgebci.DenseFixedReadout(q, weight, scale, bias)                                 -> y float32
+    edgebci.DenseFixedReadout(q, weight, act_scale, weight_scale, bias)               -> y float32
     edgebci.RmsNormFixed(x, mean, unit) {epsilon}                                     -> q int16
     edgebci.Mamba2StepFixed(p, conv, ssm, x, B, kept, phase, conv_weight, conv_multiplier, conv_bias, silu, dt_bias, A,
                             skip, readout, state_gain, inject, c_shift, gate_shift)   -> g int16, the six states
 
-Softplus and Exp of the steps and decays are the runtime's own; all else gives the bits of the reference.
+All of it gives the bits of the reference, in any runtime that rounds each operation on float32 once.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import onnx_ir as ir
 from edgebci.block_spec import BlockSpec
 from edgebci.export.graph_builder import formal
 from edgebci.export.graph_functions import EPSILON
+from edgebci.export.operators.exact_functions import ExactBody
 from edgebci.export.operators.integer_body import FLOAT, INT16, INT32, IntegerBody
 from edgebci.operators.mamba2_fixed import FOLDED_LIMIT, GATE_UNIT, SLOTS, STATE_BITS, readout_limit
 
@@ -55,11 +56,10 @@ def dense_function(adds: bool) -> ir.Function:
 
 def readout_function() -> ir.Function:
     """DenseFixedReadout: the sums are exact, and rounded once where float32 cannot hold them."""
-    body, inputs = IntegerBody(), formal("q", "weight", "scale", "bias")
+    body, inputs = IntegerBody(), formal("q", "weight", "act_scale", "weight_scale", "bias")
     sums = body.cast(_sums(body, inputs), FLOAT, "float_sums")
-    return body.function(
-        "DenseFixedReadout", inputs, [body.two("Add", body.two("Mul", sums, inputs[2], "scaled"), inputs[3], "y")]
-    )
+    scaled = body.two("Mul", sums, body.two("Mul", inputs[2], inputs[3], "scale"), "scaled")
+    return body.function("DenseFixedReadout", inputs, [body.two("Add", scaled, inputs[4], "y")])
 
 
 def _sums(body: IntegerBody, inputs: list[ir.Value]) -> ir.Value:
@@ -97,7 +97,7 @@ class _Now:
 
 def step_function(block: BlockSpec) -> ir.Function:
     """Mamba2StepFixed."""
-    body = IntegerBody()
+    body = ExactBody()
     inputs = formal("p", *(f"{name}_state" for name in STATES), *WEIGHTS)
     given = {value.name or "": value for value in inputs}
     sizes = body.integers(block.d_inner, block.conv_dim, block.n_heads)
@@ -163,14 +163,14 @@ def _power(body: IntegerBody, shift: ir.Value, name: str) -> tuple[ir.Value, ir.
     return power, body.two("Div", power, body.integers(2), f"{name}_half_divisor")
 
 
-def _kept(body: IntegerBody, given: dict[str, ir.Value], dt_raw: ir.Value, slots: ir.Value) -> ir.Value:
+def _kept(body: ExactBody, given: dict[str, ir.Value], dt_raw: ir.Value, slots: ir.Value) -> ir.Value:
     """Decay since the rewrite and weights of the slots, (n_heads, 5) float32."""
     unit, tiny, zero = (
         body.constant(n, v, np.float32) for n, v in (("unit", GATE_UNIT), ("tiny", _TINY), ("zero", 0.0))
     )
     raw = body.two("Mul", body.cast(dt_raw, FLOAT, "dt_float"), unit, "dt_scaled")
-    dt = body.node("Softplus", [body.two("Add", raw, given["dt_bias"], "dt_biased")], "dt")
-    decay = body.node("Exp", [body.two("Mul", dt, given["A"], "dt_A")], "decay")
+    dt = body.softplus(body.two("Add", raw, given["dt_bias"], "dt_biased"), "dt")
+    decay = body.exp(body.two("Mul", dt, given["A"], "dt_A"), "decay")
     column = body.node("Unsqueeze", [decay, body.axes(1)], "decay_column")
     aged = body.two("Mul", given["kept_state"], column, "aged")
     flushed = body.node("Where", [body.two("Less", aged, tiny, "is_tiny"), zero, aged], "flushed")
