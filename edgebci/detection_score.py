@@ -114,8 +114,8 @@ class _Cells:
 
     @classmethod
     def of(cls, events: Events, given: Sequence[F64], references: Sequence[F64] = ()) -> _Cells:
-        influence = _influence(events.inside, given)
-        length = block_frames(influence - _influence(events.inside, references), events.rate_hz)
+        added = influence(events.inside, given)
+        length = block_frames(added - influence(events.inside, references), events.rate_hz)
         n_frames = len(events.inside)
         size = max(math.ceil(length / _CELLS_PER_BLOCK), math.ceil(n_frames / _MOST_CELLS))
         per_block = math.ceil(length / size)
@@ -211,8 +211,8 @@ def _pairs(events: Events, given: F64, cells: _Cells) -> Figure:
     return figure
 
 
-def _influence(inside: Bool, given: Sequence[F64]) -> F64:
-    """(T,) what each frame adds to AUROC, mean over seeds; 0 where there are none."""
+def influence(inside: Bool, given: Sequence[F64]) -> F64:
+    """(T,) what each frame (T,) of each seed adds to AUROC, mean over seeds; 0 where there are none."""
     if not given:
         return np.zeros(len(inside))
     mean: F64 = np.mean([_influence_of(inside, one) for one in given], axis=0)

@@ -13,6 +13,7 @@ from edgebci.documents import Document, load_toml
 from edgebci.errors import InputError
 from edgebci.export.quantization import QuantizationRecipe
 from edgebci.features.specification import FeatureSpec
+from edgebci.gating_limits import GateConfig
 from edgebci.hardware import ComputePart, Implant, Radio, load_profile
 from edgebci.operators.cells import CellKind
 from edgebci.synthetic.specification import SyntheticSpec
@@ -130,6 +131,8 @@ class PipelineConfig(PreparationConfig):
     comparison: ComparisonConfig = ComparisonConfig()
     firmware: FirmwareConfig = FirmwareConfig()
     implants: tuple[PlacementConfig, ...] = Field(min_length=1)
+    gate: GateConfig = GateConfig()
+    """What `edgebci gate` allows; a run does not read it."""
 
 
 def load_pipeline(path: Path, recording: Path | None = None) -> PipelineConfig:
