@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+import numpy as np
 from pydantic import Field, model_validator
 
 from edgebci.documents import Document
@@ -55,12 +56,26 @@ class Filter(Document):
 class Converter(Document):
     """Sampler and quantizer. Full scale and bits together: 2^bits steps over full_scale_uv, peak to peak.
 
-    jitter_us: standard deviation of the time of a sample, the same for all channels of it.
+    jitter_us: standard deviation of the time of a sample, the same for all channels of it. enob_bits: effective number
+    of bits, where it is less than `bits`: white noise makes up for the difference.
     """
 
     bits: int = Field(ge=1, le=24)
     full_scale_uv: float = Field(gt=0)
     jitter_us: float = Field(default=0.0, ge=0)
+    enob_bits: float | None = Field(default=None, gt=0)
+
+    @model_validator(mode="after")
+    def _effective_is_not_more(self) -> Converter:
+        if self.enob_bits is not None and self.enob_bits > self.bits:
+            raise ValueError(f"enob_bits {self.enob_bits:g} exceeds bits {self.bits}; lower it, or raise bits")
+        return self
+
+    @property
+    def noise_uv(self) -> float:
+        """The converter's own noise, rms, beyond that of its steps: both together are a step of 2^-ENOB."""
+        effective = self.bits if self.enob_bits is None else self.enob_bits
+        return self.full_scale_uv * float(np.sqrt((4.0**-effective - 4.0**-self.bits) / 12))
 
     @property
     def step_uv(self) -> float:
@@ -123,7 +138,13 @@ class Packets(Document):
 
     packet_ms: float = Field(default=7.5, gt=0)
     loss_share: float = Field(ge=0, lt=1)
-    mean_burst_packets: float = Field(default=1.0, ge=1)
+    mean_burst_packets: float | None = Field(default=None, ge=1)
+    """None: as long as chance alone makes it."""
+
+    @property
+    def burst_packets(self) -> float:
+        """Packets of a burst in the mean."""
+        return 1 / (1 - self.loss_share) if self.mean_burst_packets is None else self.mean_burst_packets
 
 
 class Conditions(Document):
@@ -131,7 +152,7 @@ class Conditions(Document):
 
     schema_version: Literal["edgebci.conditions/1"] = Field(alias="schema")
     seed: int = Field(default=1, ge=0)
-    converter: dict[Literal["bits", "full_scale_uv", "jitter_us"], float] = Field(default_factory=dict)
+    converter: dict[Literal["bits", "full_scale_uv", "jitter_us", "enob_bits"], float] = Field(default_factory=dict)
     amplifier: dict[str, float] = Field(default_factory=dict)
     anti_alias: Filter | None = None
     electrode: Electrode | None = None

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.signal import butter
 
 from edgebci.errors import InputError
-from edgebci.firmware_sim.electronics.array import draw_channels, mains_uv
+from edgebci.firmware_sim.electronics.array import ChannelState, draw_channels, mains_uv
 from edgebci.firmware_sim.electronics.conditions import FrontEndModel
 from edgebci.firmware_sim.electronics.converter import (
     Converted,
@@ -53,9 +53,8 @@ class FrontEndStream:
         self._saturation = Saturation(model.amplifier, self.channels.offset_uv, source_rate_hz)
         self._filter = _filters(model, n_channels, source_rate_hz)
         self._sampler = Sampler(factor, model.converter.jitter_us, source_rate_hz, model.seed)
-        folded_hz = bandwidth_above_hz(model.anti_alias, source_rate_hz / 2)
-        self._folded_uv = (white_uv_per_rthz(model, self.channels) * np.sqrt(folded_hz)).astype(np.float32)
-        self._folding = np.random.Generator(np.random.SFC64(np.random.SeedSequence(model.seed, spawn_key=(4,))))
+        self._late_uv = _late_noise_uv(model, self.channels, source_rate_hz)
+        self._of_late = np.random.Generator(np.random.SFC64(np.random.SeedSequence(model.seed, spawn_key=(4,))))
         # A high-pass has long forgotten the offset; an input that is coupled at 0 Hz passes it on.
         coupled = np.float32(model.amplifier.high_pass_hz == 0)
         self._offset_uv = coupled * self._saturation.rest_uv
@@ -72,7 +71,7 @@ class FrontEndStream:
         signal = self._saturation.push(signal)
         signal = self._filter.push(signal) if self._filter else signal
         rows, samples = self._sampler.push(signal)
-        samples = samples + self._offset_uv + self._folded(samples.shape)
+        samples = samples + self._offset_uv + self._late_noise(samples.shape)
         codes, clipped = quantize(self.model.converter, samples)
         return Converted(codes, missing[rows], clipped)
 
@@ -100,11 +99,10 @@ class FrontEndStream:
         self._last = signal[-1:].copy()
         return signal, np.asarray(absent.all(axis=1))
 
-    def _folded(self, shape: tuple[int, ...]) -> F32:
-        """White noise from above half the source's rate, that the filter lets through and the sampler folds back."""
-        if not self._folded_uv.any():
+    def _late_noise(self, shape: tuple[int, ...]) -> F32:
+        if not self._late_uv.any():
             return np.zeros((1, shape[1]), np.float32)
-        return np.asarray(self._folding.standard_normal(shape, dtype=np.float32) * self._folded_uv)
+        return np.asarray(self._of_late.standard_normal(shape, dtype=np.float32) * self._late_uv)
 
 
 def rate_factor(source_rate_hz: float, rate_hz: float) -> int:
@@ -125,6 +123,16 @@ def rate_factor(source_rate_hz: float, rate_hz: float) -> int:
             f"rate that divides it, for example {source_rate_hz / round(ratio):g} Hz"
         )
     return round(ratio)
+
+
+def _late_noise_uv(model: FrontEndModel, channels: ChannelState, source_rate_hz: float) -> F32:
+    """White noise of the samples, rms (C,): the converter's own, and what comes from above half the source's rate.
+
+    The latter is noise of electrode and amplifier that the filter lets through and the sampler folds back.
+    """
+    folded_hz = bandwidth_above_hz(model.anti_alias, source_rate_hz / 2)
+    folded_uv = white_uv_per_rthz(model, channels) * np.sqrt(folded_hz)
+    return np.asarray(np.hypot(folded_uv, model.converter.noise_uv), dtype=np.float32)
 
 
 def _filters(model: FrontEndModel, n_channels: int, rate_hz: float) -> StreamFilter | None:

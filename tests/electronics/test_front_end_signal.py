@@ -69,6 +69,15 @@ def test_quantization_error_has_the_variance_of_a_uniform_step(bits: int, full_s
     assert error.var() == pytest.approx(converter.step_uv**2 / 12, rel=0.023)
 
 
+def test_effective_bits_set_the_error_of_the_converter() -> None:
+    converter = Converter(bits=12, full_scale_uv=4096.0, enob_bits=9.0)
+    model = FrontEndModel(rate_hz=RATE_HZ, converter=converter)
+    signal = np.random.default_rng(3).uniform(-1000, 1000, (40_000, 1))
+    error = recorded_uv(model, signal) - signal
+    # The step of an ideal converter of 9 bits is 8 uV; 40,000 normal samples give its variance to 0.7 %.
+    assert error.var() == pytest.approx(64 / 12, rel=0.03)
+
+
 @settings(max_examples=30)
 @given(st.lists(st.integers(-40, 40), min_size=1, max_size=60))
 def test_every_clipped_sample_is_counted(steps: list[int]) -> None:

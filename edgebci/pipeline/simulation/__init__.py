@@ -1,1 +1,15 @@
-"""A recording played through a simulated implant and its shipped decoder."""
+"""`edgebci simulate`: a recording, the decoder that ships and the conditions that it will meet.
+
+order         what to simulate
+front_end     the front end that a profile and a file of conditions describe
+playing       a recording played through front ends and host twins, in bounded memory
+forms         the decoder with another reference or policy, compiled
+truth         what should have been decoded, and how well it was
+recovery      how long each disturbance is felt
+losses        lost packets, under each policy
+sweeps        R2 against bits, full scale, noise and channels, and where it bends
+closed_loop   a simulated user who sees the cursor late
+broadband     R2 against the sampling rate, and LFP against spiking-band power against spikes
+report        what came of it
+run           all of it in order
+"""

@@ -1,0 +1,84 @@
+"""The shipped decoder compiled for this machine, and the same decoder with another reference or policy.
+
+The first is the bundle's own C. The others are generated anew from the bundle's graph, as nobody ships them: they
+answer what a choice of the feature specification is worth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from edgebci.bundle import Bundle, open_bundle
+from edgebci.device_reference import FrontEndForm
+from edgebci.errors import InputError
+from edgebci.export.c_generator import generate
+from edgebci.features.fitting import fit_front_end
+from edgebci.features.front_end import FrontEnd
+from edgebci.features.specification import FeatureSpec, Missing
+from edgebci.firmware_sim.toolchain import compile_host
+from edgebci.pipeline.bundle_kinds import manifest_of
+from edgebci.pipeline.simulation.playing import Portion, Source, chunks
+from edgebci.recordings import Recording
+
+FITTED_S = 60.0
+"""Of the clean recording, for the statistics of a front end with another reference; from there it follows itself."""
+_FIXED = "edgebci_front_end_fixed.c"
+
+
+def bundle_with_program(folder: Path) -> Bundle:
+    """Open a bundle that takes LFP and holds C; raises InputError for any other."""
+    kind, _ = manifest_of(folder)
+    if kind != "frames":
+        raise InputError(f"{folder} takes {kind}, not the samples of a recording; give a bundle that decodes LFP")
+    bundle = open_bundle(folder)
+    if not bundle.firmware.is_dir():
+        raise InputError(
+            f"{folder} was exported for {bundle.manifest.target} and holds no C to play the recording through; export "
+            "it for a core or for host"
+        )
+    return bundle
+
+
+def shipped(bundle: Bundle, folder: Path) -> Path:
+    """The library of the bundle's own C."""
+    return compile_host(bundle.firmware, folder / "shipped.so")
+
+
+def with_policy(bundle: Bundle, missing: Missing, folder: Path, name: str) -> Path:
+    """The library of the decoder with another policy for missing samples; statistics stay."""
+    front_end = bundle.front_end()
+    spec = front_end.spec.model_copy(update={"missing": missing})
+    return _generated(bundle, replace(front_end, spec=spec), folder, name)
+
+
+def with_reference(bundle: Bundle, reference: str, recording: Recording, source: Source, folder: Path) -> Path:
+    """The library of the decoder with another reference, its statistics fitted to the first minute of `source`.
+
+    Raises:
+        InputError: the recording has no valid frame in its first minute.
+    """
+    shipped_front_end = bundle.front_end()
+    spec = shipped_front_end.spec.model_copy(update={"reference": reference})
+    fitted = _fitted(spec, shipped_front_end, recording, source)
+    return _generated(bundle, fitted, folder, f"reference_{reference}")
+
+
+def _fitted(spec: FeatureSpec, shipped_front_end: FrontEnd, recording: Recording, source: Source) -> FrontEnd:
+    portions: list[Portion] = [source.push(lfp_uv) for _, lfp_uv in chunks(recording, FITTED_S)]
+
+    def again() -> Iterator[Portion]:
+        yield from portions
+
+    fitted = fit_front_end(spec, again)
+    # The decoder knows the channels that it was trained on, whatever this minute shows.
+    return replace(fitted, good_channels=shipped_front_end.good_channels)
+
+
+def _generated(bundle: Bundle, front_end: FrontEnd, folder: Path, name: str) -> Path:
+    form: FrontEndForm = "fixed" if (bundle.firmware / _FIXED).is_file() else "float32"
+    arguments: dict[str, Any] = {"form": form}
+    generate(bundle.shipped_onnx, front_end, folder / name, **arguments)
+    return compile_host(folder / name, folder / f"{name}.so")

@@ -1,0 +1,36 @@
+"""What to simulate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from edgebci.documents import Document, load_toml
+from edgebci.firmware_sim.electronics.conditions import NO_CONDITIONS, Conditions
+
+SweepName = Literal["converter", "noise", "channels"]
+
+
+class SimulationOrder(Document):
+    """A bundle over a recording in an implant. Names are those of profiles, or paths of your own."""
+
+    bundle: Path
+    recording: Path
+    implant: str
+    compute: str | None = None
+    radio: str | None = None
+    conditions: Path | None = None
+    behavior: str | None = None
+    """Series to score against; None: the one that the decoder decodes."""
+    lfp: str | None = None
+    seconds: float | None = Field(default=None, gt=0)
+    """So much from the beginning of the recording; None: all of it."""
+    sweeps: tuple[SweepName, ...] = ()
+    closed_loop: bool = False
+    threads: int = Field(default=2, ge=1, le=64)
+
+    def read_conditions(self) -> Conditions:
+        """The file of conditions, or none; raises InputError for what is wrong in it."""
+        return load_toml(self.conditions, Conditions) if self.conditions else NO_CONDITIONS
