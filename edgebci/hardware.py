@@ -153,15 +153,17 @@ def load_profile(model: type[ProfileModel], name: str) -> ProfileModel:
 def _path_of(model: type[Profile], name: str) -> Path:
     if name.endswith(".toml"):
         return Path(name)
-    path, names = profile_folder() / model.folder / f"{name}.toml", profile_names(model)
-    if name in names:
-        return path
-    if path.is_file():
-        raise InputError(f"{name} is a {_kind_of(path)}, not a {_word(model)}; choose from {', '.join(names)}")
-    raise InputError(
-        f"no profile {name!r} in {model.folder} (one of your own is given as the path of its .toml file); "
-        f"{nearest(name, list(names))}"
-    )
+    path = profile_folder() / model.folder / f"{name}.toml"
+    if not path.is_file():
+        raise InputError(
+            f"no profile {name!r} in {model.folder} (one of your own is given as the path of its .toml file); "
+            f"{nearest(name, list(profile_names(model)))}"
+        )
+    if MODELS[_kind_of(path)] is not model:
+        raise InputError(
+            f"{name} is a {_kind_of(path)}, not a {_word(model)}; choose from {', '.join(profile_names(model))}"
+        )
+    return path
 
 
 def _kind_of(path: Path) -> str:

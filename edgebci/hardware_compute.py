@@ -52,7 +52,7 @@ class ComputePart(Profile):
 
     Fields:
         real_cycles_per_modelled_cycle: what a cycle model with zero wait states misses: flash stalls, its own error.
-        operating_points: the clocks that it has; `clock_mhz` is one of them (`at_clock` changes to another).
+        operating_points: the clocks that it has, by any name; `clock_mhz` is one of them (`at_clock` changes it).
         sleep_uw: memory kept, woken by a timer. deep_sleep_uw: memory lost.
         leakage_at_37c: sleep power at 37 C over that at 25 C, at which datasheets give it.
         accelerator: what computes beside the core, which no cycle model here counts.
@@ -70,7 +70,7 @@ class ComputePart(Profile):
     real_cycles_per_modelled_cycle: Annotated[Quantity, In("1", at_least=0.5, at_most=10.0)]
 
     supply_v: Volt | None = None
-    operating_points: tuple[OperatingPoint, ...] = ()
+    operating_points: dict[str, OperatingPoint] = Field(default_factory=dict)
     deep_sleep_uw: Microwatt | None = None
     leakage_at_37c: Annotated[Quantity, In("1", at_least=1.0, at_most=20.0)] | None = None
     waking: Waking | None = None
@@ -91,7 +91,9 @@ class ComputePart(Profile):
 
 def clocks(part: ComputePart) -> tuple[float, ...]:
     """The clocks that a part has, in MHz, ascending."""
-    return tuple(sorted({point.clock_mhz.typical for point in part.operating_points} or {part.clock_mhz.typical}))
+    return tuple(
+        sorted({point.clock_mhz.typical for point in part.operating_points.values()} or {part.clock_mhz.typical})
+    )
 
 
 def at_clock(part: ComputePart, clock_mhz: float) -> ComputePart:
@@ -102,7 +104,7 @@ def at_clock(part: ComputePart, clock_mhz: float) -> ComputePart:
     """
     if clock_mhz == part.clock_mhz.typical:
         return part
-    for point in part.operating_points:
+    for point in part.operating_points.values():
         if point.clock_mhz.typical == clock_mhz:
             return part.model_copy(
                 update={"clock_mhz": point.clock_mhz, "active_pj_per_cycle": point.active_pj_per_cycle}
@@ -118,7 +120,6 @@ def _no_clock(name: str, clock_mhz: float, clocks_mhz: tuple[float, ...]) -> str
 class BoardMode(Document):
     """A power mode of a board, at which its roof is that high."""
 
-    name: str = Field(min_length=1)
     dense_int8_tops: Annotated[Quantity, In("TOPS")]
     dense_fp16_tflops: Annotated[Quantity, In("TFLOPS")]
     memory_gb_per_s: Annotated[Quantity, In("GB/s", at_least=1e-3)]
@@ -132,7 +133,7 @@ class Board(Profile):
 
     Fields:
         launch_us: from the call to the start of one kernel. step_floor_us: least time of a small network, end to end.
-        efficiency: share of the roof that small networks reach. Absent int8 or fp16 roofs are 0 in a mode.
+        modes: by the names of the board's power modes. efficiency: share of the roof that small networks reach.
         idle_w: of the whole board, nothing running.
     """
 
@@ -141,7 +142,7 @@ class Board(Profile):
     kind: Literal["board"]
     processor: str = Field(min_length=1)
     memory_bytes: Bytes
-    modes: tuple[BoardMode, ...] = Field(min_length=1)
+    modes: dict[str, BoardMode] = Field(min_length=1)
     idle_w: Annotated[Quantity, In("W")]
     launch_us: Microsecond
     step_floor_us: Microsecond

@@ -42,7 +42,9 @@ class In:
         return core_schema.no_info_after_validator_function(check, handler(source))  # type: ignore[arg-type]
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return {"allOf": [handler(schema)], "properties": {"unit": {"const": self.unit}}}
+        limits = {"minimum": self.at_least} | ({"maximum": self.at_most} if math.isfinite(self.at_most) else {})
+        numbers = dict.fromkeys(("value", "low", "typical", "high"), limits)
+        return {"allOf": [handler(schema)], "properties": {"unit": {"const": self.unit}} | numbers}
 
 
 Count = Annotated[Quantity, In("1")]

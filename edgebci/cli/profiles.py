@@ -10,14 +10,18 @@ import typer
 from edgebci.cli.output import JsonFlag, print_json, print_rows
 
 profiles_app = typer.Typer(
-    no_args_is_help=True, help="Implants, radios, chips and tissues, every number with its source."
+    no_args_is_help=True, help="Implants, radios, chips, boards and tissues, every number with its source."
 )
+
+Kind = Annotated[str, typer.Argument(help="implant, radio, compute, board, tissue, band, signal, core or memory.")]
+Name = Annotated[str, typer.Argument(help="Name of a shipped profile, or the path of your own .toml file.")]
 
 
 @profiles_app.command("list")
 def list_profiles(json: JsonFlag = False) -> None:
-    """List the shipped profiles."""
+    """List the shipped profiles, with how many of their numbers are assumed."""
     from edgebci.hardware import check_shipped_profiles
+    from edgebci.quantity import quantities
 
     profiles = check_shipped_profiles()
     if json:
@@ -25,12 +29,21 @@ def list_profiles(json: JsonFlag = False) -> None:
 
         print_json(RootModel[list[tuple[str, str, str]]]([(p.folder, p.name, p.title) for p in profiles]))
         return
-    print_rows("hardware profiles", [(f"{p.folder}/{p.name}", p.title) for p in profiles])
+    rows = []
+    for profile in profiles:
+        classes = [quantity.evidence_class for quantity in quantities(profile).values()]
+        rows.append(
+            (
+                f"{profile.folder}/{profile.name}",
+                f"{profile.title}  [{classes.count('assumed')} of {len(classes)} numbers assumed]",
+            )
+        )
+    print_rows("hardware profiles", rows)
 
 
 @profiles_app.command()
-def show(kind: str, name: str, json: JsonFlag = False) -> None:
-    """Show every number of one profile; KIND is implant, radio, compute or tissue."""
+def show(kind: Kind, name: Name, json: JsonFlag = False) -> None:
+    """Show every number of one profile, those first that are assumed."""
     from edgebci.documents import nearest
     from edgebci.errors import InputError
     from edgebci.hardware import MODELS, load_profile
@@ -42,11 +55,13 @@ def show(kind: str, name: str, json: JsonFlag = False) -> None:
     if json:
         print_json(profile)
         return
+    numbers = sorted(quantities(profile).items(), key=lambda named: named[1].evidence_class != "assumed")
     rows = [
         (path, f"{q.low:g} … {q.typical:g} … {q.high:g} {q.unit}  [{q.evidence_class}] {q.source}")
-        for path, q in quantities(profile).items()
+        for path, q in numbers
     ]
-    print_rows(profile.title, rows)
+    assumed = sum(q.evidence_class == "assumed" for _, q in numbers)
+    print_rows(f"{profile.title} ({assumed} of {len(rows)} numbers assumed: these first)", rows)
 
 
 @profiles_app.command()
@@ -59,3 +74,22 @@ def check(file: Annotated[Path, typer.Argument(help="Your own profile.")], json:
         print_json(profile)
         return
     typer.echo(f"{file} is a complete profile: {profile.title}")
+
+
+@profiles_app.command()
+def schema(
+    kind: Kind, out: Annotated[Path | None, typer.Option(help="Write it to this file instead of the terminal.")] = None
+) -> None:
+    """Write the JSON schema of a kind of profile, for editors: name it in the TOML file as #:schema FILE."""
+    import json
+
+    from edgebci.files import replacing
+    from edgebci.hardware_schema import profile_schema
+
+    text = json.dumps(profile_schema(kind), indent=2) + "\n"
+    if out is None:
+        typer.echo(text, nl=False)
+        return
+    with replacing(out) as path:
+        path.write_text(text, encoding="utf-8")
+    typer.echo(f"{out} is the schema of a {kind} profile")

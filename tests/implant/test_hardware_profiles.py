@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -153,8 +154,9 @@ def test_profiles_are_found_inside_the_package_or_beside_it(
 ) -> None:
     package = tmp_path / "edgebci"
     folder = (package if layout == "wheel" else tmp_path) / "hardware_profiles"
-    (folder / "radios").mkdir(parents=True)
-    (folder / "radios" / "ble-1m.toml").write_text(RADIO, encoding="utf-8")
+    for name in ("radios/ble-1m.toml", "bands/ism-2400.toml"):
+        (folder / name).parent.mkdir(parents=True)
+        shutil.copy(profile_folder() / name, folder / name)
     monkeypatch.setattr(hardware, "__file__", str(package / "hardware.py"))
     assert profile_folder() == folder
     assert profile_names(Radio) == ("ble-1m",)
