@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgebci.cli.budget_comparison import compare_and_print
 from edgebci.cli.output import JsonFlag, print_json, print_rows
 
 if TYPE_CHECKING:
@@ -36,7 +37,19 @@ def budget(
     frame_rate_hz: Annotated[float, typer.Option(help="Without a decoder: steps a second.")] = 50.0,
     bands: Annotated[int, typer.Option(min=0, help="Without a decoder: band-power features of a channel.")] = 4,
     outputs: Annotated[int, typer.Option(min=1, help="Without a decoder: decoded axes.")] = 2,
-    tornado: Annotated[Path | None, typer.Option(help="Draw what spreads the power, as SVG.")] = None,
+    compare: Annotated[
+        str | None, typer.Option(help="partitions: where to split the work, for 32 to 10,000 channels on every radio.")
+    ] = None,
+    accuracy: Annotated[
+        Path | None, typer.Option(help="With --compare: measured R2 of partitions; without it no winner is named.")
+    ] = None,
+    r2: Annotated[list[str] | None, typer.Option(help="The same typed, such as lfp-decoded=0.61; repeatable.")] = None,
+    recording: Annotated[
+        list[Path] | None, typer.Option(help="With --compare: measure on it what lossless coding saves; repeatable.")
+    ] = None,
+    figure: Annotated[
+        Path | None, typer.Option(help="Draw, as SVG: what spreads the power; with --compare, power over channels.")
+    ] = None,
     measure_cycles: Annotated[
         Path | None, typer.Option(help="Emulate small programs on every core and write cycles per count (minutes).")
     ] = None,
@@ -68,9 +81,12 @@ def budget(
         years=years,
         limits=tuple(parse_limit(text) for text in limit or ()),
     )
+    if compare is not None:
+        compare_and_print(order, compare, accuracy, r2 or [], recording or [], figure, json)
+        return
     report = answer(order)
-    if tornado is not None:
-        _draw(tornado, report)
+    if figure is not None:
+        _draw(figure, report)
     if json:
         print_json(report)
     else:

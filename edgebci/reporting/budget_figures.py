@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
@@ -29,3 +30,30 @@ def tornado_svg(
         axes.legend(ncols=2, loc="lower left", bbox_to_anchor=(0, 1))
         axes.set_xlabel(label)
         return svg_text(figure, f"What spreads the {label}")
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A named curve of (x, low, typical, high); it ends where there are no points."""
+
+    name: str
+    points: Sequence[tuple[float, float, float, float]]
+
+
+def curves_svg(curves: Sequence[Curve], x_label: str, y_label: str) -> str:
+    """Curves with their ranges over two logarithmic axes; dashes tell apart what shares a colour."""
+    shown = [curve for curve in curves if curve.points]
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(9, 5), layout="constrained")
+        axes = figure.subplots()
+        for k, curve in enumerate(shown):
+            x, low, typical, high = zip(*curve.points, strict=True)
+            color, dashes = PALETTE[k % len(PALETTE)], ("-", "--")[k // len(PALETTE) % 2]
+            axes.plot(x, typical, dashes, marker="o", ms=3, color=color, label=curve.name)
+            axes.fill_between(x, low, high, color=color, alpha=0.08, lw=0)
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+        axes.set_xlabel(x_label)
+        axes.set_ylabel(y_label)
+        return svg_text(figure, f"{y_label} over {x_label}")

@@ -32,6 +32,8 @@ class CoreCosts(Document):
     per_mac: float = Field(ge=0)
     per_row: dict[CellKind, float]
     per_state: dict[CellKind, float]
+    per_coded_sample: float = Field(ge=0)
+    """Of the lossless coder (`edgebci.firmware_sim.lossless`)."""
     largest_error: float = Field(ge=0, lt=1)
 
     def error_factor(self) -> Quantity:

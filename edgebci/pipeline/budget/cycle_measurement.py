@@ -16,6 +16,7 @@ from edgebci.edge_student import EdgeStudent
 from edgebci.features.specification import Adc, Band, FeatureSpec
 from edgebci.hardware import Core
 from edgebci.operators.cells import CellKind
+from edgebci.pipeline.budget.coder_cycles import coder_cycles
 from edgebci.pipeline.budget.counts import Counts, counts_of, decoder_cycles, front_end_cycles
 from edgebci.pipeline.budget.cycle_costs import CoreCosts
 from edgebci.pipeline.front_end_cost import FrontEndCost, measure_front_end
@@ -64,10 +65,10 @@ def measure_core(core: Core, progress: Progress = silent) -> CoreCosts:
             progress(k / len(students), f"{core}: {student.decoder.cell}, d_model {student.decoder.d_model}")
             cost = measure_front_end(student, core, "float32", Path(folder) / str(k), _FRAMES)
             seen.append(_program(student, cost))
-    return fitted(core, seen)
+    return fitted(core, seen, coder_cycles(students[0], core))
 
 
-def fitted(core: Core, seen: Sequence[Program]) -> CoreCosts:
+def fitted(core: Core, seen: Sequence[Program], per_coded_sample: float = 0.0) -> CoreCosts:
     """Fit costs, none negative, so that relative errors are least; keeps the largest error of either part."""
     front = _least([_front_counts(p.counts) for p in seen], [p.front_end for p in seen])
     back = _least([_decoder_counts(p.counts) for p in seen], [p.decoder for p in seen])
@@ -80,6 +81,7 @@ def fitted(core: Core, seen: Sequence[Program]) -> CoreCosts:
         per_mac=back[0],
         per_row=dict(zip(CELLS, back[1 : n + 1], strict=True)),
         per_state=dict(zip(CELLS, back[n + 1 :], strict=True)),
+        per_coded_sample=round(per_coded_sample, 3),
         largest_error=0.0,
     )
     return costs.model_copy(update={"largest_error": round(max(_error(p, costs) for p in seen), 4)})
