@@ -102,13 +102,19 @@ def _timing_of_means(radio: Radio, pick: Pick, most_bits: float, overhead_bits: 
     )
 
 
-def agreement(design: Design, interval_ms: float | None = None, skipped_events: int | None = None) -> Agreement | None:
+def agreement(
+    design: Design,
+    interval_ms: float | None = None,
+    skipped_events: int | None = None,
+    supervision_ms: float | None = None,
+) -> Agreement | None:
     """The BLE connection that a design gets; None for links without events.
 
     Args:
         interval_ms: None for the shortest that is allowed.
         skipped_events: None for those between two frames: the implant then wakes its radio only when it has something
             to say, and still finds an event within one interval.
+        supervision_ms: silence after which the connection counts as lost; None for the longest that is allowed.
 
     Raises:
         InputError: the standard does not allow it.
@@ -118,7 +124,7 @@ def agreement(design: Design, interval_ms: float | None = None, skipped_events: 
         return None
     interval = limits.interval_min_ms.typical if interval_ms is None else interval_ms
     between = min(math.floor(1e3 / design.load.frame_rate_hz / interval), int(limits.events_skipped_max.typical))
-    return agree(limits, interval, between if skipped_events is None else skipped_events)
+    return agree(limits, interval, between if skipped_events is None else skipped_events, supervision_ms)
 
 
 def antenna_location(design: Design) -> Location:

@@ -34,7 +34,7 @@ class Agreement:
 def agree(
     limits: Connection, interval_ms: float | None = None, skipped_events: int = 0, supervision_ms: float | None = None
 ) -> Agreement:
-    """Agree on a connection; None stands for the shortest interval, and for the shortest timeout that is allowed.
+    """Agree on a connection; None stands for the shortest interval, and for the longest timeout that is allowed.
 
     Raises:
         InputError: the standard has no such interval, so many skipped events, or such a timeout.
@@ -49,7 +49,7 @@ def agree(
     shortest_ms = max(
         limits.supervision_min_ms.typical, SUPERVISION_STEP_MS * (math.floor(silence_ms / SUPERVISION_STEP_MS) + 1)
     )
-    supervision = shortest_ms if supervision_ms is None else supervision_ms
+    supervision = limits.supervision_max_ms.typical if supervision_ms is None else supervision_ms
     if not shortest_ms <= supervision <= limits.supervision_max_ms.typical:
         raise InputError(
             f"a supervision timeout of {supervision:g} ms with events every {interval:g} ms, {skipped_events} skipped; "

@@ -90,15 +90,20 @@ def test_a_connection_that_the_standard_forbids_is_refused(
         agree(limits, interval_ms, skipped, supervision_ms)
 
 
-@given(st.integers(6, 3200), st.integers(0, 20))
-def test_the_shortest_timeout_that_is_agreed_is_longer_than_twice_the_longest_silence(steps: int, skipped: int) -> None:
+@given(st.integers(6, 3200), st.integers(0, 20), st.floats(-30.0, 30.0))
+def test_a_timeout_is_agreed_where_it_is_longer_than_twice_the_longest_silence(
+    steps: int, skipped: int, more_ms: float
+) -> None:
     limits = BLE.connection
     assert limits is not None
     interval_ms = 1.25 * steps
-    if 2 * (1 + skipped) * interval_ms >= 32_000:
-        return
-    agreed = agree(limits, interval_ms, skipped)
-    assert 2 * (1 + skipped) * interval_ms < agreed.supervision_ms <= max(100, 2 * (1 + skipped) * interval_ms + 10)
+    silence_ms = 2 * (1 + skipped) * interval_ms
+    supervision_ms = 10.0 * round((silence_ms + more_ms) / 10.0)
+    if max(100.0, silence_ms + 1e-9) <= supervision_ms <= 32_000:
+        assert agree(limits, interval_ms, skipped, supervision_ms).supervision_ms == supervision_ms
+    else:
+        with pytest.raises(InputError, match="supervision timeout"):
+            agree(limits, interval_ms, skipped, supervision_ms)
 
 
 def test_frames_skip_the_events_between_them(design_with: DesignWith) -> None:
