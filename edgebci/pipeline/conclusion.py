@@ -20,10 +20,11 @@ from edgebci.pipeline.device import DeviceResult, load_device
 from edgebci.pipeline.exporting import graph_checks, load_bundle, load_outputs
 from edgebci.pipeline.placement import decoder_load, put_into
 from edgebci.pipeline.preparation import Prepared
+from edgebci.pipeline.report_sections import pictures_of, quantization_of
 from edgebci.pipeline.scoring import TORCH_FORM, TestPart, judge, residual_autocorrelation_s, score_forms
 from edgebci.pipeline.split import gap_reasons_s
 from edgebci.recordings import open_recording
-from edgebci.reporting import Report, Traces, render
+from edgebci.reporting import Report, render
 from edgebci.reporting.schema import (
     BaselineSection,
     DataSection,
@@ -97,10 +98,13 @@ def conclude(
         implants=tuple(put_into(placement, _load(config, prepared, decoded)) for placement in config.implants),
         stages=stages,
         configuration=config.model_dump(mode="json", by_alias=True),
+        pictures=pictures_of(test, {DEVICE_FORM: decoded.forms[DEVICE_FORM], "ridge": decoded.ridge}),
+        quantization=quantization_of(decoded.checkpoint, decoded.bundle, prepared),
+        versions=manifest.versions,
+        hashes=_hashes(config, recording, folders, decoded),
     )
-    traces = Traces(test.times_s, test.truth, {DEVICE_FORM: decoded.forms[DEVICE_FORM], "ridge": decoded.ridge})
     write_text(root / REPORT_NAME, report.model_dump_json(indent=2))
-    render(report, traces, root / PAGE_NAME)
+    render(report, root / PAGE_NAME)
     return report
 
 
@@ -127,6 +131,15 @@ def gather(config: PipelineConfig, prepared: Prepared, folders: RunFolders) -> D
         bundle=bundle,
         device=device,
     )
+
+
+def _hashes(config: PipelineConfig, recording: Path, folders: RunFolders, decoded: Decoded) -> dict[str, str]:
+    student = learning.student_path(folders.student, decoded.exported_seed)
+    return {
+        "recording": sha256(config.recording.path or recording),
+        "checkpoint": sha256(student),
+        "bundle": decoded.bundle.manifest.bundle_id,
+    }
 
 
 def _baseline(test: TestPart, decoded: Decoded, config: PipelineConfig) -> BaselineSection:

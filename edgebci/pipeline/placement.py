@@ -11,11 +11,14 @@ from edgebci.firmware_sim.implant_report import ImplantReport
 from edgebci.firmware_sim.uncertainty import Estimate
 from edgebci.hardware import ComputePart, Core, Implant, Radio, load_profile
 from edgebci.pipeline.configuration import PlacementConfig
-from edgebci.reporting.schema import AssumedInput, FirmwareSection, ImplantSection, PowerPart, Span
+from edgebci.reporting.schema import AssumedInput, FirmwareSection, ImplantSection, MemorySection, PowerPart, Span
+from edgebci.reporting.sections import TornadoBar
 from edgebci.workload import workload
 
 # What leaves the implant: one float32 for each decoded axis, and the features at the width of the decoder's int8 input.
 OUTPUT_BITS, FEATURE_BITS = 32, 8
+MOST_INFLUENCES = 10
+"""Of the inputs of an implant's power, so many stand in the report's picture."""
 
 
 def decoder_load(core: Core, firmware: FirmwareSection, front_end: FrontEnd, n_outputs: int) -> DecoderLoad:
@@ -98,6 +101,12 @@ def put_into(placement: PlacementConfig, load: DecoderLoad) -> ImplantSection:
         assumed=tuple(
             AssumedInput(name=a.name, value=f"{a.typical:g} {a.unit} ({a.low:g} to {a.high:g})", source=a.source)
             for a in report.assumed_inputs
+        ),
+        memory=MemorySection(**report.memory.model_dump()),
+        tornado=tuple(
+            TornadoBar(input=one.input, at_low=one.at_low, at_high=one.at_high)
+            for one in report.total.inputs[:MOST_INFLUENCES]
+            if one.share > 0
         ),
         details=report.model_dump(mode="json"),
     )

@@ -26,6 +26,8 @@ _MEASURED = (
     "otherwise quantized one, over the same frames; the twin that does so agrees with the bit-exact reference"
 )
 
+_NOT_MEASURED = "what each operator costs was not measured; edgebci quantization-report does that"
+
 
 def quantization_report(
     name: str,
@@ -35,6 +37,7 @@ def quantization_report(
     frame_rate_hz: float,
     progress: Progress = silent,
     margin: float = MARGIN,
+    with_costs: bool = True,
 ) -> QuantizationReport:
     """Measure a quantized decoder against its float form on a stream.
 
@@ -46,6 +49,7 @@ def quantization_report(
         frame_rate_hz: frames per second.
         progress: of the whole.
         margin: loss in R² that would be accepted.
+        with_costs: quantize each operator alone as well, which takes torch and ten times as long.
 
     Raises:
         InputError: the two forms have different sizes, or there are no frames.
@@ -65,8 +69,8 @@ def quantization_report(
         r2_quantized=float(r2(stream.truth[kept], counted[kept].astype(np.float64)).mean()),
         loss=judge.compared(counted.astype(np.float64)),
         quantizers=errors,
-        costs=_costs(checkpoint, decoder, judge, part(progress, 0.3, 1.0)),
-        costs_note=_MEASURED,
+        costs=_costs(checkpoint, decoder, judge, part(progress, 0.3, 1.0)) if with_costs else (),
+        costs_note=_MEASURED if with_costs else _NOT_MEASURED,
     )
 
 

@@ -1,6 +1,7 @@
 """The report of a run: a versioned JSON document and one HTML page that opens offline."""
 
 from edgebci.reporting.page import render
-from edgebci.reporting.schema import Report, Traces
+from edgebci.reporting.schema import Report
+from edgebci.reporting.sections import Traces
 
 __all__ = ["Report", "Traces", "render"]

@@ -9,12 +9,13 @@ from matplotlib.figure import Figure
 
 from edgebci.comparison import Interval
 from edgebci.reporting.drawing import INK, PALETTE, STYLE, name_rows, svg_text
-from edgebci.reporting.schema import FirmwareSection, FormScore, ImplantSection, Traces
+from edgebci.reporting.schema import FirmwareSection, FormScore, ImplantSection
+from edgebci.reporting.sections import Traces, middle
 
 
 def traces_svg(traces: Traces, axes_names: tuple[str, ...], unit: str, window_s: float = 30.0) -> str:
     """Decoded over true behaviour, one row for each axis, from the middle of the test part."""
-    shown = _middle(traces.times_s, window_s)
+    shown = middle(traces.times_s, window_s)
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(9, 2.0 * len(axes_names) + 0.6), layout="constrained")
         rows = np.atleast_1d(figure.subplots(len(axes_names), 1, sharex=True))
@@ -84,9 +85,3 @@ def _stack(axes: Axes, y: int, implant: ImplantSection, names: list[str]) -> Non
         axes.barh(y, part.power_uw.typical / 1e3, left=left / 1e3, color=color, height=0.6)
         left += part.power_uw.typical
     axes.plot([implant.total_uw.low / 1e3, implant.total_uw.high / 1e3], [y, y], color=INK, lw=1.2)
-
-
-def _middle(times_s: np.ndarray[tuple[int], np.dtype[np.float64]], window_s: float) -> slice:
-    centre = times_s[len(times_s) // 2]
-    start, stop = np.searchsorted(times_s, [centre - window_s / 2, centre + window_s / 2])
-    return slice(int(start), int(stop))

@@ -1,18 +1,36 @@
-"""Pages of one file, no network, light and dark; `report.html` is drawn from the report and the traces."""
+"""Pages of one file, no network, light and dark; `report.html` is drawn from the report alone."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from edgebci.files import write_text
 from edgebci.reporting.figures import accuracy_svg, cycles_svg, power_svg, traces_svg
-from edgebci.reporting.schema import Report, Span, Traces
+from edgebci.reporting.quantization_figure import noise_svg, range_svg
+from edgebci.reporting.report_figures import (
+    error_svg,
+    latency_svg,
+    limits_svg,
+    scatter_svg,
+    timeline_svg,
+    tornado_svg,
+)
+from edgebci.reporting.schema import ImplantSection, Report, Span
 from edgebci.reporting.sentences import decision, interval_text, span_text
+from edgebci.reporting.verdicts import limits, verdicts
 
 
-def render(report: Report, traces: Traces, path: Path) -> None:
-    """Write the page of a run."""
-    values = {"report": report, "decision": decision(report), "figures": _figures(report, traces)}
+def render(report: Report, path: Path) -> None:
+    """Write the page of a run; a part that an older report lacks is named in its place."""
+    values = {
+        "report": report,
+        "decision": decision(report),
+        "verdicts": verdicts(report),
+        "limits": limits,
+        "figures": _figures(report),
+        "by_implant": [_implant_figures(implant) for implant in report.implants],
+    }
     write_text(path, page_text("report.html.j2", **values))
 
 
@@ -38,14 +56,36 @@ def drawing(svg: str) -> object:
     return markupsafe.Markup(svg)
 
 
-def _figures(report: Report, traces: Traces) -> dict[str, object]:
+def _figures(report: Report) -> dict[str, object]:
+    data = report.data
     drawn = {
-        "traces": traces_svg(traces, report.data.axes, report.data.target_unit),
         "accuracy": accuracy_svg(report.forms, report.baseline.score.r2_mean),
         "cycles": cycles_svg(report.firmware),
         "power": power_svg(report.implants),
     }
-    return {name: drawing(svg) for name, svg in drawn.items()}
+    if report.pictures is not None:
+        found = report.pictures
+        drawn["traces"] = traces_svg(found.traces.traces(), data.axes, data.target_unit)
+        drawn["scatter"] = scatter_svg(found.scatter, data.axes, data.target_unit)
+        drawn["errors"] = error_svg(found.errors, data.axes, data.target_unit)
+    if report.quantization is not None:
+        drawn |= {"noise": noise_svg(report.quantization), "states": range_svg(report.quantization)}
+    if report.firmware.step_cycles is not None and report.implants:
+        drawn["latency"] = latency_svg(report.implants, report.firmware.step_cycles, report.firmware)
+    return _drawings(drawn.items())
+
+
+def _implant_figures(implant: ImplantSection) -> dict[str, object]:
+    drawn = {"limits": limits_svg(implant)}
+    if implant.tornado:
+        drawn["tornado"] = tornado_svg(implant)
+    if implant.timeline is not None and implant.timeline.events:
+        drawn["timeline"] = timeline_svg(implant.timeline)
+    return _drawings(drawn.items())
+
+
+def _drawings(drawn: Iterable[tuple[str, str]]) -> dict[str, object]:
+    return {name: drawing(svg) for name, svg in drawn}
 
 
 def _thousands(value: float) -> str:

@@ -5,17 +5,14 @@ Every figure about a chip or an implant is modelled unless its name says measure
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
 from edgebci.comparison import Comparison, Score
 from edgebci.documents import Document
-
-F64 = NDArray[np.float64]
+from edgebci.quantization_error import QuantizationReport
+from edgebci.reporting.sections import CycleDistribution, Pictures, TimelineSection, TornadoBar
 
 
 class Span(Document):
@@ -135,6 +132,8 @@ class FirmwareSection(Document):
     front_end_cycles_per_step: float
     functions: tuple[FunctionCost, ...]
     assumptions: tuple[str, ...]
+    step_cycles: CycleDistribution | None = None
+    """Of every step of the test stream; None in reports of older runs."""
 
 
 class PowerPart(Document):
@@ -142,6 +141,15 @@ class PowerPart(Document):
 
     name: str
     power_uw: Span
+
+
+class MemorySection(Document):
+    """Bytes that the program needs, and that the chip has."""
+
+    flash_bytes: int
+    flash_available_bytes: int
+    ram_bytes: int
+    ram_available_bytes: int
 
 
 class AssumedInput(Document):
@@ -172,6 +180,10 @@ class ImplantSection(Document):
     dominant: str
     findings: tuple[str, ...]
     assumed: tuple[AssumedInput, ...]
+    memory: MemorySection | None = None
+    tornado: tuple[TornadoBar, ...] = ()
+    """What each input does to total_uw, in microwatt, the widest first."""
+    timeline: TimelineSection | None = None
     details: JsonValue = None
     """The simulator's own report, with the inputs of every figure."""
 
@@ -202,16 +214,14 @@ class Report(Document):
     implants: tuple[ImplantSection, ...]
     stages: tuple[StageSection, ...]
     configuration: dict[str, JsonValue]
+    pictures: Pictures | None = None
+    quantization: QuantizationReport | None = None
+    """Error of every quantizer over time; None in reports of older runs and where the decoder is in fixed point."""
+    versions: dict[str, str] = Field(default_factory=dict)
+    """Of what the run was made with."""
+    hashes: dict[str, str] = Field(default_factory=dict)
+    """SHA-256 of what went in and came out, by name."""
 
     def form(self, name: str) -> FormScore:
         """The score of one form by its name."""
         return next(form for form in self.forms if form.name == name)
-
-
-@dataclass(frozen=True)
-class Traces:
-    """The decoded traces that the page draws: times_s (T,), each of shape (T, D)."""
-
-    times_s: F64
-    truth: F64
-    decoded: dict[str, F64]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import pytest
 
-from edgebci.comparison import compare, score
+from edgebci.comparison import Comparison, compare, score
+from edgebci.quantization_error import QuantizationReport, QuantizerError
 from edgebci.reporting.schema import (
     AssumedInput,
     BaselineSection,
@@ -17,12 +20,23 @@ from edgebci.reporting.schema import (
     FunctionCost,
     GraphCheck,
     ImplantSection,
+    MemorySection,
     PowerPart,
     Report,
     Span,
     SplitSection,
     StageSection,
+)
+from edgebci.reporting.sections import (
+    CycleDistribution,
+    ErrorSection,
+    Event,
+    Pictures,
+    ScatterSection,
+    TimelineSection,
+    TornadoBar,
     Traces,
+    TraceSection,
 )
 from edgebci.reporting.sentences import DEVICE_FORM
 
@@ -76,7 +90,47 @@ def report(traces: Traces) -> Report:
         implants=(implant_section(), implant_section()),
         stages=(StageSection(name="features", seconds=1.0, was_kept=True),),
         configuration={"seed": 1},
+        pictures=pictures(traces),
+        quantization=quantization(against),
+        versions={"numpy": "2.0"},
+        hashes={"recording": "0" * 64, "bundle": "1" * 64},
     )
+
+
+def pictures(traces: Traces) -> Pictures:
+    scored = np.ones(len(traces.truth), bool)
+    scored[100:400] = False  # one whole bin and more
+    return Pictures(
+        traces=TraceSection.of(traces),
+        scatter=ScatterSection.of(DEVICE_FORM, traces.truth, traces.decoded[DEVICE_FORM]),
+        errors=ErrorSection.of(traces, scored),
+    )
+
+
+def quantization(loss: Comparison) -> QuantizationReport:
+    kinds: tuple[tuple[str, Literal["activation", "state", "output"]], ...] = (
+        ("frame", "activation"),
+        ("ssm.0.next", "state"),
+        ("output", "output"),
+    )
+    return QuantizationReport(
+        name="a student",
+        frame_rate_hz=RATE_HZ,
+        n_steps=20,
+        bin_steps=10,
+        r2_float=0.5,
+        r2_quantized=0.49,
+        loss=loss,
+        quantizers=tuple(
+            QuantizerError(
+                name=name, kind=kind, sqnr_db=40.0, sqnr_db_per_bin=(41.0, None), largest_count=127,
+                range_per_bin=(0.5, 0.6), saturated_share=0.0, first_saturated_step=None,
+            )
+            for name, kind in kinds
+        ),
+        costs=(),
+        costs_note="not measured",
+    )  # fmt: skip
 
 
 def data_section() -> DataSection:
@@ -127,6 +181,7 @@ def firmware_section() -> FirmwareSection:
         front_end_cycles_per_step=3e5,
         functions=functions,
         assumptions=("Zero wait states.",),
+        step_cycles=CycleDistribution.of(np.array([6e5, 6e5, 6.1e5, 7e5])),
     )
 
 
@@ -147,5 +202,10 @@ def implant_section() -> ImplantSection:
         temperature_limit_c=None,
         dominant="energy per cycle",
         findings=("Fits.",),
+        memory=MemorySection(flash_bytes=1000, flash_available_bytes=4000, ram_bytes=500, ram_available_bytes=1000),
+        tornado=(TornadoBar(input="compute.energy", at_low=3000, at_high=4500),),
+        timeline=TimelineSection(
+            period_ms=20.0, events=(Event(lane="core", start_ms=0.0, stop_ms=5.0),), source="A simulation."
+        ),
         assumed=(AssumedInput(name="sleep current", value="2 µA", source="from memory"),),
     )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -9,14 +10,14 @@ import pytest
 from edgebci.documents import load_json
 from edgebci.errors import InputError
 from edgebci.files import write_text
-from edgebci.reporting import Report, Traces, render
+from edgebci.reporting import Report, render
 from edgebci.reporting.sentences import bit_exact_line, decision
 
 
 @pytest.fixture(scope="module")
-def page(report: Report, traces: Traces, tmp_path_factory: pytest.TempPathFactory) -> str:
+def page(report: Report, tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("page") / "report.html"
-    render(report, traces, path)
+    render(report, path)
     return path.read_text()
 
 
@@ -27,10 +28,44 @@ def test_the_page_needs_no_network(page: str) -> None:
     assert "<script" not in page
 
 
-def test_the_page_shows_four_pictures_and_every_implant(page: str, report: Report) -> None:
-    assert page.count("<svg") == 4
+def test_the_page_shows_every_picture_and_every_implant(page: str, report: Report) -> None:
+    # Nine of the run, and limits, tornado and timeline of each implant.
+    assert page.count("<svg") == 9 + 3 * len(report.implants)
     assert page.count("assumed inputs") == len(report.implants)
     assert "modelled" in page
+
+
+def test_the_decision_comes_before_everything_else(page: str) -> None:
+    parts = ["decision", "accuracy", "quantization", "latency", "power", "provenance"]
+    places = [page.index(f'<h2 id="{part}"') for part in parts]
+    assert places == sorted(places)
+    assert all(f'href="#{part}"' in page for part in parts)
+
+
+def test_a_report_of_an_older_run_says_what_it_lacks(report: Report, tmp_path: Path) -> None:
+    older = report.model_dump(mode="json", exclude={"pictures", "quantization", "versions", "hashes"})
+    del older["firmware"]["step_cycles"]
+    for implant in older["implants"]:
+        for part in ("memory", "tornado", "timeline"):
+            del implant[part]
+    write_text(tmp_path / "old.json", json.dumps(older))
+    render(load_json(tmp_path / "old.json", Report), tmp_path / "old.html")
+    page = (tmp_path / "old.html").read_text()
+    assert page.count("older run") == 3
+    assert page.count("<svg") == 3 + len(report.implants)
+
+
+def test_every_figure_of_a_chip_or_of_tissue_is_marked_as_modelled(page: str) -> None:
+    for part in ("latency", "power"):
+        heading = page[page.index(f'<h2 id="{part}"') :]
+        assert "modelled" in heading[: heading.index("</h2>")]
+
+
+def test_hashes_versions_and_assumed_numbers_stand_under_provenance(page: str, report: Report) -> None:
+    below = page[page.index('<h2 id="provenance"') :]
+    assert all(digest in below for digest in report.hashes.values())
+    assert "numpy 2.0" in below
+    assert below.count("sleep current") == len(report.implants)
 
 
 def test_text_from_the_configuration_is_escaped(page: str) -> None:
@@ -59,8 +94,8 @@ def test_tags_are_balanced(page: str) -> None:
     assert parser.open == []
 
 
-def test_the_same_report_gives_the_same_bytes(report: Report, traces: Traces, tmp_path: Path, page: str) -> None:
-    render(report, traces, tmp_path / "again.html")
+def test_the_same_report_gives_the_same_bytes(report: Report, tmp_path: Path, page: str) -> None:
+    render(report, tmp_path / "again.html")
     assert (tmp_path / "again.html").read_text() == page
 
 

@@ -25,7 +25,8 @@ from edgebci.pipeline.run import run_pipeline
 from edgebci.pipeline.scoring import TestPart
 from edgebci.progress import Progress
 from edgebci.reporting.figures import traces_svg
-from edgebci.reporting.schema import Report, Traces
+from edgebci.reporting.schema import Report
+from edgebci.reporting.sections import Traces
 from edgebci.reporting.sentences import DEVICE_FORM
 
 RUN, TRACE_PICTURE = "run", Path("examples", "decoded_trace.svg")
