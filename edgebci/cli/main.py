@@ -13,6 +13,7 @@ import typer
 
 from edgebci import __version__
 from edgebci.cli.bench import bench_app
+from edgebci.cli.budget import budget
 from edgebci.cli.bundle import bundle_app
 from edgebci.cli.bundle_on_host import hash_bundle, time_bundle
 from edgebci.cli.bundle_rewrite import rewrite_bundle
@@ -24,6 +25,7 @@ from edgebci.cli.doctor import doctor
 from edgebci.cli.evaluate import evaluate
 from edgebci.cli.export import export
 from edgebci.cli.fetch import fetch
+from edgebci.cli.gate import gate_app
 from edgebci.cli.init import init
 from edgebci.cli.precision import precision_app
 from edgebci.cli.profiles import profiles_app
@@ -32,6 +34,7 @@ from edgebci.cli.quantization import quantization_report, reproduce_quantization
 from edgebci.cli.reproduce_realm import reproduce_realm
 from edgebci.cli.run import run
 from edgebci.cli.run_on_target import run_on_target
+from edgebci.cli.simulate import simulate
 from edgebci.cli.tour import TourGroup, add_command, add_group
 from edgebci.cli.train import distill, train
 from edgebci.errors import EdgebciError
@@ -66,6 +69,9 @@ add_command(app, "run-on-target", run_on_target)
 add_command(app, "cycles", cycles)
 add_group(app, "bench", bench_app)
 add_group(app, "profiles", profiles_app)
+add_command(app, "budget", budget)
+add_command(app, "simulate", simulate)
+add_group(app, "gate", gate_app)
 reproduce_app = typer.Typer(no_args_is_help=True, help="Try what the papers claim.")
 reproduce_app.command()(claims)
 reproduce_app.command("realm")(reproduce_realm)

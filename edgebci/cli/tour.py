@@ -15,7 +15,7 @@ TOUR: dict[str, tuple[str, ...]] = {
         *("export", "bundle", "precision", "quantization-report"),
     ),
     "4. Firmware: run the very binary, count, time": ("run-on-target", "cycles", "bench"),
-    "5. Implant: power, heat, radio and latency, each with its range": ("profiles", "budget", "simulate"),
+    "5. Implant: power, heat, radio and latency, each with its range": ("profiles", "budget", "simulate", "broadband"),
     "6. Gate: read, compare, and stop what got worse": ("report", "gate"),
     "7. Evidence: what the papers claim and what the README quotes": ("reproduce", "proof"),
 }
