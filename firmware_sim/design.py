@@ -87,6 +87,11 @@ def assemble(implant: Implant, compute: ComputePart, radio: Radio, load: Decoder
     _check_core(compute, load)
     _check_signals(implant, load)
     _check_memory(compute, load)
+    return unchecked(implant, compute, radio, load)
+
+
+def unchecked(implant: Implant, compute: ComputePart, radio: Radio, load: DecoderLoad) -> Design:
+    """The same for a decoder that need not fit: what a search tries."""
     names = sorted({source.tissue for source in implant.heat_sources.values()})
     tissues = {name: load_profile(Tissue, name) for name in names}
     return Design(implant, compute, radio, tissues, load, Work(load.cycles_per_frame, load.output_bits_per_frame))

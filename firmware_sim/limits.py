@@ -18,13 +18,17 @@ from edgebci.firmware_sim.thermal import rise_c
 from edgebci.firmware_sim.uncertainty import Estimate, Pick, estimate
 from edgebci.hardware import HeatSource
 
-LimitName = Literal["temperature_rise_c", "power_mw", "step_ms", "battery_h", "radio_utilization"]
+LimitName = Literal[
+    "temperature_rise_c", "power_mw", "step_ms", "battery_h", "radio_utilization", "flash_bytes", "ram_bytes"
+]
 UNITS: dict[LimitName, str] = {
     "temperature_rise_c": "C",
     "power_mw": "mW",
     "step_ms": "ms",
     "battery_h": "h",
     "radio_utilization": "1",
+    "flash_bytes": "byte",
+    "ram_bytes": "byte",
 }
 
 
@@ -78,7 +82,7 @@ def overall(checks: tuple[LimitCheck, ...]) -> Verdict:
 
 
 def bounds(design: Design, asked: dict[LimitName, float]) -> tuple[Bound, ...]:
-    """What the design must keep: frame, link and tissue, and what was asked for in place of them or beside.
+    """What the design must keep: frame, link, tissue, memory and coil, and what was asked for in place of or beside.
 
     Raises:
         InputError: hours of a battery were asked of an implant without one.
@@ -86,6 +90,11 @@ def bounds(design: Design, asked: dict[LimitName, float]) -> tuple[Bound, ...]:
     own = [_heat(design, name, source, asked) for name, source in design.implant.heat_sources.items()]
     own.append(_simple("step_ms", step_ms, deadline_ms(design), asked))
     own.append(_simple("radio_utilization", utilization, 1.0, asked))
+    own.append(_simple("flash_bytes", lambda d, _: float(d.load.flash_bytes), design.compute.flash_bytes.low, asked))
+    own.append(_simple("ram_bytes", lambda d, _: float(d.load.ram_bytes), design.compute.ram_bytes.low, asked))
+    if design.implant.link is not None and design.implant.link.received_mw is not None:
+        most_mw = design.implant.link.received_mw.low
+        own.append(Bound("power_mw", lambda d, pick: total_uw(d, pick) * 1e-3, most_mw, where="the coil"))
     if "power_mw" in asked:
         own.append(Bound("power_mw", lambda d, pick: total_uw(d, pick) * 1e-3, asked["power_mw"], asked=True))
     if "battery_h" in asked:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgebci.cli.budget_comparison import compare_and_print
+from edgebci.cli.budget_solution import solve_and_print
 from edgebci.cli.output import JsonFlag, print_json, print_rows
 
 if TYPE_CHECKING:
@@ -47,6 +48,9 @@ def budget(
     recording: Annotated[
         list[Path] | None, typer.Option(help="With --compare: measure on it what lossless coding saves; repeatable.")
     ] = None,
+    solve: Annotated[
+        str | None, typer.Option(help="channels, rate_hz, bits or clock_hz: the largest that surely keeps all limits.")
+    ] = None,
     figure: Annotated[
         Path | None, typer.Option(help="Draw, as SVG: what spreads the power; with --compare, power over channels.")
     ] = None,
@@ -83,6 +87,9 @@ def budget(
     )
     if compare is not None:
         compare_and_print(order, compare, accuracy, r2 or [], recording or [], figure, json)
+        return
+    if solve is not None:
+        solve_and_print(order, solve, json)
         return
     report = answer(order)
     if figure is not None:

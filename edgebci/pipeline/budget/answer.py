@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from edgebci.errors import InputError
 from edgebci.firmware_sim.battery import design_runtime_h, droop_v, peak_uw, recharge_h
-from edgebci.firmware_sim.design import DecoderLoad, Design, Work, assemble
+from edgebci.firmware_sim.design import DecoderLoad, Design, Work, assemble, unchecked
 from edgebci.firmware_sim.implant import place_design
 from edgebci.firmware_sim.limits import bounds, overall
 from edgebci.firmware_sim.monte_carlo import spread
@@ -64,13 +64,24 @@ def budget_of(load: DecoderLoad, order: BudgetOrder, loaded: Loaded | None = Non
 
 def design_of(load: DecoderLoad, order: BudgetOrder) -> Design:
     """Put a load into the implant that was asked for, sending what was asked for; raises as `budget`."""
+    implant, compute, radio = _profiles(order)
+    design = assemble(implant, compute, radio, load)
+    design = design.doing(work_of(design, order))
+    require_radio(design)
+    return design
+
+
+def parts_of(order: BudgetOrder, load: DecoderLoad) -> Design:
+    """The same for a load that may be larger than the implant or the link."""
+    implant, compute, radio = _profiles(order)
+    return unchecked(implant, compute, radio, load)
+
+
+def _profiles(order: BudgetOrder) -> tuple[Implant, ComputePart, Radio]:
     compute = load_profile(ComputePart, order.compute)
     if order.clock_mhz is not None:
         compute = at_clock(compute, order.clock_mhz)
-    design = assemble(load_profile(Implant, order.implant), compute, load_profile(Radio, order.radio), load)
-    design = design.doing(work_of(design, order))
-    _require_radio(design)
-    return design
+    return load_profile(Implant, order.implant), compute, load_profile(Radio, order.radio)
 
 
 def work_of(design: Design, order: BudgetOrder) -> Work:
@@ -84,7 +95,8 @@ def work_of(design: Design, order: BudgetOrder) -> Work:
     return Work(0.0, samples * design.implant.front_end.bits.typical)
 
 
-def _require_radio(design: Design) -> None:
+def require_radio(design: Design) -> None:
+    """Refuse a link that carries less than is sent even at its best; raises InputError."""
     wanted, carried = payload_bits_per_s(design), design.radio.payload_bits_per_s.high
     if wanted > carried:
         raise InputError(

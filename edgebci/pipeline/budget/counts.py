@@ -64,6 +64,16 @@ class Counts(Document):
         """Of one channel."""
         return self.rate_hz / self.frame_rate_hz
 
+    def with_channels(self, n_channels: int, features_per_channel: int | None = None) -> Counts:
+        """The decoder for other channels and features: its first layer grows with them, the rest stays."""
+        own = self.features // self.n_channels
+        features = n_channels * (own if features_per_channel is None else features_per_channel)
+        more = round(self.input_macs / self.features * features) - self.input_macs
+        sizes = {"n_channels": n_channels, "features": features, "macs": self.macs + more}
+        return self.model_copy(
+            update=sizes | {"input_macs": self.input_macs + more, "weight_bytes": self.weight_bytes + more}
+        )
+
 
 @dataclass(frozen=True)
 class Cycles:

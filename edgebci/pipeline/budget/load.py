@@ -41,7 +41,7 @@ def load_of(order: BudgetOrder, compute: ComputePart) -> Loaded:
     Raises:
         InputError: no decoder, or two; a report of another core; a core whose cycles per count are not known.
     """
-    counts = _counts(order)
+    counts = counts_for(order)
     decoder = order.decoder.name if order.decoder else "as typed"
     if order.measured is not None:
         report = _target_report(order.measured, compute)
@@ -59,7 +59,8 @@ def load_by_costs(counts: Counts, compute: ComputePart, costs: CoreCosts) -> Dec
     return load.model_copy(update={"cycles_factor": costs.error_factor()})
 
 
-def _counts(order: BudgetOrder) -> Counts:
+def counts_for(order: BudgetOrder) -> Counts:
+    """The decoder's counts; raises InputError where there is no decoder, or two."""
     if order.decoder is not None and order.counts is not None:
         raise InputError("a decoder and counts were both given, and a decoder has its own; leave one of them out")
     if order.decoder is not None:

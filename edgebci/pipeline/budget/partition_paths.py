@@ -9,7 +9,7 @@ from typing import Literal, get_args
 
 from edgebci.firmware_sim.signal_paths import Sends, SignalPath
 from edgebci.hardware import Signal, load_profile
-from edgebci.pipeline.budget.counts import OUTPUT_BITS, Counts, decoder_cycles, front_end_cycles
+from edgebci.pipeline.budget.counts import FEATURE_BITS, OUTPUT_BITS, Counts, decoder_cycles, front_end_cycles
 from edgebci.pipeline.budget.cycle_costs import CoreCosts
 
 PartitionName = Literal[
@@ -80,9 +80,6 @@ def _path(name: PartitionName, n_channels: int, parts: Ingredients) -> SignalPat
 
 
 def _scaled(counts: Counts, n_channels: int, kind: str, signal: Signal) -> Counts:
-    """The decoder for other channels and features: its first layer grows with them, the rest stays."""
-    own = counts.features // counts.n_channels
-    of_channel = own if kind == "lfp" else max(1, round(signal.bits_per_frame_and_channel.typical / 8))
-    features, width = n_channels * of_channel, counts.input_macs / counts.features
-    macs = counts.macs - counts.input_macs + round(width * features)
-    return counts.model_copy(update={"n_channels": n_channels, "features": features, "macs": macs})
+    """The decoder for other channels; what is no LFP has features of its own."""
+    features = max(1, round(signal.bits_per_frame_and_channel.typical / FEATURE_BITS))
+    return counts.with_channels(n_channels, None if kind == "lfp" else features)
