@@ -13,7 +13,8 @@ from edgebci.checkpoint import load_checkpoint
 from edgebci.errors import InputError
 from edgebci.metrics import r2
 from edgebci.quantized_decoder import QuantizedDecoder
-from edgebci.training.quantization_aware.learning import CarriedStates, integers_path, train_quantization_aware
+from edgebci.training.quantization_aware.learner import CarriedStates
+from edgebci.training.quantization_aware.learning import integers_path, train_quantization_aware
 from edgebci.training.quantization_aware.recipe import QuantizationAwareRecipe
 from edgebci.training.quantization_aware.twin import QuantizedTwin
 from edgebci.training.recipe import Optimiser

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,12 +12,20 @@ import torch
 from numpy.typing import NDArray
 
 from edgebci.arithmetic import F32
+from edgebci.checkpoint import TrainingRecord
+from edgebci.decoding_data import Part
+from edgebci.errors import InputError
 from edgebci.example_decoder import draw_parameters
+from edgebci.export.calibration import QuantizationRecipe
 from edgebci.export.possm_step import quantize_possm
 from edgebci.operators.token_attention import Tokens
 from edgebci.possm_quantized import QuantizedPossmStep
-from edgebci.possm_spec import Backbone
+from edgebci.possm_spec import Backbone, PossmCheckpoint, load_possm_step
+from edgebci.possm_stream import ChunkStream, FloatPossmStream
+from edgebci.training.quantization_aware.learning import integers_path, train_possm_quantization_aware
 from edgebci.training.quantization_aware.possm_twin import PossmTwin
+from edgebci.training.quantization_aware.recipe import QuantizationAwareRecipe
+from edgebci.training.recipe import Optimiser
 from tests.small_specs import small_spike_decoder
 
 BACKBONES: tuple[Backbone, ...] = ("gru", "mamba2", "s4d")
@@ -101,3 +111,39 @@ def test_every_weight_and_step_of_the_twin_feels_the_loss(backbone: Backbone, ch
     said.square().sum().backward()  # type: ignore[no-untyped-call]
     untouched = [name for name, value in twin.named_parameters() if value.grad is None or not value.grad.any()]
     assert not untouched
+
+
+def test_training_in_the_integers_brings_a_coarse_step_nearer_to_its_float_form(chunks: Tokens, tmp_path: Path) -> None:
+    spec = small_spike_decoder("gru", n_units=6, n_time_steps=2, max_tokens=8)
+    parameters = draw_parameters(spec.parameter_shapes(), 1)
+    record = TrainingRecord(recipe={}, data_sha256={}, frame_rate_hz=20.0, epochs_run=1, best_epoch=1, versions={})
+    floating = FloatPossmStream.of(spec, parameters)
+    cut: dict[Part, Tokens] = {"train": chunks[:160], "validation": chunks[160:]}
+    parts = {name: ChunkStream(of, np.arange(len(of)) == 0, floating.stream(of)) for name, of in cut.items()}
+    # Four bits lose much, so that a few updates must show.
+    names = ("encoder.up", "encoder.down", "context", "decoder.up", "decoder.down", "readout")
+    coarse = quantize_possm(spec, parameters, chunks[:160], QuantizationRecipe(widths=dict.fromkeys(names, 4)))
+    recipe = QuantizationAwareRecipe(
+        burn_in_frames=2,
+        patience_epochs=4,
+        optimiser=Optimiser(
+            learning_rate=2e-3, weight_decay=0.0, warm_up_epochs=1, epochs=4, batch_windows=2, window_frames=16
+        ),
+    )
+    out = tmp_path / "step.safetensors"
+    found = train_possm_quantization_aware(parts, PossmCheckpoint(spec, parameters, record), coarse, recipe, out)
+    said = floating.stream(chunks[160:])
+
+    def missed(step: QuantizedPossmStep) -> float:
+        return float(np.square(step.stream(chunks[160:]) - said).mean())
+
+    assert missed(found.step) < 0.9 * missed(coarse)
+    again = QuantizedPossmStep.load(integers_path(out))
+    np.testing.assert_array_equal(again.stream(chunks), found.step.stream(chunks))
+    assert load_possm_step(out).training.best_epoch == found.checkpoint.training.best_epoch > 0
+    other = PossmCheckpoint(spec.model_copy(update={"n_units": 7}), parameters, record)
+    with pytest.raises(InputError, match="has other sizes than the checkpoint"):
+        train_possm_quantization_aware(parts, other, coarse, recipe, tmp_path / "no.safetensors")
+    silent_parts = {name: replace(stream, truth=None) for name, stream in parts.items()}
+    with pytest.raises(InputError, match="chunks without behaviour"):
+        train_possm_quantization_aware(silent_parts, found.checkpoint, coarse, recipe, tmp_path / "no.safetensors")
