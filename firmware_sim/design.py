@@ -10,6 +10,7 @@ from pydantic import Field
 
 from edgebci.documents import Document
 from edgebci.errors import CapacityError, InputError
+from edgebci.firmware_sim.heat.body import body_input_names
 from edgebci.firmware_sim.uncertainty import Pick
 from edgebci.hardware import ComputePart, Core, Implant, Radio, Tissue, load_profile
 from edgebci.quantity import Quantity, measured_in, quantities
@@ -67,14 +68,15 @@ class Design:
         return counted * pick(self.compute.real_cycles_per_modelled_cycle)
 
     def input_names(self) -> dict[int, str]:
-        """The dotted path of each quantity of the profiles, by its id."""
+        """The dotted path of each quantity of the profiles, and of the body, by its id."""
         own: dict[str, Document] = {"implant": self.implant, "compute": self.compute, "radio": self.radio}
         profiles = own | dict(self.tissues) | {"decoder": self.load}
-        return {
+        named = {
             id(quantity): f"{owner}.{path}"
             for owner, profile in profiles.items()
             for path, quantity in quantities(profile).items()
         }
+        return body_input_names() | named
 
 
 def assemble(implant: Implant, compute: ComputePart, radio: Radio, load: DecoderLoad) -> Design:
