@@ -16,7 +16,7 @@ from edgebci.firmware_sim.radio_link_loss import ber_at_margin, free_space_db, p
 from edgebci.firmware_sim.radio_link_timing import LinkTiming, mean_uw, most_payload_bits_per_s
 from edgebci.firmware_sim.radio_link_trace import BurstChannel, LossTrace, channel_trace
 from edgebci.firmware_sim.uncertainty import Pick, typical
-from edgebci.hardware import HeatSource, Location, Radio
+from edgebci.hardware import HeatSource, Radio
 from edgebci.hardware_radios import Air
 
 LIKELY_LOSS = 0.999
@@ -127,29 +127,39 @@ def agreement(
     return agree(limits, interval, between if skipped_events is None else skipped_events, supervision_ms)
 
 
-def antenna_location(design: Design) -> Location:
-    """Where the body lies that holds the radio."""
-    return radio_body(design).location
-
-
 def radio_body(design: Design) -> HeatSource:
     """The body of the implant that holds the radio; a profile names each part once."""
     return next(source for source in design.implant.heat_sources.values() if "radio" in source.parts)
 
 
-def path_layers(location: Location, pick: Pick) -> list[tuple[str, float]]:
-    """Tissues and thicknesses (m) between an antenna at `location` and the air."""
-    return [
+def path_layers(design: Design, pick: Pick) -> list[tuple[str, float]]:
+    """Tissues and thicknesses (m) between the antenna and the air.
+
+    They are those over the body that holds the radio; where the implant states how deep its antenna lies, only the
+    outermost of them to that depth, the innermost stretched if they do not reach it.
+    """
+    layers = [
         (layer.tissue.name, pick(layer.thickness_mm) * 1e-3)
-        for layer in surroundings(location).over
+        for layer in surroundings(radio_body(design).location).over
         if layer.thickness_mm is not None
     ]
+    depth = design.implant.antenna_depth_mm
+    return layers if depth is None else _outermost(layers, pick(depth) * 1e-3)
+
+
+def _outermost(layers: list[tuple[str, float]], depth_m: float) -> list[tuple[str, float]]:
+    kept: list[tuple[str, float]] = []
+    for i, (tissue, thickness_m) in enumerate(reversed(layers)):
+        part_m = depth_m if i == len(layers) - 1 else min(thickness_m, depth_m)
+        kept += [(tissue, part_m)] if part_m > 0 else []
+        depth_m -= part_m
+    return kept[::-1]
 
 
 def link_figures(design: Design, air: Air, pick: Pick) -> LinkFigures:
     """Link budget, bit errors and packet losses for the messages of the work."""
     frequency_hz = pick(air.carrier_mhz) * 1e6
-    tissue = tissue_db(path_layers(antenna_location(design), pick), frequency_hz)
+    tissue = tissue_db(path_layers(design, pick), frequency_hz)
     space = free_space_db(pick(air.distance_m), frequency_hz)
     radiated = pick(air.tx_power_dbm) + pick(air.implant_antenna_dbi) - tissue
     received = radiated - space - pick(air.body_loss_db) + pick(air.receiver_antenna_dbi)

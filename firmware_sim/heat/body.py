@@ -9,7 +9,7 @@ from typing import Annotated
 
 from edgebci.documents import Document, load_toml
 from edgebci.hardware import Location, Tissue, load_profile
-from edgebci.quantity import Quantity, measured_in
+from edgebci.quantity import Quantity, measured_in, quantities
 
 _TISSUES = {"remaining-skull": "skull"}
 """Layers that are named otherwise than their tissue."""
@@ -28,7 +28,7 @@ class Body(Document):
     places: dict[Location, _Order]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class BodyLayer:
     """A layer of the body; `thickness_mm` is None for the last one under an implant, which has no end."""
 
@@ -63,4 +63,24 @@ def body() -> Body:
 
 
 def _layer(name: str, thickness_mm: Quantity | None) -> BodyLayer:
-    return BodyLayer(name, load_profile(Tissue, _TISSUES.get(name, name)), thickness_mm)
+    return BodyLayer(name, _tissue(_TISSUES.get(name, name)), thickness_mm)
+
+
+@cache
+def _tissue(name: str) -> Tissue:
+    return load_profile(Tissue, name)
+
+
+def body_input_names() -> dict[int, str]:
+    """The dotted path of each quantity that formulas pick from the body, by its id (see `uncertainty.estimate`)."""
+    layers = {layer for place in body().places for side in _sides(place) for layer in side}
+    tissues = {layer.tissue.name: layer.tissue for layer in layers}
+    named = {f"body.{path}": quantity for path, quantity in quantities(body()).items()}
+    for name, tissue in tissues.items():
+        named |= {f"body.{name}.{path}": quantity for path, quantity in quantities(tissue).items()}
+    return {id(quantity): path for path, quantity in named.items()}
+
+
+def _sides(location: Location) -> tuple[tuple[BodyLayer, ...], ...]:
+    around = surroundings(location)
+    return around.over, around.under

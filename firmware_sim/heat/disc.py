@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgebci.firmware_sim.heat.layers import F64, Column, Layer, column, far_m, radii
+from edgebci.firmware_sim.heat.layers import F64, IN_TIME, STEADY, Column, Fineness, Layer, column, far_m, radii
 from edgebci.firmware_sim.heat.network import Network, network, rises_in_time, steady_rise
 
 Ints = NDArray[np.intp]
@@ -65,22 +65,22 @@ class _Grid:
 
 def disc_rises(radius_m: float, place: Place) -> Rises:
     """Steady rises for one watt."""
-    grid = _grid(radius_m, place)
+    grid = _grid(radius_m, place, STEADY)
     return _rises(grid, place, steady_rise(_cells(grid, place), _heat(grid, place)))
 
 
 def disc_in_time(radius_m: float, place: Place, duration_s: float, first_step_s: float) -> tuple[F64, F64]:
     """Moments (m,) in s and rises of the disc's hottest point (m,) in K for one watt switched on at 0."""
-    grid = _grid(radius_m, place)
+    grid = _grid(radius_m, place, IN_TIME)
     steps = rises_in_time(_cells(grid, place), _heat(grid, place), duration_s, first_step_s)
     found = [(moment_s, _disc_rise(grid, place, rise)) for moment_s, rise in steps]
     moments, rises = zip(*found, strict=True)
     return np.array(moments), np.array(rises)
 
 
-def _grid(radius_m: float, place: Place) -> _Grid:
-    sides = tuple(column(layers, radius_m) for layers in (place.below, place.above) if layers)
-    edges = radii(radius_m, radius_m + far_m(place.below + place.above))
+def _grid(radius_m: float, place: Place, fineness: Fineness) -> _Grid:
+    sides = tuple(column(layers, fineness, radius_m) for layers in (place.below, place.above) if layers)
+    edges = radii(radius_m, radius_m + far_m(place.below + place.above), fineness)
     ring_m2 = math.pi * np.diff(edges**2)
     down = ring_m2 * 2.0 * sides[0].conductivity[0] / sides[0].width_m[0]
     up = ring_m2 * 2.0 * sides[1].conductivity[0] / sides[1].width_m[0] if place.above else np.zeros_like(ring_m2)

@@ -10,14 +10,29 @@ from numpy.typing import NDArray
 
 F64 = NDArray[np.float64]
 
-FINEST_SHARE = 0.02
-"""Of the shortest length that matters (spread length, radius, thickness): the cells where heat enters."""
-GROWTH = 1.15
-"""From one cell to the next."""
 FAR = 8.0
 """Spread lengths to where tissue is taken to be at rest: exp(-8) of the rise is left there."""
 FURTHEST_M = 0.15
 """Where nothing perfuses, the body ends before heat does."""
+
+
+@dataclass(frozen=True)
+class Fineness:
+    """How finely tissue is cut.
+
+    Fields:
+        finest: cells where heat enters, as a share of the shortest length that matters (spread, radius, thickness).
+        growth: from one cell to the next.
+    """
+
+    finest: float
+    growth: float
+
+
+STEADY = Fineness(0.04, 1.2)
+"""Within 0.4 % of the closed forms once heat has spread."""
+IN_TIME = Fineness(0.02, 1.15)
+"""Finer, because heat that has just entered is close to where it did."""
 
 
 @dataclass(frozen=True)
@@ -62,11 +77,13 @@ class Column:
         return np.diff(self.edges_m)
 
 
-def column(layers: tuple[Layer, ...], shortest_m: float = math.inf) -> Column:
+def column(layers: tuple[Layer, ...], fineness: Fineness, shortest_m: float = math.inf) -> Column:
     """Cut `layers` into cells that grow from the face inwards; `shortest_m`: a length of the source that matters."""
-    finest_m = FINEST_SHARE * min(shortest_m, *(min(layer.thickness_m, layer.spread_m) for layer in layers))
+    finest_m = fineness.finest * min(shortest_m, *(min(layer.thickness_m, layer.spread_m) for layer in layers))
     starts = np.concatenate([[0.0], np.cumsum([_depth_m(layer) for layer in layers])])
-    edges = np.concatenate([_cut(starts[i], starts[i + 1], finest_m) for i in range(len(layers))] + [starts[-1:]])
+    edges = np.concatenate(
+        [_cut(starts[i], starts[i + 1], finest_m, fineness.growth) for i in range(len(layers))] + [starts[-1:]]
+    )
     index = np.searchsorted(starts, 0.5 * (edges[1:] + edges[:-1])) - 1
 
     def of_cells(values: list[float]) -> F64:
@@ -81,11 +98,11 @@ def column(layers: tuple[Layer, ...], shortest_m: float = math.inf) -> Column:
     )
 
 
-def radii(radius_m: float, far_m: float) -> F64:
+def radii(radius_m: float, far_m: float, fineness: Fineness) -> F64:
     """Edges of rings: fine on both sides of a disc's rim, (n + 1,) from 0 to `far_m`."""
-    finest_m = FINEST_SHARE * radius_m
-    outwards = _growing(far_m - radius_m, finest_m)
-    inwards = _growing(radius_m, finest_m)
+    finest_m = fineness.finest * radius_m
+    outwards = _growing(far_m - radius_m, finest_m, fineness.growth)
+    inwards = _growing(radius_m, finest_m, fineness.growth)
     return np.concatenate([[0.0], radius_m - inwards[-2::-1], radius_m + outwards[1:]])
 
 
@@ -98,15 +115,15 @@ def _depth_m(layer: Layer) -> float:
     return layer.thickness_m if math.isfinite(layer.thickness_m) else min(FURTHEST_M, FAR * layer.spread_m)
 
 
-def _cut(start_m: float, stop_m: float, finest_m: float) -> F64:
+def _cut(start_m: float, stop_m: float, finest_m: float, growth: float) -> F64:
     """Edges from start (included) to stop (left out): cells grow with the distance from the face at 0."""
-    at_start_m = finest_m + (GROWTH - 1.0) * start_m
-    return start_m + _growing(stop_m - start_m, at_start_m)[:-1]
+    at_start_m = finest_m + (growth - 1.0) * start_m
+    return start_m + _growing(stop_m - start_m, at_start_m, growth)[:-1]
 
 
-def _growing(length_m: float, first_m: float) -> F64:
-    """Edges from 0 to `length_m`, each cell GROWTH times the one before; the last ones stretched to fit."""
-    n = max(1, math.ceil(math.log1p(length_m * (GROWTH - 1.0) / first_m) / math.log(GROWTH)))
-    edges = np.concatenate([[0.0], np.cumsum(GROWTH ** np.arange(n))])
+def _growing(length_m: float, first_m: float, growth: float) -> F64:
+    """Edges from 0 to `length_m`, each cell `growth` times the one before; the last ones stretched to fit."""
+    n = max(1, math.ceil(math.log1p(length_m * (growth - 1.0) / first_m) / math.log(growth)))
+    edges = np.concatenate([[0.0], np.cumsum(growth ** np.arange(n))])
     grown: F64 = edges * (length_m / edges[-1])
     return grown

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgebci.firmware_sim.heat.layers import F64, Column, Layer, column
+from edgebci.firmware_sim.heat.layers import F64, IN_TIME, Column, Layer, column
 from edgebci.firmware_sim.heat.network import Network, network, rises_in_time, steady_rise
 
 
@@ -54,7 +54,7 @@ def sphere_surface_in_time(radius_m: float, tissue: Layer, duration_s: float, fi
 
 
 def _slab(layers: tuple[Layer, ...], air_w_per_m2_k: float) -> tuple[Column, Network]:
-    cut = column(layers)
+    cut = column(layers, IN_TIME)
     ones = np.ones(len(cut.edges_m))
     return cut, _line(cut, ones, cut.width_m, _leaving(cut, layers[-1], air_w_per_m2_k))
 
@@ -68,7 +68,7 @@ def _leaving(cut: Column, last: Layer, air_w_per_m2_k: float) -> float:
 
 
 def _sphere(radius_m: float, tissue: Layer) -> tuple[Column, Network]:
-    cut = column((tissue,), radius_m)
+    cut = column((tissue,), IN_TIME, radius_m)
     edges = radius_m + cut.edges_m
     volumes = 4.0 / 3.0 * math.pi * np.diff(edges**3)
     areas = 4.0 * math.pi * edges**2

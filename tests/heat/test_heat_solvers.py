@@ -14,7 +14,7 @@ from scipy.special import erf
 
 from edgebci.firmware_sim.heat import disc
 from edgebci.firmware_sim.heat.disc import Place, disc_in_time, disc_rises
-from edgebci.firmware_sim.heat.layers import Layer
+from edgebci.firmware_sim.heat.layers import STEADY, Layer
 from edgebci.firmware_sim.heat.network import steady_rise
 from edgebci.firmware_sim.heat.slab import slab_face_in_time, slab_profile, sphere_profile, sphere_surface_in_time
 from edgebci.firmware_sim.thermal import disc_c_per_w, slab_c_per_w_per_m2, sphere_c_per_w
@@ -135,7 +135,7 @@ def test_an_insulated_back_is_warmer_and_air_over_thin_skin_cools() -> None:
 def test_heat_that_enters_leaves_through_blood_and_borders() -> None:
     # What is balanced exactly by construction must come out of the solver: 1 W in, 1 W out.
     place = Place((Layer(3e-3, 0.62, 0.0, 4.2e6), GREY), (Layer(7e-3, 0.4, 3_400.0, 2.6e6),), 10.0)
-    grid = disc._grid(4e-3, place)
+    grid = disc._grid(4e-3, place, STEADY)
     cells = disc._cells(grid, place)
     heat = disc._heat(grid, place)
     assert heat.sum() == pytest.approx(1.0, rel=1e-12)

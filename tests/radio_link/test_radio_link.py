@@ -21,6 +21,7 @@ from edgebci.firmware_sim.radio_link import (
     link_trace,
     link_uw,
     on_air_share,
+    path_layers,
 )
 from edgebci.firmware_sim.radio_link_connection import agree
 from edgebci.firmware_sim.radio_link_loss import (
@@ -38,6 +39,7 @@ from edgebci.firmware_sim.radio_link_timing import exchange_us, mean_uw
 from edgebci.firmware_sim.uncertainty import typical
 from edgebci.hardware import Radio, load_profile, profile_names
 from edgebci.hardware_radios import Modulation
+from edgebci.quantity import Quantity
 
 DesignWith = Callable[[str], Design]
 BLE = load_profile(Radio, "ble-1m")
@@ -189,24 +191,61 @@ def test_a_packet_is_lost_more_often_than_a_bit_and_less_than_all_its_bits(ber: 
     assert ber * (1 - 1e-9) <= loss <= min(1.0, bits * ber) * (1 + 1e-9)
 
 
+def _moved(design: Design, location: str, depth_mm: float | None) -> Design:
+    """The same design elsewhere, its antenna as deep as its location or as stated."""
+    moved = design.implant.heat_sources["array"].model_copy(update={"location": location})
+    depth = None if depth_mm is None else _fixed(depth_mm, "mm")
+    changes = {"heat_sources": {"array": moved}, "antenna_depth_mm": depth}
+    return replace(design, implant=design.implant.model_copy(update=changes))
+
+
+def _fixed(value: float, unit: str) -> Quantity:
+    return Quantity.model_validate({"value": value, "unit": unit, "source": "chosen", "class": "assumed"})
+
+
 def test_a_deeper_or_farther_implant_has_less_margin(design_with: DesignWith) -> None:
     design = design_with("ble-2m")
     air = design.radio.air
     assert air is not None
-    body = design.implant.heat_sources["array"]
 
-    def at(location: str) -> float:
-        moved = body.model_copy(update={"location": location})
-        implant = design.implant.model_copy(update={"heat_sources": {"array": moved}})
-        return link_figures(replace(design, implant=implant), air, typical).margin_db
+    def at(location: str, depth_mm: float | None = None) -> float:
+        return link_figures(_moved(design, location, depth_mm), air, typical).margin_db
 
     assert at("cortex") < at("epidural") < at("subgaleal") < at("external")
-    near = air.model_copy(update={"distance_m": air.distance_m.model_copy(update={"typical": 0.25})})
-    assert link_figures(design, near, typical).margin_db > at("cortex")
+    assert at("cortex", 20.0) < at("cortex", 10.0) < at("cortex", 2.0) < at("cortex", 0.0) == at("external")
+    near = air.model_copy(update={"distance_m": _fixed(0.25, "m")})
+    assert link_figures(design, near, typical).margin_db > link_figures(design, air, typical).margin_db
+
+
+def test_a_stated_depth_takes_the_outermost_layers(design_with: DesignWith) -> None:
+    layers = [
+        (name, round(depth_m, 6))
+        for name, depth_m in path_layers(_moved(design_with("ble-2m"), "cortex", 8.0), typical)
+    ]
+    assert layers == [("skull", 0.003), ("skin", 0.005)]
+    deep = path_layers(_moved(design_with("ble-2m"), "cortex", 30.0), typical)
+    assert sum(depth_m for _, depth_m in deep) == pytest.approx(0.030)
+    assert [name for name, _ in deep] == ["csf", "skull", "skin"]
+
+
+@pytest.mark.parametrize("radio", [name for name in profile_names(Radio) if load_profile(Radio, name).air])
+def test_every_shipped_radio_reaches_its_receiver_somewhere_in_its_range(design_with: DesignWith, radio: str) -> None:
+    design = design_with(radio)
+    air = design.radio.air
+    assert air is not None
+    # The ends that help: strong, near, low in the band, shallow.
+    helps = {id(q) for q in (air.tx_power_dbm, air.implant_antenna_dbi, air.receiver_antenna_dbi)}
+    shallow = _moved(design, "subgaleal", None)
+    best = link_figures(shallow, air, lambda q: q.high if id(q) in helps else q.low)
+    assert best.margin_db > 0
 
 
 def test_bad_times_lose_more_and_a_trace_shows_it(design_with: DesignWith) -> None:
     design = design_with("ble-2m").doing(Work(0.0, 1952))
+    air = design.radio.air
+    assert air is not None
+    shadowed = air.model_copy(update={"bad_loss_db": _fixed(40.0, "dB"), "bad_share": _fixed(0.05, "1")})
+    design = replace(design, radio=design.radio.model_copy(update={"air": shadowed}))
     channel = link_channel(design)
     assert channel.bad_loss > channel.good_loss
     trace = link_trace(design, 20_000, 0.02, seed=1)
