@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
@@ -71,8 +70,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def result(folder: Path) -> TrainingResult:
-    return run_training(load_training_run(folder / "run.toml"), folder / "out", None, silent)
+def printed(folder: Path) -> str:
+    """What the command prints, with its files in `folder/tiny`."""
+    run = CliRunner().invoke(app, ["train", str(folder / "run.toml"), "--out", str(folder), "--json"])
+    assert run.exit_code == 0, run.output
+    return run.stdout
+
+
+@pytest.fixture(scope="module")
+def result(folder: Path, printed: str) -> TrainingResult:
+    return TrainingResult.model_validate_json((folder / "tiny" / RESULT_NAME).read_text())
 
 
 def test_every_held_out_session_is_decoded_in_every_way_beside_ridge(folder: Path, result: TrainingResult) -> None:
@@ -81,12 +88,11 @@ def test_every_held_out_session_is_decoded_in_every_way_beside_ridge(folder: Pat
     assert [way.way for way in ways] == ["ridge", "student, label-free", "student, fine-tuned"]
     assert ways[0].against_ridge is None
     assert all(way.against_ridge is not None for way in ways[1:])
-    assert TrainingResult.model_validate_json((folder / "out" / RESULT_NAME).read_text()) == result
-    assert "second: student, fine-tuned - ridge" in (folder / "out" / PICTURE_NAME).read_text()
+    assert "second: student, fine-tuned - ridge" in (folder / "tiny" / PICTURE_NAME).read_text()
 
 
 def test_the_page_says_first_how_the_student_stands_against_ridge(folder: Path, result: TrainingResult) -> None:
-    page = (folder / "out" / PAGE_NAME).read_text()
+    page = (folder / "tiny" / PAGE_NAME).read_text()
     found = result.sessions[0].ways[-1].against_ridge
     assert found is not None
     verdict = f"second: student, fine-tuned, R² {interval_text(result.sessions[0].ways[-1].score.r2_mean)}; against"
@@ -97,7 +103,7 @@ def test_the_page_says_first_how_the_student_stands_against_ridge(folder: Path, 
 def test_the_fine_tuned_student_becomes_a_bundle(folder: Path, result: TrainingResult) -> None:
     bundle = result.sessions[0].bundle
     assert bundle is not None, result.sessions[0].not_exported
-    opened = open_bundle(folder / "out" / bundle)
+    opened = open_bundle(folder / "tiny" / bundle)
     assert opened.manifest.spec.n_inputs == 16
     assert (opened.firmware / "decoder.c").is_file()
 
@@ -107,8 +113,8 @@ def test_the_costs_of_the_student_are_counted_apart_from_its_tokenizer(result: T
 
 
 def test_a_finished_run_is_read_and_not_trained_again(folder: Path, result: TrainingResult) -> None:
-    trained = {path: path.stat().st_mtime_ns for path in (folder / "out").rglob("*.safetensors")}
-    again = run_training(load_training_run(folder / "run.toml"), folder / "out", None, silent)
+    trained = {path: path.stat().st_mtime_ns for path in (folder / "tiny").rglob("*.safetensors")}
+    again = run_training(load_training_run(folder / "run.toml"), folder / "tiny", None, silent)
     assert again == result
     assert {path: path.stat().st_mtime_ns for path in trained if path.parent.name != "bundles"} == {
         path: time for path, time in trained.items() if path.parent.name != "bundles"
@@ -116,7 +122,7 @@ def test_a_finished_run_is_read_and_not_trained_again(folder: Path, result: Trai
 
 
 def test_a_teacher_that_exists_is_not_trained_again(folder: Path, result: TrainingResult, tmp_path: Path) -> None:
-    teacher = folder / "out" / "encoders" / "teacher_1" / "encoder.safetensors"
+    teacher = folder / "tiny" / "encoders" / "teacher_1" / "encoder.safetensors"
     found = run_training(load_training_run(folder / "run.toml"), tmp_path / "out", teacher, silent)
     assert not (tmp_path / "out" / "encoders" / "teacher_1").exists()
     assert found.sessions[0].ways[1].r2_by_seed == result.sessions[0].ways[1].r2_by_seed
@@ -148,7 +154,7 @@ def test_a_recipe_of_no_known_system_is_refused(folder: Path, tmp_path: Path) ->
     (tmp_path / "recipe.toml").write_text('schema = "edgebci.relam/1"\n')
     config = load_training_run(tmp_path / "run.toml")
     with pytest.raises(InputError, match=r"did you mean 'edgebci\.realm/1'"):
-        run_training(config, folder / "out", None, silent)
+        run_training(config, folder / "tiny", None, silent)
 
 
 def test_a_wrong_recipe_or_folder_is_told_before_any_session_is_prepared(folder: Path, tmp_path: Path) -> None:
@@ -170,7 +176,7 @@ def test_frames_are_causal_whatever_the_recipe_was_made_for(folder: Path, tmp_pa
     recipe = (folder / "recipe.toml").read_text().replace('preprocessing = "causal"', 'preprocessing = "paper"')
     (tmp_path / "recipe.toml").write_text(recipe)
     with pytest.raises(InputError, match="zero-phase"):
-        run_training(load_training_run(tmp_path / "run.toml"), folder / "out", None, silent)
+        run_training(load_training_run(tmp_path / "run.toml"), folder / "tiny", None, silent)
 
 
 def test_the_example_names_every_session_and_its_recipe_exists() -> None:
@@ -179,13 +185,9 @@ def test_the_example_names_every_session_and_its_recipe_exists() -> None:
     assert config.recipe.is_file()
 
 
-def test_the_command_prints_what_the_file_says(folder: Path, result: TrainingResult) -> None:
-    run = CliRunner().invoke(app, ["train", str(folder / "run.toml"), "--out", str(folder / "cli"), "--json"])
-    assert run.exit_code == 0, run.output
-    assert json.loads((folder / "cli" / "tiny" / RESULT_NAME).read_text())["name"] == "tiny"
-    assert result.sessions[0].ways[0].r2_by_seed == (
-        TrainingResult.model_validate_json(run.stdout).sessions[0].ways[0].r2_by_seed
-    )
+def test_the_command_prints_what_the_file_says(printed: str, result: TrainingResult) -> None:
+    assert result.name == "tiny"
+    assert TrainingResult.model_validate_json(printed) == result
 
 
 def test_a_teacher_that_is_not_there_is_one_sentence(folder: Path) -> None:
