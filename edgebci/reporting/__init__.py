@@ -1,7 +1,8 @@
 """The report of a run: a versioned JSON document and one HTML page that opens offline."""
 
+from edgebci.reporting.loading import load_report
 from edgebci.reporting.page import render
 from edgebci.reporting.schema import Report
 from edgebci.reporting.sections import Traces
 
-__all__ = ["Report", "Traces", "render"]
+__all__ = ["Report", "Traces", "load_report", "render"]

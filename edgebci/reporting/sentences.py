@@ -9,12 +9,20 @@ DEVICE_FORM = "device (host twin)"
 
 
 def interval_text(interval: Interval) -> str:
-    """0.412 (0.371 to 0.449)."""
+    """A figure with its interval.
+
+    >>> interval_text(Interval(value=0.412, low=0.371, high=0.449))
+    '0.412 (0.371 to 0.449)'
+    """
     return f"{interval.value:.3f} ({interval.low:.3f} to {interval.high:.3f})"
 
 
 def span_text(span: Span, unit: str = "") -> str:
-    """12.3 (10.1 to 15.0) unit, with three significant digits."""
+    """A figure with its range, in three significant digits.
+
+    >>> span_text(Span(low=10.13, typical=12.34, high=15.04), "mW")
+    '12.3 (10.1 to 15) mW'
+    """
     return f"{_short(span.typical)} ({_short(span.low)} to {_short(span.high)}) {unit}".rstrip()
 
 
