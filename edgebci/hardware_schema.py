@@ -30,5 +30,8 @@ def _number(quantity: dict[str, Any]) -> dict[str, Any]:
     return quantity | {
         "properties": quantity["properties"] | {"value": {"title": "Value", "type": "number"}},
         "required": common,
-        "oneOf": [{"required": ["value"]}, {"required": list(_RANGE)}],
+        "oneOf": [
+            {"required": ["value"], "not": {"anyOf": [{"required": [name]} for name in _RANGE]}},
+            {"required": list(_RANGE), "not": {"required": ["value"]}},
+        ],
     }

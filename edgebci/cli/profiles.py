@@ -93,3 +93,19 @@ def schema(
     with replacing(out) as path:
         path.write_text(text, encoding="utf-8")
     typer.echo(f"{out} is the schema of a {kind} profile")
+
+
+@profiles_app.command()
+def validate(json: JsonFlag = False) -> None:
+    """Hold the models of power against published devices and boards; a bound that is missed is called so."""
+    from edgebci.cli.validation_tables import validation_tables
+    from edgebci.firmware_sim.validation.report import validate as hold_against_cases
+
+    report = hold_against_cases()
+    if json:
+        print_json(report)
+        return
+    for title, rows in validation_tables(report):
+        print_rows(title, rows)
+    for sentence in report.fitted:
+        typer.echo(f"Fitted. {sentence}")
