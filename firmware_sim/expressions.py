@@ -2,8 +2,8 @@
 
 The formulas of this package take and give floats. Given an `Expression`, which is a float too, they give the tree of
 what they computed: `javascript` prints it for a page, `value` evaluates it. An expression's own value is NaN, so that
-whatever computes with it and forgets the tree (`math.sqrt`, a comparison) shows at once; `least`, `ceiling` and `root`
-are the functions that keep it.
+whatever computes with it and forgets the tree (`math.sqrt`, a comparison) shows at once; `least`, `ceiling`, `root` and
+`power_of_two` keep it.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from typing import Literal, NoReturn
 from edgebci.errors import VerificationError
 
 Operator = Literal["+", "-", "*", "/"]
-Function = Literal["min", "ceil", "sqrt"]
+Function = Literal["min", "ceil", "sqrt", "pow2"]
 _COMPUTE: dict[str, Callable[[float, float], float]] = {
     "+": lambda a, b: a + b,
     "-": lambda a, b: a - b,
     "*": lambda a, b: a * b,
     "/": lambda a, b: a / b,
 }
-_CALL: dict[str, Callable[..., float]] = {"min": min, "ceil": math.ceil, "sqrt": math.sqrt}
+_CALL: dict[str, Callable[..., float]] = {"min": min, "ceil": math.ceil, "sqrt": math.sqrt, "pow2": math.exp2}
 
 
 @dataclass(frozen=True)
@@ -123,6 +123,11 @@ def root(x: float) -> float:
     return Expression(Call("sqrt", (x.node,))) if isinstance(x, Expression) else math.sqrt(x)
 
 
+def power_of_two(x: float) -> float:
+    """2 to the power of x."""
+    return Expression(Call("pow2", (x.node,))) if isinstance(x, Expression) else math.exp2(x)
+
+
 def node_of(number: float) -> Node:
     """The tree of an expression, or a constant.
 
@@ -159,7 +164,8 @@ def javascript(node: Node) -> str:
         case Binary():
             return f"({javascript(node.left)} {node.operator} {javascript(node.right)})"
         case Call():
-            return f"Math.{node.function}({', '.join(javascript(argument) for argument in node.arguments)})"
+            arguments = ", ".join(javascript(argument) for argument in node.arguments)
+            return f"Math.pow(2, {arguments})" if node.function == "pow2" else f"Math.{node.function}({arguments})"
 
 
 def _binary(operator: Operator, left: float, right: float) -> Expression:

@@ -14,9 +14,10 @@ from edgebci.firmware_sim.implant_report import Verdict
 from edgebci.firmware_sim.latency import deadline_ms, step_ms
 from edgebci.firmware_sim.power import total_uw
 from edgebci.firmware_sim.radio import utilization
-from edgebci.firmware_sim.thermal import rise_c
+from edgebci.firmware_sim.thermal import dissipated_uw, rise_c_per_mw
 from edgebci.firmware_sim.uncertainty import Estimate, Pick, estimate
 from edgebci.hardware import HeatSource
+from edgebci.quantity import Quantity
 
 LimitName = Literal[
     "temperature_rise_c", "power_mw", "step_ms", "battery_h", "radio_utilization", "flash_bytes", "ram_bytes"
@@ -47,7 +48,7 @@ class LimitCheck(Document):
 
 @dataclass(frozen=True)
 class Bound:
-    """A formula that must not exceed a limit, or must reach it where `at_least`."""
+    """A formula that must not exceed a limit, or must reach it where `at_least`; heat picks `slope` of its tissue."""
 
     name: LimitName
     formula: Callable[[Design, Pick], float]
@@ -55,10 +56,14 @@ class Bound:
     where: str = ""
     at_least: bool = False
     asked: bool = False
+    slope: Quantity | None = None
 
     def check(self, design: Design) -> LimitCheck:
         """Compute the formula over the ranges of its inputs."""
-        result = estimate(lambda pick: self.formula(design, pick), UNITS[self.name], design.input_names())
+        names = design.input_names()
+        if self.slope is not None:
+            names[id(self.slope)] = f"heat.{self.where}.c_per_mw"
+        result = estimate(lambda pick: self.formula(design, pick), UNITS[self.name], names)
         return LimitCheck(
             name=self.name,
             where=self.where,
@@ -111,13 +116,27 @@ def _simple(
 
 def _heat(design: Design, name: str, source: HeatSource, asked: dict[LimitName, float]) -> Bound:
     own = design.tissues[source.tissue].rise_limit_c.low
-    limit = asked.get("temperature_rise_c", own)
+    slope = heat_slope(design, source)
     return Bound(
         "temperature_rise_c",
-        lambda d, pick: rise_c(d, source, pick),
-        limit,
+        lambda d, pick: dissipated_uw(d, source, pick) * 1e-3 * pick(slope),
+        asked.get("temperature_rise_c", own),
         where=name,
         asked="temperature_rise_c" in asked,
+        slope=slope,
+    )
+
+
+def heat_slope(design: Design, source: HeatSource) -> Quantity:
+    """Rise per milliwatt of a heat source as one quantity, so that tissue is not solved again for every other input."""
+    found = estimate(lambda pick: rise_c_per_mw(design, source, pick), "C/mW", design.input_names())
+    return Quantity(
+        low=found.low,
+        typical=found.typical,
+        high=found.high,
+        unit="C/mW",
+        source="modelled from tissue and contact area: edgebci.firmware_sim.thermal",
+        evidence_class="derived",
     )
 
 

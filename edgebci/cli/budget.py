@@ -51,6 +51,7 @@ def budget(
     solve: Annotated[
         str | None, typer.Option(help="channels, rate_hz, bits or clock_hz: the largest that surely keeps all limits.")
     ] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a page with sliders that works offline.")] = None,
     figure: Annotated[
         Path | None, typer.Option(help="Draw, as SVG: what spreads the power; with --compare, power over channels.")
     ] = None,
@@ -91,6 +92,10 @@ def budget(
     if solve is not None:
         solve_and_print(order, solve, json)
         return
+    if html is not None:
+        from edgebci.pipeline.budget.page import write_page
+
+        write_page(order, html)
     report = answer(order)
     if figure is not None:
         _draw(figure, report)

@@ -6,6 +6,7 @@ budget(order) -> BudgetReport            budget_of(load, order, ...) -> BudgetRe
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from edgebci.errors import InputError
 from edgebci.firmware_sim.battery import design_runtime_h, droop_v, peak_uw, recharge_h
@@ -17,7 +18,6 @@ from edgebci.firmware_sim.power import total_uw
 from edgebci.firmware_sim.radio import payload_bits_per_s
 from edgebci.firmware_sim.states import STATES
 from edgebci.firmware_sim.supply import efficiency
-from edgebci.firmware_sim.thermal import rise_c
 from edgebci.firmware_sim.uncertainty import Estimate, Pick, estimate
 from edgebci.hardware import Battery, ComputePart, Implant, Radio, at_clock, load_profile
 from edgebci.pipeline.budget.load import Loaded, load_of
@@ -42,7 +42,8 @@ def budget(order: BudgetOrder) -> BudgetReport:
 def budget_of(load: DecoderLoad, order: BudgetOrder, loaded: Loaded | None = None) -> BudgetReport:
     """Answer for a load that is known otherwise, for example from an emulated run; raises as `budget`."""
     design = design_of(load, order)
-    checks = tuple(bound.check(design) for bound in bounds(design, {one.name: one.value for one in order.limits}))
+    kept = bounds(design, {one.name: one.value for one in order.limits})
+    checks = tuple(bound.check(design) for bound in kept)
     return BudgetReport(
         report=place_design(design),
         decoder=loaded.decoder if loaded else "given",
@@ -56,8 +57,9 @@ def budget_of(load: DecoderLoad, order: BudgetOrder, loaded: Loaded | None = Non
         supply=_supply(design, order.years),
         total_mw=spread(lambda pick: total_uw(design, pick) * 1e-3, "mW"),
         rise_c={
-            name: spread(lambda pick, source=source: rise_c(design, source, pick), "C")  # type: ignore[misc]
-            for name, source in design.implant.heat_sources.items()
+            bound.where: spread(partial(bound.formula, design), "C")
+            for bound in kept
+            if bound.name == "temperature_rise_c"
         },
     )
 
