@@ -10,7 +10,11 @@ import typer
 from edgebci.cli.output import JsonFlag, print_json, print_rows, progress_bar
 
 if TYPE_CHECKING:
+    from edgebci.firmware_sim.uncertainty import Estimate
+    from edgebci.pipeline.simulation.closed_loop import ClosedLoop
+    from edgebci.pipeline.simulation.device_side import DeviceSide
     from edgebci.pipeline.simulation.report import SimulationReport
+    from edgebci.pipeline.simulation.sweeps import Sweep
 
 Rows = list[tuple[str, str]]
 
@@ -20,9 +24,17 @@ def simulate(
     recording: Annotated[Path, typer.Option(help="A recording (.h5) of the bundle's channels.")],
     implant: Annotated[str, typer.Option(help="Name of a profile, or the path of your own.")],
     conditions: Annotated[Path | None, typer.Option(help="A TOML file: noise, mains, events, lost packets.")] = None,
+    compute: Annotated[str | None, typer.Option(help="Chip, for power and latency; with --radio.")] = None,
+    radio: Annotated[str | None, typer.Option(help="Radio, for power and latency; with --compute.")] = None,
     behavior: Annotated[str | None, typer.Option(help="Series to score against, where several fit.")] = None,
     seconds: Annotated[float | None, typer.Option(min=1.0, help="So much from the beginning; all without.")] = None,
-    threads: Annotated[int, typer.Option(min=1, max=64)] = 2,
+    sweep: Annotated[
+        str | None, typer.Option(help="R² against one property: converter, noise, channels, or several with commas.")
+    ] = None,
+    closed_loop: Annotated[
+        bool, typer.Option("--closed-loop", help="Add a simulated user with delayed feedback.")
+    ] = False,
+    threads: Annotated[int, typer.Option(min=1, max=64, help="Threads to play with.")] = 2,
     out: Annotated[Path | None, typer.Option(help="Folder for simulation.json and its pictures.")] = None,
     json: JsonFlag = False,
 ) -> None:
@@ -33,7 +45,7 @@ def simulate(
 
     Exit code 0: simulated; 2: a wrong profile, conditions, bundle or recording.
     """
-    from edgebci.pipeline.simulation.order import SimulationOrder
+    from edgebci.pipeline.simulation.order import SimulationOrder, sweep_names
     from edgebci.pipeline.simulation.pictures import write_simulation
     from edgebci.pipeline.simulation.run import simulate as run
 
@@ -42,6 +54,10 @@ def simulate(
         recording=recording,
         implant=implant,
         conditions=conditions,
+        compute=compute,
+        radio=radio,
+        sweeps=sweep_names(sweep),
+        closed_loop=closed_loop,
         behavior=behavior,
         seconds=seconds,
         threads=threads,
@@ -62,6 +78,12 @@ def _show(report: SimulationReport, written: Rows) -> None:
         print_rows("events", _recoveries(report))
     if report.packet_loss:
         print_rows("lost packets on the way to a decoder outside", _losses(report))
+    for sweep in report.sweeps:
+        print_rows(f"R² over {sweep.x_name}", _sweep(sweep))
+    if report.closed_loop:
+        print_rows("a simulated user, feedback delayed", _loop(report.closed_loop))
+    if report.device:
+        print_rows("the device (modelled)", _device(report.device))
 
 
 def _accuracy(report: SimulationReport) -> Rows:
@@ -116,3 +138,54 @@ def _losses(report: SimulationReport) -> Rows:
     assert loss is not None
     rows = [("lost", f"{loss.lost_share:.2%} of the rows, the longest gap {loss.longest_gap_ms:.0f} ms")]
     return rows + [(one.policy, f"R² {one.r2:.3f}, {one.r2_lost:.3f} less than without") for one in loss.policies]
+
+
+def _sweep(sweep: Sweep) -> Rows:
+    rows: Rows = []
+    for line in dict.fromkeys(point.line for point in sweep.points):
+        points = [point for point in sweep.points if point.line == line]
+        shown = [f"{p.x:g}: {p.r2:.3f}" for p in points if p.r2 is not None]
+        knee = next((f"knee at {knee.x:g}; " for knee in sweep.knees if knee.line == line), "")
+        refused = [p for p in points if p.refused]
+        rows.append((line, knee + (", ".join(shown) or "nothing computed")))
+        if refused:
+            xs = ", ".join(f"{p.x:g}" for p in refused)
+            rows.append(("refused", f"{xs}; the first, as {refused[0].refused}"))
+    return rows
+
+
+def _loop(loop: ClosedLoop) -> Rows:
+    return [
+        (
+            f"{1000 * point.delay_s:.0f} ms",
+            f"{point.acquired_share:.0%} of {loop.trials} targets at {loop.distance:.3g} {loop.unit}"
+            + (f", in {point.median_s:.2f} s in the median" if point.median_s is not None else ""),
+        )
+        for point in loop.points
+    ]
+
+
+def _device(device: DeviceSide) -> Rows:
+    report, transport = device.budget.report, device.timeline.transport
+    rows = [(f"power, {one.part}", _span(one.power)) for one in report.power]
+    rows.append(("power, total", _span(report.total)))
+    rows += [
+        (f"warming, {one.source}", f"{_span(one.rise_c)}; limit {one.limit_c:g} C: {one.within_limit}")
+        for one in report.warming
+    ]
+    if transport is not None:
+        rows.append(
+            (
+                "transport latency",
+                f"p50 {transport.p50_ms:.1f}, p99 {transport.p99_ms:.1f}, p99.9 {transport.p999_ms:.1f} ms; "
+                f"{device.timeline.missed} deadlines missed of {device.timeline.frames}",
+            )
+        )
+    if device.lag is not None:
+        verdict = "within" if device.lag.within_budget else "over"
+        rows.append(("with the effective lag", f"{device.lag.total_ms:.0f} ms, {verdict} {device.lag.budget_ms:g} ms"))
+    return [*rows, ("fits", device.budget.fits)]
+
+
+def _span(one: Estimate) -> str:
+    return f"{one.typical:.4g} ({one.low:.4g} to {one.high:.4g}) {one.unit}"

@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from edgebci.bundle import Bundle, open_bundle
-from edgebci.device_reference import FrontEndForm
 from edgebci.errors import InputError
 from edgebci.export.c_generator import generate
 from edgebci.features.fitting import fit_front_end
@@ -25,7 +23,6 @@ from edgebci.recordings import Recording
 
 FITTED_S = 60.0
 """Of the clean recording, for the statistics of a front end with another reference; from there it follows itself."""
-_FIXED = "edgebci_front_end_fixed.c"
 
 
 def bundle_with_program(folder: Path) -> Bundle:
@@ -78,7 +75,5 @@ def _fitted(spec: FeatureSpec, shipped_front_end: FrontEnd, recording: Recording
 
 
 def _generated(bundle: Bundle, front_end: FrontEnd, folder: Path, name: str) -> Path:
-    form: FrontEndForm = "fixed" if (bundle.firmware / _FIXED).is_file() else "float32"
-    arguments: dict[str, Any] = {"form": form}
-    generate(bundle.shipped_onnx, front_end, folder / name, **arguments)
+    generate(bundle.shipped_onnx, front_end, folder / name, form=bundle.manifest.front_end)
     return compile_host(folder / name, folder / f"{name}.so")

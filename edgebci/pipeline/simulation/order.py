@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field
 
-from edgebci.documents import Document, load_toml
+from edgebci.documents import Document, load_toml, nearest
+from edgebci.errors import InputError
 from edgebci.firmware_sim.electronics.conditions import NO_CONDITIONS, Conditions
 
 SweepName = Literal["converter", "noise", "channels"]
@@ -34,3 +35,13 @@ class SimulationOrder(Document):
     def read_conditions(self) -> Conditions:
         """The file of conditions, or none; raises InputError for what is wrong in it."""
         return load_toml(self.conditions, Conditions) if self.conditions else NO_CONDITIONS
+
+
+def sweep_names(text: str | None) -> tuple[SweepName, ...]:
+    """Read `converter,noise`; raises InputError for a sweep that there is not."""
+    known: tuple[SweepName, ...] = get_args(SweepName)
+    asked = [name.strip() for name in text.split(",")] if text else []
+    unknown = [name for name in asked if name not in known]
+    if unknown:
+        raise InputError(f"there is no sweep {unknown[0]!r}; {nearest(unknown[0], list(known))}")
+    return tuple(name for name in known if name in asked)

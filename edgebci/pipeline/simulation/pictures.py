@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from edgebci.files import replacing_folder, write_text
-from edgebci.pipeline.simulation.run import CLEAN, DEGRADED, Simulated
-from edgebci.reporting.simulation_figure import Span, traces_svg
+from edgebci.pipeline.simulation.accuracy import CLEAN, DEGRADED
+from edgebci.pipeline.simulation.run import Simulated
+from edgebci.pipeline.simulation.sweeps import Sweep
+from edgebci.reporting.simulation_figure import Line, Span, sweep_svg, traces_svg
 
 SHOWN_S = 30.0
 REPORT, TRACES = "simulation.json", "traces.svg"
@@ -17,6 +19,9 @@ REPORT, TRACES = "simulation.json", "traces.svg"
 def write_simulation(simulated: Simulated, folder: Path) -> tuple[str, ...]:
     """Write everything into `folder`, in place of what lay there; returns the names of the files."""
     files = {REPORT: simulated.report.model_dump_json(indent=2) + "\n", TRACES: traces(simulated)}
+    clean_r2 = simulated.report.accuracy[0].r2
+    drawn = [sweep for sweep in simulated.report.sweeps if any(point.r2 is not None for point in sweep.points)]
+    files |= {f"sweep_{sweep.name}.svg": sweep_picture(sweep, clean_r2) for sweep in drawn}
     with replacing_folder(folder) as fresh:
         for name, text in files.items():
             write_text(fresh / name, text)
@@ -33,3 +38,15 @@ def traces(simulated: Simulated) -> str:
     decoded = {name: simulated.played[name].held()[shown] for name in (CLEAN, DEGRADED)}
     spans = [Span(e.kind.replace("_", " "), e.at_s, e.end_s) for e in events if first_s <= e.at_s < first_s + SHOWN_S]
     return traces_svg(seconds[shown], truth.values[shown], decoded, truth.axis_names, truth.unit, spans)
+
+
+def sweep_picture(sweep: Sweep, clean_r2: float | None) -> str:
+    """R2 over one property, a line for each value of the other."""
+    knees = {knee.line: knee.x for knee in sweep.knees}
+    lines = []
+    for name in dict.fromkeys(point.line for point in sweep.points):
+        xy = sorted((p.x, p.r2) for p in sweep.points if p.line == name and p.r2 is not None)
+        if xy:
+            xs, r2 = zip(*xy, strict=True)
+            lines.append(Line(name, xs, r2, xs.index(knees[name]) if name in knees else None))
+    return sweep_svg(f"R² over {sweep.name}", sweep.x_name, lines, clean_r2, logarithmic=sweep.better == "less")

@@ -66,6 +66,11 @@ class Degraded:
         self.n_samples += len(converted.codes)
         return as_counts(converted.codes, self._stream.model.converter, self._adc), converted.missing
 
+    @property
+    def clipped_share(self) -> float:
+        """Of all samples so far."""
+        return float(self.clipped.sum()) / max(self.n_samples * len(self.clipped), 1)
+
 
 class Lossy:
     """Another source whose rows get lost: `lost` (T,) of the whole recording, by sample of the decoder's rate."""

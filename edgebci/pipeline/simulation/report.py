@@ -7,7 +7,10 @@ from typing import Literal
 from edgebci.comparison import Comparison
 from edgebci.documents import Document
 from edgebci.firmware_sim.electronics.conditions import FrontEndModel, Packets, SourceQuality
+from edgebci.pipeline.simulation.closed_loop import ClosedLoop
+from edgebci.pipeline.simulation.device_side import DeviceSide
 from edgebci.pipeline.simulation.recovery import Recovery
+from edgebci.pipeline.simulation.sweeps import Sweep
 
 
 class FormAccuracy(Document):
@@ -71,6 +74,11 @@ class SimulationReport(Document):
     accuracy: tuple[FormAccuracy, ...]
     degraded_against_clean: Comparison
     effective_lag_ms: float
+    """Of what is decoded from the degraded signal, in the recording's own time."""
     clipping: Clipping
     recoveries: tuple[Recovery, ...]
     packet_loss: PacketLoss | None
+    sweeps: tuple[Sweep, ...] = ()
+    closed_loop: ClosedLoop | None = None
+    device: DeviceSide | None = None
+    """None where no chip and radio were named."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,15 +39,15 @@ class Truth:
     unit: str
     held_out: bool
 
-    def narrowed(self, played: Played) -> Truth:
-        """The same, counting only frames that are valid in `played`; raises InputError where too few are left."""
-        counted = self.counted & played.valid
+    def narrowed(self, valid: Bool) -> Truth:
+        """The same, counting only frames that are valid, (K,); raises InputError where too few are left."""
+        counted = self.counted & valid
         if counted.sum() < FEWEST_FRAMES:
             raise InputError(
                 f"{counted.sum()} frames are valid and known, needed are {FEWEST_FRAMES}; simulate more seconds or "
                 "give a recording with the behaviour that is decoded"
             )
-        return Truth(self.times_s, self.values, counted, self.rate_hz, self.axis_names, self.unit, self.held_out)
+        return replace(self, counted=counted)
 
     def r2(self, played: Played) -> float:
         """Mean R2 over axes on the frames that count; where the device calls a frame invalid, its last valid output."""
@@ -85,7 +85,8 @@ def truth_of(recording: Recording, bundle: Bundle, behavior: str | None, n_frame
     if same:
         tested = np.asarray(manifest.provenance.test_intervals_s, dtype=np.float64).reshape(-1, 2)
         counted &= inside(tested + recording.info.start_s, times_s)
-    return Truth(times_s, values, counted, features.frame_rate_hz, target.axis_names, target.unit, same)
+    truth = Truth(times_s, values, counted, features.frame_rate_hz, target.axis_names, target.unit, same)
+    return truth.narrowed(np.ones(n_frames, bool))
 
 
 def _made_from(recording: Recording, bundle: Bundle) -> bool:
