@@ -31,6 +31,7 @@ from edgebci.cli.precision import precision_app
 from edgebci.cli.profiles import profiles_app
 from edgebci.cli.proof import proof
 from edgebci.cli.quantization import quantization_report, reproduce_quantization
+from edgebci.cli.report import report
 from edgebci.cli.reproduce_realm import reproduce_realm
 from edgebci.cli.run import run
 from edgebci.cli.run_on_target import run_on_target
@@ -71,6 +72,7 @@ add_group(app, "bench", bench_app)
 add_group(app, "profiles", profiles_app)
 add_command(app, "budget", budget)
 add_command(app, "simulate", simulate)
+add_command(app, "report", report)
 add_group(app, "gate", gate_app)
 reproduce_app = typer.Typer(no_args_is_help=True, help="Try what the papers claim.")
 reproduce_app.command()(claims)

@@ -91,19 +91,22 @@ def _fits(implant: ImplantSection) -> Decided:
 
 
 def _device(report: Report) -> Decided:
-    found = report.baseline.device_against_torch
-    return Decided("Is the device program as accurate as the float decoder?", _answer(found), _why(found))
+    return verdict_of("Is the device program as accurate as the float decoder?", report.baseline.device_against_torch)
 
 
 def _ridge(report: Report) -> Decided:
-    found = report.baseline.student_against_ridge
-    return Decided("Is the decoder at least as accurate as ridge regression?", _answer(found), _why(found))
+    return verdict_of("Is the decoder at least as accurate as ridge regression?", report.baseline.student_against_ridge)
 
 
 def _same(report: Report) -> Decided:
     exact = report.bit_exactness
     same = exact.reference_equals_host and exact.host_equals_target
     return Decided("Do reference, host and core compute the same?", "yes" if same else "no", bit_exact_line(report))
+
+
+def verdict_of(question: str, found: Comparison) -> Decided:
+    """What a paired comparison answers to a question of non-inferiority."""
+    return Decided(question, _answer(found), _why(found))
 
 
 def _answer(found: Comparison) -> Answer:
