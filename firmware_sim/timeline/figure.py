@@ -37,6 +37,7 @@ def timeline_svg(
         drawn = [_bar(axes, span) for span in spans if start_ms <= 1e3 * span.start_s < stop_ms]
         _outputs(axes, part, start_ms, stop_ms)
         name_rows(axes, list(LANES))
+        axes.set_ylim(len(LANES) - 0.4, -0.5)
         axes.set_xlim(start_ms, stop_ms)
         axes.set_xlabel("time since power-on (ms), modelled")
         for state in STATES:
@@ -58,9 +59,11 @@ def _outputs(axes: Axes, part: TimelinePart, start_ms: float, stop_ms: float) ->
     for first_ms, last_ms in pairwise(np.concatenate([[0.0], ends_ms])):
         axes.plot([first_ms, last_ms], [0, 0], color=INK, lw=1.0, marker="|", ms=8)
     for end_ms, delivered_ms in zip(ends_ms, 1e3 * part.delivered_s, strict=True):
-        if start_ms <= end_ms < stop_ms and math.isfinite(delivered_ms):
+        if not start_ms <= delivered_ms < stop_ms:
+            continue
+        axes.plot(delivered_ms, 3, "D", color=PALETTE[2], ms=5)
+        taken = f"{delivered_ms - end_ms:.1f} ms"
+        axes.text(delivered_ms, 3.2, taken, fontsize=8, va="top", ha="center", clip_on=True)
+        if end_ms >= start_ms:
             arrow = {"arrowstyle": "->", "color": INK, "lw": 0.8, "alpha": 0.6}
-            axes.annotate("", xy=(delivered_ms, 3), xytext=(end_ms, 0), arrowprops=arrow)
-            axes.text(
-                delivered_ms, 3.05, f"{delivered_ms - end_ms:.1f} ms", fontsize=8, va="top", ha="center", clip_on=True
-            )
+            axes.annotate("", xy=(delivered_ms, 2.9), xytext=(end_ms, 0.05), arrowprops=arrow)

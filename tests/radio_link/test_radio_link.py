@@ -24,6 +24,7 @@ from edgebci.firmware_sim.radio_link import (
     path_layers,
 )
 from edgebci.firmware_sim.radio_link_connection import agree
+from edgebci.firmware_sim.radio_link_findings import link_findings
 from edgebci.firmware_sim.radio_link_loss import (
     absorbed_db,
     ber_at_margin,
@@ -251,3 +252,25 @@ def test_bad_times_lose_more_and_a_trace_shows_it(design_with: DesignWith) -> No
     trace = link_trace(design, 20_000, 0.02, seed=1)
     assert trace.lost[trace.bad].mean() > trace.lost[~trace.bad].mean()
     assert not link_trace(design_with("optical"), 100, 0.02, seed=1).lost.any()
+
+
+def test_a_sound_link_has_no_findings_and_each_fault_has_its_sentence(design_with: DesignWith) -> None:
+    design = design_with("ble-1m")
+    air = design.radio.air
+    assert air is not None
+    assert link_findings(design) == ()
+
+    def said_of(work_bits: float = 64, **changes: Quantity) -> str:
+        changed = design.radio.model_copy(update={"air": air.model_copy(update=changes)})
+        return " ".join(link_findings(replace(design, radio=changed).doing(Work(0.0, work_bits))))
+
+    assert "bit/s" in said_of(work_bits=20_000)
+    assert "nearer" in said_of(distance_m=_fixed(100.0, "m"))
+    assert "less power" in said_of(eirp_limit_dbm=_fixed(-60.0, "dBm"))
+    assert "less often" in said_of(duty_limit=_fixed(0.011, "1"), work_bits=1_000)
+    assert said_of(duty_limit=_fixed(0.5, "1"), work_bits=1_000) == ""
+
+
+def test_a_forbidden_interval_is_refused_when_findings_are_asked_for(design_with: DesignWith) -> None:
+    with pytest.raises(InputError, match=r"take 7\.5"):
+        link_findings(design_with("ble-1m"), interval_ms=3.0)
