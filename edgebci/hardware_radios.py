@@ -21,7 +21,6 @@ from edgebci.hardware_units import (
     Millisecond,
     Milliwatt,
     Profile,
-    Share,
     Share0,
     Volt,
 )
@@ -99,7 +98,7 @@ class Air(Document):
     bandwidth_khz: Annotated[Quantity, In("kHz", at_least=0.1)]
     tx_power_dbm: DecibelMilliwatt
     eirp_limit_dbm: DecibelMilliwatt
-    duty_limit: Share | None = None
+    duty_limit: Share0 | None = None
     sensitivity_dbm: DecibelMilliwatt
     sensitivity_ber: Annotated[Quantity, In("1", at_least=1e-15, at_most=0.5)]
     implant_antenna_dbi: AntennaGain
@@ -182,6 +181,18 @@ def check_band(radio: Radio, band: Band) -> None:
             "move carrier_mhz or name the band that allows it"
         )
     _check_power(radio.name, radio.air, band)
+    _check_duty(radio.name, radio.air, band)
+
+
+def _check_duty(name: str, air: Air, band: Band) -> None:
+    if band.duty_limit is None:
+        return
+    allowed = band.duty_limit.typical
+    if air.duty_limit is None or air.duty_limit.high > allowed:
+        raise InputError(
+            f"{name} may send for {'any share' if air.duty_limit is None else f'{air.duty_limit.high:g}'} of the time, "
+            f"{band.name} ({band.rule}) allows {allowed:g}; set air.duty_limit to no more"
+        )
 
 
 def _check_power(name: str, air: Air, band: Band) -> None:

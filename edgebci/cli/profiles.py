@@ -95,6 +95,33 @@ def schema(
     typer.echo(f"{out} is the schema of a {kind} profile")
 
 
+@profiles_app.command("step")
+def step_on_board(
+    board: Annotated[str, typer.Argument(help="Name or .toml file of a board: a Jetson, a Raspberry Pi.")],
+    macs: Annotated[int, typer.Option(min=1, help="Multiply-accumulates of one step.")],
+    moved: Annotated[int, typer.Option("--bytes", min=1, help="Bytes read and written in one step: weights and states.")],
+    kernels: Annotated[int, typer.Option(min=1, help="Kernels launched in one step.")] = 20,
+    mode: Annotated[str | None, typer.Option(help="Power mode of the board; the first without it.")] = None,
+    measured: Annotated[Path | None, typer.Option(help="What benchmark.py wrote on the board.")] = None,
+    json: JsonFlag = False,
+) -> None:
+    """Say what a step takes on a board: estimated from its roof, never judged; or as it was measured there."""
+    from edgebci.board_measurement import load_measurement
+    from edgebci.firmware_sim.board_estimate import BoardWork, board_step
+    from edgebci.hardware import Board, load_profile
+
+    profile = load_profile(Board, board)
+    work = BoardWork(macs=macs, bytes_moved=moved, kernels=kernels)
+    file = None if measured is None else load_measurement(measured)
+    step = board_step(profile, mode or next(iter(profile.modes)), work, file)
+    if json:
+        print_json(step)
+        return
+    taken = step.step_us
+    rows = [("step", f"{taken.typical:.4g} ({taken.low:.4g} to {taken.high:.4g}) us, {step.basis}"), ("", step.says)]
+    print_rows(f"{profile.title}, {step.mode}", rows)
+
+
 @profiles_app.command()
 def validate(json: JsonFlag = False) -> None:
     """Hold the models of power against published devices and boards; a bound that is missed is called so."""

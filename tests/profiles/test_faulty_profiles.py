@@ -45,6 +45,14 @@ CASES: dict[str, tuple[type[Profile], str, str]] = {
         _changed(MED, "eirp_limit_dbm = { value = -16.02", "eirp_limit_dbm = { value = 10.0"),
         "sets itself air.eirp_limit_dbm 10, medradio-402 .* allows -16.02 dBm",
     ),
+    "more often than the rule allows": (
+        Radio,
+        MED.replace('"medradio-402"', '"medradio-403-beacon"')
+        .replace("low = 402.15, typical = 403.65, high = 404.85", "value = 403.65")
+        .replace("low = -17.0, typical = -5.0", "low = -27.0, typical = -15.0")
+        .replace("eirp_limit_dbm = { value = -16.02", "eirp_limit_dbm = { value = -40.0"),
+        "may send for any share of the time, medradio-403-beacon .* allows 0.0001; set air.duty_limit",
+    ),
     "more payload than the air carries": (
         Radio,
         _changed(BLE, "air_bits_per_s = { value = 1_000_000", "air_bits_per_s = { value = 500_000"),

@@ -98,3 +98,9 @@ def test_validate_shows_missed_bounds_as_missed() -> None:
     shown = dict(tables["bounds"])
     assert [name for name, words in shown.items() if "MISSED by" in words] == missed
     assert dict(tables["left out, and why"]) == report["left_out"]
+
+
+def test_a_step_on_a_board_is_an_estimate_and_called_so() -> None:
+    shown = json.loads(_run("step", "raspberry-pi-5", "--macs", "117000", "--bytes", "150000", "--json"))
+    assert (shown["basis"], shown["mode"], shown["step_us"]["unit"]) == ("estimate", "2.4GHz", "us")
+    assert RUN.invoke(profiles_app, ["step", "raspberry-pi-5", "--macs", "0", "--bytes", "1"]).exit_code == 2
