@@ -41,8 +41,8 @@ def _too_weak(design: Design, figures: LinkFigures, air: Air, pick: Pick) -> Ite
     if figures.loss > WORTH_SAYING:
         yield (
             f"{design.radio.name} loses {figures.loss:.0%} of packets: the signal arrives {figures.margin_db:+.1f} dB "
-            f"from what its receiver needs, after {figures.tissue_db:.1f} dB in tissue and {figures.space_db:.1f} dB over "
-            f"{pick(air.distance_m):g} m; bring the receiver nearer or the antenna closer to the skin"
+            f"from what its receiver needs, after {figures.tissue_db:.1f} dB in tissue and {figures.space_db:.1f} dB "
+            f"over {pick(air.distance_m):g} m; bring the receiver nearer or the antenna closer to the skin"
         )
 
 
