@@ -7,8 +7,9 @@ give the same verdict; no draw decides. Numerator and total sum of squares of RÂ
 together.
 
 Time is cut into cells of a quarter second. The block length comes from the loss differential (Politis & White 2004,
-corrected by Patton, Politis & White 2009) and is never under 5 s; the standard error is also taken at 2x and 4x that
-length and the largest counts: a slow drift shows in long blocks only.
+corrected by Patton, Politis & White 2009) and is never under 5 s. It is sought with and without what the differential
+takes from the truth's own variance, and the shorter one counts: bursts of movement make either of them look slow. The
+standard error is also taken at 2x and 4x that length and the largest counts: a slow drift shows in long blocks only.
 
 Retrained decoders differ from seed to seed as well: the seeds' own spread is added to the variance (seeds and blocks
 drawn together), and Student's t has the degrees of freedom of Welch and Satterthwaite.
@@ -148,7 +149,8 @@ class CellSums:
         each = (self.lost - loss * squares) / total
         variance = (total / n_frames)[:, 0]
         spread = None if self.seed_errors is None else tuple(side / variance for side in self.seed_errors)
-        return _losses(_with_mean(loss)[:, 0], _with_mean(each), spread, float(n_frames[0, 0, 0]) / rate_hz)
+        length = np.minimum(_block_length((self.lost / total).mean(axis=-1)), _block_length(each.mean(axis=-1)))
+        return _losses(_with_mean(loss)[:, 0], _with_mean(each), length, spread, float(n_frames[0, 0, 0]) / rate_hz)
 
 
 def r2_losses(truth: F64, references: Sequence[F64], candidates: Sequence[F64], rate_hz: float) -> Losses:
@@ -174,7 +176,8 @@ def auroc_losses(inside: Bool, references: Sequence[F64], candidates: Sequence[F
     each = influence(inside, references) - influence(inside, candidates)
     cells = cell_sums(each / len(each), rate_hz)[None, :, None]
     spread = None if len(references) == len(candidates) == 1 else tuple(values)
-    return _losses(values[0].mean(axis=0) - values[1].mean(axis=0), cells, spread, len(inside) / rate_hz)
+    loss = values[0].mean(axis=0) - values[1].mean(axis=0)
+    return _losses(loss, cells, _block_length(cells[..., 0]), spread, len(inside) / rate_hz)
 
 
 def holm(p: F64, level: float) -> Bool:
@@ -241,13 +244,18 @@ def cell_sums(frames: F64, rate_hz: float) -> F64:
     return np.asarray(np.add.reduceat(frames, np.arange(0, max(len(frames) - size + 1, 1), size), axis=0))
 
 
-def _losses(loss: F64, cells: F64, spread: tuple[F64, ...] | None, seconds: float) -> Losses:
-    """From losses (R, F), what each cell adds to them (R, N, F), and what each seed has (S, R, D)."""
-    n = cells.shape[1]
+def _block_length(differential: F64) -> I64:
+    """(R,) cells in a block, for the loss differential of each cell (R, N)."""
+    n = differential.shape[1]
     shortest = math.ceil(SHORTEST_BLOCK_S / CELL_S)
-    length = np.full(len(cells), min(shortest, n))
-    if n >= 4 * shortest:
-        length = np.maximum(shortest, np.ceil(block_cells(cells[..., -1])).astype(int))
+    if n < 4 * shortest:
+        return np.full(len(differential), min(shortest, n), np.int64)
+    return np.maximum(shortest, np.ceil(block_cells(differential))).astype(np.int64)
+
+
+def _losses(loss: F64, cells: F64, length: I64, spread: tuple[F64, ...] | None, seconds: float) -> Losses:
+    """From losses (R, F), what each cell adds to them (R, N, F), a block (R,), and what each seed has (S, R, D)."""
+    n = cells.shape[1]
     variance, freedom = _widest_variance(cells, length)
     if spread is not None:
         variance, freedom = _with_seeds(variance, freedom, [_with_mean(side) for side in spread])
@@ -256,25 +264,34 @@ def _losses(loss: F64, cells: F64, spread: tuple[F64, ...] | None, seconds: floa
         standard_error=np.sqrt(variance),
         freedom=freedom,
         n_blocks=(n // length).astype(np.int64),
-        block_s=length * CELL_S,
+        block_s=np.multiply(length, CELL_S, dtype=np.float64),
         minutes=seconds / 60,
     )
 
 
 def _widest_variance(cells: F64, length: I64) -> tuple[F64, F64]:
     """Variance (R, F) of the sum over cells (R, N, F), and its degrees of freedom: the largest of three lengths."""
-    n = cells.shape[1]
-    running = np.concatenate([np.zeros_like(cells[:, :1]), np.cumsum(np.concatenate([cells, cells], axis=1), 1)], 1)
-    rows, starts = np.arange(len(cells))[:, None], np.arange(n)
     variance, freedom = np.zeros((len(cells), cells.shape[2])), np.ones((len(cells), cells.shape[2]))
-    for times in _LONGER:
-        long = np.minimum(times * length, max(n // 2, 1))[:, None]
-        sums = running[rows, starts + long] - running[rows, starts]
+    for one in np.unique(length):
+        rows = length == one
+        variance[rows], freedom[rows] = _widest_of(cells[rows], int(one))
+    return variance, freedom
+
+
+def _widest_of(cells: F64, length: int) -> tuple[F64, F64]:
+    """The same where all rows have one block length."""
+    n = cells.shape[1]
+    lengths = [min(times * length, max(n // 2, 1)) for times in _LONGER]
+    running = np.cumsum(np.concatenate([cells, cells[:, : max(lengths)]], axis=1), axis=1)
+    running = np.concatenate([np.zeros_like(running[:, :1]), running], axis=1)
+    variance, freedom = np.zeros(cells.shape[::2]), np.ones(cells.shape[::2])
+    for long in lengths:
+        sums = running[:, long : long + n] - running[:, :n]
         # N / (N - l) undoes that block sums are taken about the sample's own mean.
-        found = (sums**2).mean(axis=1) * n / long * n / (n - np.minimum(long, n - 1))
+        found = np.einsum("rnf,rnf->rf", sums, sums) / long * (n / (n - min(long, n - 1)))
         wider = found > variance
         variance = np.where(wider, found, variance)
-        freedom = np.where(wider, np.maximum(_OVERLAP * n / long - 1, 1), freedom)
+        freedom = np.where(wider, max(_OVERLAP * n / long - 1, 1), freedom)
     return variance, freedom
 
 

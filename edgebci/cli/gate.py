@@ -12,11 +12,15 @@ from edgebci.cli.output import JsonFlag, print_json, progress_bar
 
 if TYPE_CHECKING:
     from edgebci.gating_result import GateResult
+    from edgebci.pipeline.gating.command import GateOrder
+    from edgebci.pipeline.gating.self_test import SelfTest
 
 gate_app = typer.Typer(
     invoke_without_command=True,
     help="Fail a pull request whose decoder got worse, larger, slower or hungrier than a baseline.",
 )
+
+SELF_TEST_NAME = "gate.self_test.json"
 
 PipelineOption = Annotated[Path, typer.Option("--pipeline", help="The pipeline TOML; its table [gate] holds limits.")]
 BaselineOption = Annotated[Path, typer.Option("--baseline", help="baseline.json, with its files beside it.")]
@@ -52,6 +56,10 @@ def gate(
     reports: Annotated[
         Path | None, typer.Option("--reports", help="Write JSON, JUnit XML, the comment and badges into this folder.")
     ] = None,
+    self_test: Annotated[
+        bool, typer.Option("--self-test", help="Measure the gate itself, on thousands of simulated pull requests.")
+    ] = False,
+    requests: Annotated[int, typer.Option("--requests", help="With --self-test: pull requests of each kind.")] = 2000,
     json: JsonFlag = False,
 ) -> None:
     """Compare a decoder with the baseline and decide: exit code 0 pass, 1 worse, 2 bad input, 3 undecided.
@@ -65,6 +73,9 @@ def gate(
     from edgebci.pipeline.gating.outputs import tell_github, write_outputs
 
     order = GateOrder(pipeline, baseline, recording, out, as_built, predictions, retrained, corner)
+    if self_test:
+        _self_test(order, requests, reports, json)
+        return
     with progress_bar("gate") as progress:
         result = run_gate(order, progress)
     if reports is not None:
@@ -100,6 +111,40 @@ def accept(
         document = run_accept(order, why, keep_bundle, progress)
     kept = [str(baseline), document.predictions.name, *([document.bundle.name] if document.bundle else [])]
     typer.echo(f"{', '.join(kept)}: accepted, {document.history[-1].why}; commit them together")
+
+
+def _self_test(order: GateOrder, requests: int, reports: Path | None, json: bool) -> None:
+    from edgebci.files import make_folder, write_text
+    from edgebci.pipeline.gating.self_test_source import run_self_test
+
+    with progress_bar("gate self-test") as progress:
+        found = run_self_test(order, requests, progress)
+    if reports is not None:
+        make_folder(reports)
+        write_text(reports / SELF_TEST_NAME, found.model_dump_json(indent=2) + "\n")
+    if json:
+        print_json(found)
+    else:
+        _print_self_test(found)
+    raise typer.Exit(0 if found.reached else 1)
+
+
+def _print_self_test(found: SelfTest) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title=f"gate self-test on residuals of {found.source}", title_justify="left")
+    for heading in ("pull request", "truth", "minutes", "of", "refused", "undecided", "passed"):
+        table.add_column(heading)
+    for one in found.kinds:
+        shares = (f"{n / one.requests:.1%}" for n in (one.failed, one.undecided, one.passed))
+        truth = "no change" if one.truth == "no change" else f"loss of {found.loss:g} R²"
+        table.add_row(escape(one.name), truth, f"{one.minutes:g}", f"{one.requests:,}", *shares)
+    console = Console()
+    console.print(table)
+    for line in (*found.notes, *found.sentences()):
+        console.print(escape(line), highlight=False)
 
 
 def _print(result: GateResult) -> None:

@@ -56,7 +56,11 @@ def accuracy_figures(
             for one in _pair(baseline, _of(baseline, name, "baseline"), candidate, name, margins.same_weights_margin)
         ]
     return [
-        *_retrained(baseline, candidate, margins.retrained_margin),
+        *(
+            one
+            for name in ([SEEDS] if SEEDS in baseline.decoded else config.artefacts)
+            for one in _retrained(baseline, candidate, name, margins.retrained_margin)
+        ),
         *(
             one
             for name in config.artefacts
@@ -88,14 +92,14 @@ def _of(predictions: Predictions, name: str, whose: str) -> F64:
 def _pair(
     task: Predictions, references: F64, candidate: Predictions, name: str, margin: float, against: str = ""
 ) -> list[Noisy]:
-    """Both once: the same weights."""
+    """Both once, the first seed: the same weights."""
     found = losses(task, references[:1], _of(candidate, name, "candidate")[:1])
     return _figures(task, found, f"{name}{against}", margin, "same", (1, 1))
 
 
-def _retrained(baseline: Predictions, candidate: Predictions, margin: float) -> list[Noisy]:
-    sides = _of(baseline, SEEDS, "baseline"), _of(candidate, SEEDS, "candidate")
-    return _figures(baseline, losses(baseline, *sides), SEEDS, margin, "retrained", (len(sides[0]), len(sides[1])))
+def _retrained(baseline: Predictions, candidate: Predictions, name: str, margin: float) -> list[Noisy]:
+    sides = _of(baseline, name, "baseline"), _of(candidate, name, "candidate")
+    return _figures(baseline, losses(baseline, *sides), name, margin, "retrained", (len(sides[0]), len(sides[1])))
 
 
 def _figures(

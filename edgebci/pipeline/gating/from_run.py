@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgebci.documents import load_json
+from edgebci.documents import load_json, parse
 from edgebci.errors import InputError
 from edgebci.files import sha256
 from edgebci.gating_baseline import ImplantFigures, Measured, Predictions
@@ -45,17 +45,13 @@ def as_built(config: PipelineConfig, root: Path) -> Candidate:
             "leave out --as-built"
         )
     report = load_json(root / REPORT_NAME, Report)
-    # Limits of the gate itself may change without a new run.
-    made, asked = ({k: v for k, v in one.items() if k != "gate"} for one in (report.configuration, _dumped(config)))
-    if made != asked:
+    made = parse(report.configuration, PipelineConfig, str(root / REPORT_NAME))
+    # What a run does not read may change without a new one.
+    if made.model_copy(update={"gate": config.gate, "comparison": config.comparison}) != config:
         raise InputError(
             f"the run in {root} was made from another pipeline than the one given; leave out --as-built to run it again"
         )
     return _taken(config, root, report)
-
-
-def _dumped(config: PipelineConfig) -> dict[str, object]:
-    return dict(config.model_dump(mode="json", by_alias=True))
 
 
 def _taken(config: PipelineConfig, root: Path, report: Report) -> Candidate:

@@ -1,0 +1,211 @@
+"""`edgebci gate --self-test`: how often the gate is wrong, measured on thousands of simulated pull requests.
+
+Two questions, for test parts of several lengths. How often does it refuse a pull request that changed bytes and nothing
+else? How often does it find a loss of exactly 0.02 in R²? What it can't tell is counted apart, and every row is printed
+as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from scipy.stats import beta
+
+from edgebci.documents import Document
+from edgebci.gating_limits import GateConfig
+from edgebci.gating_statistics import FEWEST_SEEDS
+from edgebci.pipeline.configuration import ComparisonConfig
+from edgebci.pipeline.gating.populations import Noise, Pool, Population, as_good, unchanged, worse
+from edgebci.pipeline.gating.simulation import Trial, count, retrained, same_weights
+from edgebci.pipeline.gating.step_times import FormTimes
+from edgebci.progress import Progress
+
+LOSS = 0.02
+REQUESTS = 2000
+MINUTES = (5.0, 10.0, 20.0)
+FALSE_ALARMS_GOAL, FOUND_GOAL, FOUND_MINUTES, FOUND_TAU_S = 0.01, 0.95, 10.0, 0.3
+NOISE_TAU_S = (0.0, 0.3, 1.0, 2.0)
+ROUNDING, RECALIBRATION, OTHER_SEED = 0.001, 0.05, 0.45
+"""How large the difference is, relative to the decoder's errors: rounding of an int8 form moves an output now and then
+by one step; another calibration interval moves the scales; another seed makes errors that share four fifths."""
+Truth = Literal["no change", "loss"]
+
+
+class SimulatedKind(Document):
+    """One kind of pull request at one length of test data."""
+
+    name: str
+    truth: Truth
+    weights: Literal["same", "retrained"]
+    tau_s: float | None
+    """Correlation time of added noise; None where none is added."""
+    drift: bool
+    minutes: float
+    requests: int
+    failed: int
+    undecided: int
+    passed: int
+
+    @property
+    def failed_share(self) -> float:
+        """False alarms where nothing changed, power where something was lost."""
+        return self.failed / self.requests
+
+    def upper(self) -> float:
+        """One-sided upper 95 % bound of the share that failed (Clopper & Pearson 1934)."""
+        return (
+            float(beta.ppf(0.95, self.failed + 1, self.requests - self.failed)) if self.failed < self.requests else 1.0
+        )
+
+    @property
+    def counts_for_power(self) -> bool:
+        """Whether the goal of 95 % speaks of it: same weights, errors correlated up to 0.3 s, no drift, 10 minutes."""
+        quick = self.tau_s is None or self.tau_s <= FOUND_TAU_S
+        asked = self.truth == "loss" and self.weights == "same" and not self.drift
+        return asked and quick and self.minutes == FOUND_MINUTES
+
+
+class SelfTest(Document):
+    """All of it."""
+
+    schema_version: Literal["edgebci.gate_self_test/1"] = "edgebci.gate_self_test/1"
+    source: str
+    """Whose residuals."""
+    r2: float
+    pool_s: float
+    """Length of the stored test part that pull requests are drawn from."""
+    level: float
+    loss: float
+    artefacts: tuple[str, ...]
+    timed_forms: tuple[str, ...]
+    kinds: tuple[SimulatedKind, ...]
+    notes: tuple[str, ...] = ()
+
+    def worst_false_alarms(self) -> SimulatedKind:
+        """The kind without a change that is refused most often."""
+        return max((one for one in self.kinds if one.truth == "no change"), key=lambda one: one.failed_share)
+
+    def weakest_found(self) -> SimulatedKind | None:
+        """Of the kinds that the goal of power speaks of, the one that is found least often; None: none was tried."""
+        return min((one for one in self.kinds if one.counts_for_power), key=lambda one: one.failed_share, default=None)
+
+    def sentences(self) -> tuple[str, str]:
+        """Both goals and what became of them."""
+        alarms, found = self.worst_false_alarms(), self.weakest_found()
+        said = "kept" if alarms.upper() <= FALSE_ALARMS_GOAL else "MISSED"
+        first = (
+            f"false alarms: at most {alarms.upper():.2%} (upper 95 % bound; {alarms.failed} of {alarms.requests:,}, "
+            f"{alarms.name}, {alarms.minutes:g} min); the goal of {FALSE_ALARMS_GOAL:.0%} is {said}"
+        )
+        if found is None:
+            return first, f"power: not asked at {FOUND_MINUTES:g} minutes"
+        said = "reached" if found.failed_share >= FOUND_GOAL else "MISSED"
+        return first, (
+            f"power: a loss of {self.loss:g} R² is found in at least {found.failed_share:.1%} ({found.name}, "
+            f"{found.minutes:g} min); the goal of {FOUND_GOAL:.0%} is {said}"
+        )
+
+    @property
+    def reached(self) -> bool:
+        """Whether both goals are."""
+        found = self.weakest_found()
+        kept = self.worst_false_alarms().upper() <= FALSE_ALARMS_GOAL
+        return kept and (found is None or found.failed_share >= FOUND_GOAL)
+
+
+@dataclass(frozen=True)
+class _Kind:
+    name: str
+    truth: Truth
+    weights: Literal["same", "retrained"]
+    tau_s: float | None
+    drift: bool
+    make: Callable[[np.random.Generator], Trial]
+
+
+def self_test(
+    source: str,
+    pool: Pool,
+    times: Sequence[FormTimes],
+    config: GateConfig,
+    margins: ComparisonConfig,
+    requests: int,
+    minutes: Sequence[float],
+    progress: Progress,
+    seed: int = 0,
+) -> SelfTest:
+    """Count what the gate says to so many pull requests of each kind and length.
+
+    Args:
+        source: whose residuals they are, for the result.
+        times: of a bundle against itself; empty: times are left out.
+    """
+    kinds, found = list(_kinds(pool, margins)), []
+    for k, kind in enumerate(kinds):
+        random = np.random.default_rng([seed, k])
+        trial = kind.make(random)
+        for i, one in enumerate(minutes):
+            progress((k + i / len(minutes)) / len(kinds), f"{kind.name}, {one:g} min")
+            said = count(trial, pool, one, requests, config, times, random)
+            given = {"requests": requests, "failed": said.failed, "undecided": said.undecided, "passed": said.passed}
+            what = {"name": kind.name, "truth": kind.truth, "weights": kind.weights}
+            found.append(
+                SimulatedKind.model_validate(what | given | {"tau_s": kind.tau_s, "drift": kind.drift, "minutes": one})
+            )
+    notes = () if pool.dead is not None else ("no decoder was at hand to lose a channel: a dead channel was not tried",)
+    if not times:
+        notes = (*notes, "times were left out: no bundle was at hand")
+    return SelfTest(
+        source=source,
+        r2=pool.r2(next(iter(pool.errors))),
+        pool_s=len(pool.truth) / pool.rate_hz,
+        level=config.level,
+        loss=LOSS,
+        artefacts=tuple(pool.errors),
+        timed_forms=tuple(one.form for one in times),
+        kinds=tuple(found),
+        notes=notes,
+    )
+
+
+def _kinds(pool: Pool, margins: ComparisonConfig) -> Iterator[_Kind]:
+    def same(populations: Callable[[str, np.random.Generator], Population]) -> Callable[[np.random.Generator], Trial]:
+        return lambda random: same_weights(
+            pool, [populations(name, random) for name in pool.errors], margins.same_weights_margin
+        )
+
+    def seeds(loss: float, drift: bool) -> Callable[[np.random.Generator], Trial]:
+        def make(random: np.random.Generator) -> Trial:
+            forms = same(lambda name, own: as_good(pool, name, ROUNDING, own))(random)
+            first = next(iter(pool.errors))
+            torch = [as_good(pool, first, OTHER_SEED, random) for _ in range(2 * FEWEST_SEEDS)]
+            return retrained(pool, torch, forms, loss, drift, margins.retrained_margin)
+
+        return make
+
+    yield _Kind("rebuild", "no change", "same", None, False, same(lambda name, _: unchanged(pool, name)))
+    for label, size in (("other rounding order", ROUNDING), ("calibrated on another interval", RECALIBRATION)):
+        yield _Kind(label, "no change", "same", None, False, same(_as_good(pool, size)))
+    yield _Kind("trained with other seeds", "no change", "retrained", None, False, seeds(0.0, False))
+    for drift in (False, True):
+        end = ", 60 s drift" if drift else ""
+        for tau_s in NOISE_TAU_S:
+            label = f"noise, {f'{tau_s:g} s' if tau_s else 'white'}{end}"
+            yield _Kind(label, "loss", "same", tau_s, drift, same(_worse(pool, "noise", tau_s, drift)))
+        for kind in _SHAPES if pool.dead is not None else _SHAPES[:-1]:
+            yield _Kind(f"{kind}{end}", "loss", "same", None, drift, same(_worse(pool, kind, 0.0, drift)))
+        yield _Kind(f"retrained{end}", "loss", "retrained", None, drift, seeds(LOSS, drift))
+
+
+_SHAPES: tuple[Noise, ...] = ("gain", "lag", "saturation", "dead channel")
+
+
+def _as_good(pool: Pool, size: float) -> Callable[[str, np.random.Generator], Population]:
+    return lambda name, random: as_good(pool, name, size, random)
+
+
+def _worse(pool: Pool, kind: Noise, tau_s: float, drift: bool) -> Callable[[str, np.random.Generator], Population]:
+    return lambda name, random: worse(pool, name, kind, LOSS, tau_s, drift, random)
