@@ -10,6 +10,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+# Before NumPy and torch are imported, here and in the programs that tests start. Each of pytest's workers has a core;
+# threads that wait for one another on too few cores only take time from the other worker. Figures of tests are small.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # The same examples on every machine and day, so a red run is the fault of the change in it, and no example is timed,
 # because a busy machine is not a failure. `make explore` looks for new examples.
 settings.register_profile("repeatable", derandomize=True, deadline=None)

@@ -85,7 +85,7 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Builder:
             generate(folder / "decoder_int8.onnx", front_end, folder / "firmware", form=form)
             # The first, which most cases share, as the host twin is built; the others by another compiler, and quickly.
             sources, out = folder / "firmware", folder / "host.so"
-            host = compile_host(sources, out, "gcc", "1") if built else compile_host(sources, out, "zig", "3")
+            host = compile_host(sources, out, "gcc", "0") if built else compile_host(sources, out, "zig", "3")
             built[key] = Build(folder, folder / "firmware", host, front_end, decoder)
         return built[key]
 
