@@ -17,6 +17,7 @@ from edgebci.export.possm_forms import PossmForms, verified_possm_forms
 from edgebci.export.target_files import TargetFiles, write_jetson_files, write_runtime_files
 from edgebci.files import replacing_folder, sha256, write_text
 from edgebci.possm_bundle import PossmBundle, PossmManifest, open_possm_bundle
+from edgebci.possm_quantized import QuantizedPossmStep
 from edgebci.possm_spec import PossmCheckpoint, load_possm_step
 from edgebci.possm_stream import ChunkStream, FloatPossmStream
 from edgebci.progress import Progress, part, silent
@@ -35,6 +36,7 @@ def export_possm_bundle(
     target: str | None = None,
     precision: Precision | None = None,
     documents: Mapping[str, str] | None = None,
+    learned: QuantizedPossmStep | None = None,
 ) -> PossmBundle:
     """Write a bundle into `folder`, in place of one that stood there.
 
@@ -49,6 +51,7 @@ def export_possm_bundle(
         target: name of what it is for (`edgebci.targets`); None: the core's.
         precision: fp32, fp16, int8, or mixed, whose widths the recipe has; None: the target's own.
         documents: texts by file name that explain the choice, to lie in the bundle.
+        learned: the step in integers, where it was trained in them; None: it is rounded here.
 
     Raises:
         InputError: the file is no step, the target cannot be had in that precision, or the folder cannot be written.
@@ -56,7 +59,7 @@ def export_possm_bundle(
     """
     goal, recipe, checkpoint = find_target(target or core), recipe or QuantizationRecipe(), load_possm_step(step)
     wanted = precision_for(goal, precision)
-    forms = verified_possm_forms(checkpoint, calibration, stream, wanted, recipe, part(progress, 0.0, 0.9))
+    forms = verified_possm_forms(checkpoint, calibration, stream, wanted, recipe, part(progress, 0.0, 0.9), learned)
     with replacing_folder(folder) as fresh:
         _write_graphs(fresh, forms)
         for name, text in (documents or {}).items():

@@ -46,8 +46,11 @@ def verified_possm_forms(
     precision: Precision,
     recipe: QuantizationRecipe,
     progress: Progress,
+    learned: QuantizedPossmStep | None = None,
 ) -> PossmForms:
     """Build and prove: float forms over thousands of steps with resets, the quantized one over the whole stream.
+
+    `learned` are integers that were trained, to be taken as they are; None: the step is rounded here.
 
     Raises:
         InputError: the recipe asks for what a decoder of spikes does not have.
@@ -57,7 +60,7 @@ def verified_possm_forms(
     progress(0.0, "quantizing")
     quantized = None
     if precision in ("int8", "mixed"):
-        quantized = quantize_possm(spec, parameters, calibration.chunks, recipe, calibration.reset_before)
+        quantized = learned or quantize_possm(spec, parameters, calibration.chunks, recipe, calibration.reset_before)
     share = _share(quantized, precision) if quantized else None
     long, resets = long_stream(stream.chunks, stream.reset_before)
     graph, reference = float_possm_graph(spec, parameters), FloatPossmStream.of(spec, parameters)

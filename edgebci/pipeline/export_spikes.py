@@ -10,6 +10,7 @@ import numpy as np
 
 from edgebci.decoding_data import Part
 from edgebci.errors import InputError, MissingToolError
+from edgebci.export.calibration import QuantizationRecipe
 from edgebci.export.possm_bundle_writer import export_possm_bundle
 from edgebci.export.step_runner import OnnxStepRunner
 from edgebci.files import replacing_folder
@@ -21,9 +22,11 @@ from edgebci.pipeline.export_scoring import C_FORM, LOSS_MARGIN, TENSORRT_FORM, 
 from edgebci.pipeline.exporting import FLOAT_FORM
 from edgebci.pipeline.precision_frontier import FRONTIER_JSON, FRONTIER_SVG, Frontier
 from edgebci.pipeline.precision_spikes import search_spikes
+from edgebci.pipeline.quantization_aware import quantize_step_in_training
 from edgebci.pipeline.sessions import SPIKES_NAME, load_session
 from edgebci.pipeline.settling import Settling
 from edgebci.possm_bundle import PossmBundle, open_possm_bundle
+from edgebci.possm_quantized import QuantizedPossmStep
 from edgebci.possm_spec import PossmSpec, PossmStepSpec, load_possm_step
 from edgebci.possm_stream import ChunkStream, FloatPossmStream
 from edgebci.progress import Progress, part
@@ -44,11 +47,14 @@ def export_spikes(order: ExportOrder, progress: Progress) -> ExportResult:
     session = load_session(_session_folder(order.model, order.frames))
     seen, unseen = (chunks_of(session, name, spec) for name in ("train", "test"))
     _require_settled(order.model, seen)
-    recipe, documents, notes = order.recipe, dict[str, str](), list[str]()
+    recipe, documents, notes, learned = order.recipe, dict[str, str](), list[str](), None
     if precision == "mixed":
-        found = search_step(order.model, order.frames, order.max_loss, part(progress, 0.0, 0.3))
+        found = search_step(order.model, order.frames, order.max_loss, part(progress, 0.0, 0.2))
         recipe, notes = recipe.model_copy(update={"widths": found.chosen.widths}), [found.sentence()]
         documents = {FRONTIER_JSON: found.model_dump_json(indent=1) + "\n", FRONTIER_SVG: found.svg()}
+    if order.quantization_aware is not None and precision in ("int8", "mixed"):
+        learned, said = _trained_in_the_integers(order, session, seen, recipe, part(progress, 0.2, 0.3))
+        notes.append(said)
     margin = order.max_loss if precision == "mixed" else LOSS_MARGIN
     with replacing_folder(order.out) as fresh:
         bundle = export_possm_bundle(
@@ -61,6 +67,7 @@ def export_spikes(order: ExportOrder, progress: Progress) -> ExportResult:
             target=wanted.name,
             precision=precision,
             documents=documents,
+            learned=learned,
         )
         truth = TestTruth(_truth(unseen), np.ones(len(unseen.chunks), bool), spec.output_names, 1 / spec.chunk_s)
         progress(0.9, "scoring what was written")
@@ -77,10 +84,19 @@ def search_step(model: Path, source: FrameSource, max_loss: float, progress: Pro
     return search_spikes(checkpoint, seen, judged, max_loss, progress=progress)
 
 
+def _trained_in_the_integers(
+    order: ExportOrder, session: Session, seen: ChunkStream, recipe: QuantizationRecipe, progress: Progress
+) -> tuple[QuantizedPossmStep, str]:
+    """The step in integers, and where they and the float weights of that training lie."""
+    checkpoint, file = load_possm_step(order.model), order.out.with_name(f"{order.out.name}.qat") / "step.safetensors"
+    judged = chunks_of(session, "validation", checkpoint.spec)
+    trained = quantize_step_in_training(seen, judged, checkpoint, file, order.quantization_aware, recipe, progress)
+    return trained.step, f"trained in the integers; float weights and integers of that training are in {file.parent}"
+
+
 def _refuse_what_spikes_have_not(order: ExportOrder) -> None:
     """Name what a decoder of frames could be asked for, and this one cannot."""
     asked = {
-        "--qat": order.quantization_aware is not None,
         "--quantized": order.quantized is not None,
         "--loadable": order.loadable,
         "--rewrite": bool(order.rewrites),

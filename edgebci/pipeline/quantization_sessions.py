@@ -112,8 +112,11 @@ def reproduce_quantization(size: QuantizationSize, root: Path, progress: Progres
     sessions = {"": session} | {f"{rat.name}_": one for rat, one in zip(rats, recorded, strict=True)}
     cases = _cases(size, sessions, root, part(progress, 0.1, 0.4))
     table = measure_losses(cases, root, size.quantized_training(), size.name, part(progress, 0.4, 0.9))
-    spikes = part(progress, 0.9, 1.0)
-    rows = [spike_losses(session, one, size.student_epochs, size.seed, root, spikes) for one in size.backbones]
+    spikes, in_integers = part(progress, 0.9, 1.0), size.quantized_training()
+    pairs = [
+        spike_losses(session, one, size.student_epochs, in_integers, size.seed, root, spikes) for one in size.backbones
+    ]
+    rows = [row for pair in pairs for row in pair]
     absent = tuple(f"{rat.file} is not in {rat.path.parent}" for rat in RATS if size.rats and rat not in rats)
     return write_table(table.model_copy(update={"rows": (*table.rows, *rows), "absent": absent}), root)
 

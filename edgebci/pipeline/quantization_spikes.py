@@ -1,53 +1,98 @@
-"""What int8 costs a decoder of spikes: POSSM's step on one session, rounded after training.
+"""What int8 costs a decoder of spikes: POSSM's step on one session, rounded after training and trained in the integers.
 
-There is no training in the integers of this decoder, and no drift of single spikes in the generator: one way, one
-stream, the test part as it is.
+There is no drift of single spikes in the generator: one stream, the test part as it is.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from edgebci.decoding_data import Part
 from edgebci.errors import InputError
 from edgebci.export.possm_step import quantize_possm
+from edgebci.files import sha256
 from edgebci.pipeline.cache import run_stage
 from edgebci.pipeline.export_spikes import chunks_of
 from edgebci.pipeline.imports import training_digest
-from edgebci.pipeline.quantization_study import HELD_OUT, LossRow, loss_row
+from edgebci.pipeline.quantization_aware import quantize_step_in_training
+from edgebci.pipeline.quantization_study import HELD_OUT, LossRow, Way, loss_row
 from edgebci.pipeline.studies.possm_study import recipe_for
 from edgebci.pipeline.systems.possm import with_backbone
+from edgebci.possm_quantized import QuantizedPossmStep
 from edgebci.possm_spec import Backbone, load_possm_step, save_possm_step
 from edgebci.possm_stream import FloatPossmStream
-from edgebci.progress import Progress
+from edgebci.progress import Progress, part
 from edgebci.session import Session
+
+if TYPE_CHECKING:
+    from edgebci.training.quantization_aware.recipe import QuantizationAwareRecipe
 
 STEP_NAME, MODEL_NAME = "possm_step.safetensors", "possm.safetensors"
 _PARTS: tuple[Part, ...] = ("train", "test")
+_LEARNING: tuple[Part, ...] = ("train", "validation")
 _MODULES = ("edgebci.training.possm.learning", "edgebci.training.possm.export_form")
 
 
 def spike_losses(
-    session: Session, backbone: Backbone, epochs: int, seed: int, root: Path, progress: Progress
-) -> LossRow:
+    session: Session,
+    backbone: Backbone,
+    epochs: int,
+    recipe: QuantizationAwareRecipe,
+    seed: int,
+    root: Path,
+    progress: Progress,
+) -> tuple[LossRow, LossRow]:
     """Train POSSM's edge size on the session, unless an earlier call did, and compare its integers with its float step.
+
+    `recipe` is that of the training in the integers; its windows count chunks here.
 
     Raises:
         InputError: the session has no sorted spikes or no test part.
     """
     if not session.data.test:
         raise InputError(f"{session.name} has no test part; prepare the session with one")
-    checkpoint = load_possm_step(_trained(session, backbone, epochs, seed, root, progress))
+    file = _trained(session, backbone, epochs, seed, root, part(progress, 0.0, 0.5))
+    checkpoint = load_possm_step(file)
     spec = checkpoint.spec
     seen, unseen = (chunks_of(session, name, spec) for name in _PARTS)
     exact = FloatPossmStream.of(spec, checkpoint.parameters).stream(unseen.chunks, unseen.reset_before)
-    integers = quantize_possm(spec, checkpoint.parameters, seen.chunks, None, seen.reset_before)
-    counted = integers.stream(unseen.chunks, unseen.reset_before).astype(np.float64)
-    assert unseen.truth is not None
-    name = f"POSSM {backbone}"
-    return loss_row(name, name, "int8 after training", HELD_OUT, (unseen.truth, exact, counted), 1 / spec.chunk_s)
+    rounded = quantize_possm(spec, checkpoint.parameters, seen.chunks, None, seen.reset_before)
+    learned, start_kept = _in_the_integers(session, backbone, file, recipe, root, part(progress, 0.5, 1.0))
+    name, truth = f"POSSM {backbone}", unseen.truth
+    assert truth is not None
+
+    def row(way: Way, step: QuantizedPossmStep) -> LossRow:
+        counted = step.stream(unseen.chunks, unseen.reset_before).astype(np.float64)
+        return loss_row(name, name, way, HELD_OUT, (truth, exact, counted), 1 / spec.chunk_s)
+
+    trained = row("int8 in training", learned).model_copy(update={"start_kept": start_kept})
+    return row("int8 after training", rounded), trained
+
+
+def _in_the_integers(
+    session: Session,
+    backbone: Backbone,
+    file: Path,
+    recipe: QuantizationAwareRecipe,
+    root: Path,
+    progress: Progress,
+) -> tuple[QuantizedPossmStep, bool]:
+    """The step trained in the integers, and whether no epoch was better than its start."""
+    from edgebci.training.quantization_aware.learning import integers_path
+
+    checkpoint = load_possm_step(file)
+    seen, judged = (chunks_of(session, name, checkpoint.spec) for name in _LEARNING)
+
+    def work(folder: Path) -> None:
+        quantize_step_in_training(seen, judged, checkpoint, folder / STEP_NAME, recipe, None, progress)
+
+    digest = training_digest("edgebci.training.quantization_aware.learning")
+    inputs = [sha256(file), recipe.model_dump_json()]
+    out = run_stage(root, f"possm_{backbone}_quantized", inputs, work, digest).folder / STEP_NAME
+    return QuantizedPossmStep.load(integers_path(out)), load_possm_step(out).training.best_epoch == 0
 
 
 def _trained(session: Session, backbone: Backbone, epochs: int, seed: int, root: Path, progress: Progress) -> Path:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edgebci.errors import InputError, VerificationError
@@ -18,11 +19,15 @@ from edgebci.pipeline.export_result import read_result
 from edgebci.pipeline.precision_command import decay_of_checkpoint
 from edgebci.pipeline.precision_frontier import Frontier
 from edgebci.possm_bundle import open_possm_bundle
+from edgebci.possm_quantized import QuantizedPossmStep
 from edgebci.possm_spec import save_possm_step
 from edgebci.progress import silent
 from edgebci.session import Session
 from edgebci.training.possm.export_form import to_step
 from edgebci.training.possm.files import load_possm
+from edgebci.training.quantization_aware.learning import integers_path
+from edgebci.training.quantization_aware.recipe import QuantizationAwareRecipe
+from edgebci.training.recipe import Optimiser
 
 
 @pytest.fixture
@@ -73,6 +78,17 @@ def test_a_step_leaves_for_runtimes_and_boards_too(
     found = verify_bundle(out, 20, silent)
     assert found.float_steps == 20
     assert found.quantized_steps == (20 if precision == "int8" else 0)
+
+
+def test_a_step_trained_in_its_integers_ships_those_integers(step: Path, tmp_path: Path) -> None:
+    optimiser = Optimiser(learning_rate=1e-4, warm_up_epochs=0, epochs=1, batch_windows=4, window_frames=16)
+    recipe = QuantizationAwareRecipe(burn_in_frames=2, optimiser=optimiser)
+    out = tmp_path / "b"
+    result = export(ExportOrder(model=step, out=out, target="cpu", precision="int8", quantization_aware=recipe), silent)
+    trained = QuantizedPossmStep.load(integers_path(tmp_path / "b.qat" / "step.safetensors")).tensors()
+    shipped = open_possm_bundle(out).quantized_decoder().tensors()
+    assert all(np.array_equal(values, trained[name]) for name, values in shipped.items())
+    assert any("trained in the integers" in note for note in result.notes)
 
 
 def test_mixed_precision_searches_the_widths_of_dense_layers(step: Path, tmp_path: Path) -> None:
