@@ -10,13 +10,18 @@ BIN := $(VENV)/bin
 # Build isolation reads this too, so the build tools are pinned like everything else.
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Where the environment forbids compiled files, every worker and every program that a test starts compiles all again.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo test explore claims proof lint types layers unit install install-dev format clean
 
 demo: install
 	$(BIN)/edgebci run examples/quickstart.toml
 
-test: lint types layers unit
+# Types take one core for a minute or two, so they are checked beside the tests.
+test: install-dev
+	+$(MAKE) --no-print-directory lint layers
+	+$(MAKE) --no-print-directory -j 2 types unit
 
 claims: install-dev
 	$(BIN)/edgebci reproduce claims --quick
