@@ -99,7 +99,7 @@ def schema(
 def step_on_board(
     board: Annotated[str, typer.Argument(help="Name or .toml file of a board: a Jetson, a Raspberry Pi.")],
     macs: Annotated[int, typer.Option(min=1, help="Multiply-accumulates of one step.")],
-    moved: Annotated[int, typer.Option("--bytes", min=1, help="Bytes read and written in one step: weights and states.")],
+    moved: Annotated[int, typer.Option("--bytes", min=1, help="Bytes read and written: weights and states.")],
     kernels: Annotated[int, typer.Option(min=1, help="Kernels launched in one step.")] = 20,
     mode: Annotated[str | None, typer.Option(help="Power mode of the board; the first without it.")] = None,
     measured: Annotated[Path | None, typer.Option(help="What benchmark.py wrote on the board.")] = None,
