@@ -74,7 +74,7 @@ def data_context(front_end: FrontEnd) -> dict[str, Any]:
 
 
 def statistics_context(kinds: tuple[str, ...], c: DeviceCoefficients) -> dict[str, Any]:
-    """What front_end_statistics.h.j2 and edgebci_parameters.c.j2 show: the normaliser's statistics, kind by kind."""
+    """What front_end_statistics.h.j2 shows: the normaliser's statistics, kind by kind."""
     by_kind = (len(kinds), -1)
     statistics = {"mean": c.normalizer.mean, "inverse_sd": c.normalizer.inverse_sd}
     return {

@@ -1,6 +1,6 @@
 """The part of a device program that takes a parameter block (`edgebci.parameter_block`) while it is in use.
 
-An option: normalisation and readout then lie in RAM, not in flash, and the program has static memory.
+An option: normalisation and readout then lie in the caller's context, which `edgebci_init` fills from flash.
 """
 
 from __future__ import annotations

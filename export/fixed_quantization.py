@@ -194,10 +194,11 @@ def _norm(weight: NDArray[np.signedinteger], x_scale: float, spec: DecoderSpec) 
 
 
 def _frame(weight: I8 | NDArray[np.signedinteger], largest: float) -> tuple[int, float]:
-    """The largest count of a frame for which no segment of a row can overflow, and one count."""
+    """The largest count of a frame, 2^b - 1, for which no segment of a row can overflow even at -2^b; and one count."""
     wide = np.abs(weight.astype(np.int64))
     sums = [wide[:, j : j + SEGMENT].sum(axis=1).max() for j in range(0, wide.shape[1], SEGMENT)]
-    limit = int(min(LARGEST_SUM // max(max(sums), 1), INT16_MAX))
+    most = int(min(LARGEST_SUM // max(max(sums), 1), INT16_MAX + 1))
+    limit = (1 << (most.bit_length() - 1)) - 1  # saturation to so many bits is one instruction
     return limit, max(largest * FRAME_HEADROOM, 1e-6) / limit
 
 

@@ -83,6 +83,10 @@ class HostTwin:
         """Start the stream anew; frames go on counting."""
         self._library.edgebci_reset(_address(self._context))
 
+    def load_parameters(self, block: bytes) -> int:
+        """Give the stream a parameter block; returns what the C says, 0 for taken. Power-on undoes it."""
+        return int(self._library.edgebci_load_parameters(_address(self._context), block, ctypes.c_uint32(len(block))))
+
     def run(self, counts: NDArray[np.integer[Any]], missing: NDArray[np.bool_] | None = None) -> DeviceRun:
         """Power on and push a whole recording; see `push`."""
         self.power_on()

@@ -11,9 +11,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-extern float edgebci_mean[EDGEBCI_KINDS][EDGEBCI_GOOD];
-
-static edgebci_t context;
+static edgebci_t context, before;
 
 static void put_sum_right(uint8_t *block, size_t size)
 {
@@ -32,7 +30,6 @@ static void put_sum_right(uint8_t *block, size_t size)
 static void step(void)
 {
     static edgebci_count_t rows[2u * EDGEBCI_SAMPLES_PER_FRAME * EDGEBCI_CHANNELS];
-    edgebci_init(&context);
     (void)edgebci_push_samples(&context, rows, 2u * EDGEBCI_SAMPLES_PER_FRAME);
 }
 
@@ -41,8 +38,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 6) {
         return 0;
     }
-    float before[EDGEBCI_KINDS][EDGEBCI_GOOD];
-    memcpy(before, edgebci_mean, sizeof before);
+    edgebci_init(&context);
+    memcpy(&before, &context, sizeof before);
     uint8_t *block = malloc(size - 1);
     if (block == NULL) {
         return 0;
@@ -51,9 +48,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (data[0] & 1u) {
         put_sum_right(block, size - 1);
     }
-    const uint32_t said = edgebci_load_parameters(block, (uint32_t)(size - 1));
+    const uint32_t said = edgebci_load_parameters(&context, block, (uint32_t)(size - 1));
     free(block);
-    if (said != EDGEBCI_PARAMETERS_TAKEN && memcmp(before, edgebci_mean, sizeof before) != 0) {
+    if (said != EDGEBCI_PARAMETERS_TAKEN && memcmp(&before, &context, sizeof before) != 0) {
         abort();
     }
     step();

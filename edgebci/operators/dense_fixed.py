@@ -80,6 +80,6 @@ class FixedNorm:
 
 
 def quantized_frame(frame: F32, inverse_scale: np.float32, limit: int) -> I16:
-    """Round to counts of a scale, ties to even, within +-limit."""
-    bound = np.float32(limit)
-    return arithmetic.round_to_int(arithmetic.clamp(frame * inverse_scale, -bound, bound)).astype(np.int16)
+    """Round to counts of a scale, ties to even, saturated to [-limit - 1, limit]."""
+    lowest, highest = np.float32(-limit - 1), np.float32(limit)
+    return arithmetic.round_to_int(arithmetic.clamp(frame * inverse_scale, lowest, highest)).astype(np.int16)

@@ -137,11 +137,12 @@ def needs(decoder: FixedDecoder) -> dict[str, tuple[int, Needs]]:
         "_convolution": (channels, Needs(2 * pairs + 4, pairs + 2, 3 * pairs + 5).times(channels)),
         # A word of two elements, a quarter of one of C; of a value: its ring, W and gain.
         "_read": (state, Needs(0.625 * state + 2 * values, 0.5 * state + 3 * values, values)),
-        # A quarter of the heads: of two elements h and four words of w B.
-        "_rewrite": (state, Needs(2.5 * state / SLOTS, 3 * state / SLOTS, 2 * state / SLOTS)),
+        # A quarter of the heads: of two elements of two rows each two words of h, and four of w B that both rows share.
+        "_rewrite": (state, Needs(1.5 * state / SLOTS, 3 * state / SLOTS, 2 * state / SLOTS)),
         "_gate": (values, Needs(2.5 * values, 2 * values, 6 * values)),
         "norm_fixed": (normed, Needs(normed, 1.5 * normed, 2.5 * normed)),
-        "quantize_fixed": (decoder.spec.n_inputs, Needs(1, 1, 5).times(decoder.spec.n_inputs)),
+        # Conversion, move to a core register, saturation; half a packing and half a store.
+        "quantize_fixed": (decoder.spec.n_inputs, Needs(1, 1, 4).times(decoder.spec.n_inputs)),
     }
 
 

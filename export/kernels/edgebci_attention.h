@@ -75,13 +75,7 @@ static EDGEBCI_INLINE void edgebci_memory_attention(const edgebci_memory_attenti
 {
     float largest = 0.0f, total = 0.0f;
     for (uint32_t j = 0; j < k; j++) {
-        const float *restrict age = a->age + j * width;
-        const int8_t *restrict row = rows + j * width;
-        float lanes[4] = {-0.0f, -0.0f, -0.0f, -0.0f};
-        for (uint32_t i = 0; i < width; i++) {
-            lanes[i & 3u] += age[i] * (float)row[i];
-        }
-        scores[j] = (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]);
+        scores[j] = edgebci_lane_dot_int8(a->age + j * width, rows + j * width, width);
         largest = j == 0 || scores[j] > largest ? scores[j] : largest;
     }
     for (uint32_t j = 0; j < k; j++) {

@@ -33,8 +33,7 @@ typedef struct {
 static EDGEBCI_INLINE edgebci_row_sums_t edgebci_dense_fixed_segment(const int16_t *weight, const int16_t *q, uint32_t n,
                                                                      edgebci_row_sums_t sums)
 {
-    static const edgebci_row_sums_t zero = {0, 0, 0, 0}; /* not static, clang calls memset for it at -O0 */
-    const edgebci_row_sums_t s = edgebci_row_pairs(weight, q, n, zero);
+    const edgebci_row_sums_t s = edgebci_row_pairs(weight, q, n);
     sums.high01 += edgebci_row_high(s.high01, s.low01) >> 8;
     sums.low01 += s.low01;
     sums.high23 += edgebci_row_high(s.high23, s.low23) >> 8;
@@ -46,9 +45,15 @@ static EDGEBCI_INLINE edgebci_row_sums_t edgebci_dense_fixed_segment(const int16
 static inline uint32_t edgebci_dense_fixed_scaled(int32_t first, int32_t second, const int32_t *m, const int16_t *x)
 {
     int32_t m0 = m[0], bias0 = m[1], m1 = m[2], bias1 = m[3];
-    EDGEBCI_LOADED_4(m0, bias0, m1, bias1);
-    const int32_t y0 = edgebci_smmlar(first, m0, bias0 + (x != NULL ? x[0] : 0));
-    const int32_t y1 = edgebci_smmlar(second, m1, bias1 + (x != NULL ? x[1] : 0));
+    if (x != NULL) {
+        uint32_t added = edgebci_load_pair(x);
+        EDGEBCI_LOADED_5(m0, bias0, m1, bias1, added);
+        bias0 = edgebci_add_low(bias0, added);
+        bias1 = edgebci_add_high(bias1, added);
+    } else {
+        EDGEBCI_LOADED_4(m0, bias0, m1, bias1);
+    }
+    const int32_t y0 = edgebci_smmlar(first, m0, bias0), y1 = edgebci_smmlar(second, m1, bias1);
     return edgebci_pair(edgebci_ssat16(y0), edgebci_ssat16(y1));
 }
 

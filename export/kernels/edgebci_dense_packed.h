@@ -32,8 +32,7 @@ static EDGEBCI_INLINE void edgebci_dense_packed_sums(const int16_t *restrict wei
     }
     for (uint32_t begin = 0; begin < columns; begin += EDGEBCI_SEGMENT) {
         const uint32_t n = columns - begin < EDGEBCI_SEGMENT ? columns - begin : EDGEBCI_SEGMENT;
-        static const edgebci_row_sums_t zero = {0, 0, 0, 0}; /* not static, clang calls memset for it at -O0 */
-        const edgebci_row_sums_t s = edgebci_row_pairs(weight + 2u * begin, x + begin, n, zero);
+        const edgebci_row_sums_t s = edgebci_row_pairs(weight + 2u * begin, x + begin, n);
         sums[0] += edgebci_row_high(s.high01, s.low01) >> 8;
         sums[1] += s.low01;
         sums[2] += edgebci_row_high(s.high23, s.low23) >> 8;

@@ -90,6 +90,27 @@ static inline uint32_t edgebci_sxtb16(uint32_t pair)
 #endif
 }
 
+/* sum + x.low, and sum + x.high. */
+static inline int32_t edgebci_add_low(int32_t sum, uint32_t x)
+{
+#if EDGEBCI_HAS_DSP
+    __asm__("sxtah %0, %0, %1" : "+r"(sum) : "r"(x));
+    return sum;
+#else
+    return sum + edgebci_low_half(x);
+#endif
+}
+
+static inline int32_t edgebci_add_high(int32_t sum, uint32_t x)
+{
+#if EDGEBCI_HAS_DSP
+    __asm__("sxtah %0, %0, %1, ror #16" : "+r"(sum) : "r"(x));
+    return sum;
+#else
+    return sum + edgebci_high_half(x);
+#endif
+}
+
 /* sum + (x y + 2^31) / 2^32, rounded down: x y / 2^32 to the nearest integer, halves up. */
 static inline int32_t edgebci_smmlar(int32_t x, int32_t y, int32_t sum)
 {

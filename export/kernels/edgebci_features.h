@@ -5,6 +5,15 @@
 #include "edgebci_configuration.h"
 #include "edgebci_math.h"
 
+/* The statistics that the front end f normalises with: in its context where they may be loaded, else in flash. */
+#if defined(EDGEBCI_LOADABLE)
+#define EDGEBCI_MEAN(f) ((f)->mean)
+#define EDGEBCI_INVERSE_SD(f) ((f)->inverse_sd)
+#else
+#define EDGEBCI_MEAN(f) edgebci_mean
+#define EDGEBCI_INVERSE_SD(f) edgebci_inverse_sd
+#endif
+
 /* Statistics of one kind of feature, of the good channels: the bundle's, and what this stream has learned. */
 typedef struct {
     const float *mean, *inverse_sd;

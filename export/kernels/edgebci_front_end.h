@@ -13,6 +13,10 @@
 #include "edgebci_configuration.h"
 
 typedef struct {
+#if defined(EDGEBCI_LOADABLE)
+    float mean[EDGEBCI_KINDS][EDGEBCI_GOOD]; /* statistics, which may be loaded; first, since a reset keeps them */
+    float inverse_sd[EDGEBCI_KINDS][EDGEBCI_GOOD];
+#endif
     int32_t held[EDGEBCI_GOOD];    /* last good count minus offset */
     int32_t offset[EDGEBCI_GOOD];  /* first good count */
     float block[EDGEBCI_BLOCK][EDGEBCI_COLUMNS];  /* microvolt, rows that wait for the filters */
@@ -35,6 +39,11 @@ typedef struct {
 
 /* Power-on. */
 void edgebci_front_end_init(edgebci_front_end_t *f);
+
+#if defined(EDGEBCI_LOADABLE)
+/* Put the statistics of the export where loaded ones would be. */
+void edgebci_front_end_take_exported(edgebci_front_end_t *f);
+#endif
 
 /* What edgebci_front_end_push returns, as bits. */
 #define EDGEBCI_STARTED_ANEW 1u   /* before this row: the decoder's states must start anew too */

@@ -67,6 +67,18 @@ void edgebci_front_end_init(edgebci_front_end_t *f)
     f->flagged = 0;
 }
 
+#if defined(EDGEBCI_LOADABLE)
+void edgebci_front_end_take_exported(edgebci_front_end_t *f)
+{
+    for (uint32_t kind = 0; kind < EDGEBCI_KINDS; kind++) {
+        for (uint32_t g = 0; g < EDGEBCI_GOOD; g++) {
+            f->mean[kind][g] = edgebci_mean[kind][g];
+            f->inverse_sd[kind][g] = edgebci_inverse_sd[kind][g];
+        }
+    }
+}
+#endif
+
 /* The first good count of a channel is its offset. */
 static EDGEBCI_KERNEL void learn_offsets(edgebci_front_end_t *f, const edgebci_count_t *restrict counts)
 {
@@ -430,7 +442,7 @@ static EDGEBCI_KERNEL void log_power(float *restrict value, float *restrict powe
 
 static EDGEBCI_KERNEL void normalize(edgebci_front_end_t *f, uint32_t kind, uint32_t learn, float *restrict z)
 {
-    const edgebci_statistics_t statistics = {edgebci_mean[kind], edgebci_inverse_sd[kind], f->shift[kind],
+    const edgebci_statistics_t statistics = {EDGEBCI_MEAN(f)[kind], EDGEBCI_INVERSE_SD(f)[kind], f->shift[kind],
                                              f->scale[kind]};
     edgebci_normalize(f->value, statistics, learn, edgebci_good_channel, z + kind * EDGEBCI_CHANNELS);
 }

@@ -14,6 +14,10 @@
 #include "edgebci_fixed.h"
 
 typedef struct {
+#if defined(EDGEBCI_LOADABLE)
+    float mean[EDGEBCI_KINDS][EDGEBCI_GOOD]; /* statistics, which may be loaded; first, since a reset keeps them */
+    float inverse_sd[EDGEBCI_KINDS][EDGEBCI_GOOD];
+#endif
     edgebci_two_t block[EDGEBCI_GOOD][EDGEBCI_FRAME_WORDS]; /* steps of the followers in this frame, channel by channel */
     int32_t reference_step[EDGEBCI_SAMPLES_PER_FRAME];      /* of the reference, with 14 bits below a count */
     int32_t state[EDGEBCI_PAIRS][EDGEBCI_GOOD + 1][2];      /* q1 and q2 of each pole pair; the reference's comes last */
@@ -38,6 +42,11 @@ typedef struct {
 
 /* Power-on. */
 void edgebci_front_end_init(edgebci_front_end_t *f);
+
+#if defined(EDGEBCI_LOADABLE)
+/* Put the statistics of the export where loaded ones would be. */
+void edgebci_front_end_take_exported(edgebci_front_end_t *f);
+#endif
 
 /* What edgebci_front_end_push returns, as bits. */
 #define EDGEBCI_STARTED_ANEW 1u   /* before this row: the decoder's states must start anew too */

@@ -95,6 +95,25 @@ static inline float edgebci_lane_sum(const float *restrict v, uint32_t n)
     return (l0 + l1) + (l2 + l3);
 }
 
+/* Sum of a[i] * b[i], n a multiple of 4, in the same order; -0 + v is v for every v. Each lane is a variable of its own:
+ * of an array of lanes that is indexed, clang 22.1.8 makes wrong vector code with AVX2. */
+#define EDGEBCI_DEFINE_LANE_DOT(name, type)                                                                           \
+    static inline float name(const float *a, const type *b, uint32_t n)                                               \
+    {                                                                                                                 \
+        float l0 = -0.0f, l1 = -0.0f, l2 = -0.0f, l3 = -0.0f;                                                         \
+        for (uint32_t i = 0; i < n; i += 4) {                                                                         \
+            l0 += a[i] * (float)b[i];                                                                                 \
+            l1 += a[i + 1] * (float)b[i + 1];                                                                         \
+            l2 += a[i + 2] * (float)b[i + 2];                                                                         \
+            l3 += a[i + 3] * (float)b[i + 3];                                                                         \
+        }                                                                                                             \
+        return (l0 + l1) + (l2 + l3);                                                                                 \
+    }
+
+EDGEBCI_DEFINE_LANE_DOT(edgebci_lane_dot, float)
+EDGEBCI_DEFINE_LANE_DOT(edgebci_lane_dot_int8, int8_t)
+EDGEBCI_DEFINE_LANE_DOT(edgebci_lane_dot_int16, int16_t)
+
 /* e^x: 2^k times a Taylor polynomial on |r| <= ln(2) / 2; 0 at and below -46, e^88 above 88. */
 static inline float edgebci_exp(float x)
 {

@@ -1,7 +1,7 @@
 /* edgebci.QuantizeFixed and edgebci.RmsNormFixed: from float32 to int16, and int16 normalised.
  *
- * EDGEBCI_DEFINE_QUANTIZE_FIXED(name, n) defines `void name(x, inverse_scale, limit, q)`: q = round(x inverse_scale),
- * ties to even, within +-limit; q is filled up with zeros to a multiple of 4.
+ * EDGEBCI_DEFINE_QUANTIZE_FIXED(name, n, bits) defines `void name(x, inverse_scale, q)`: q = round(x inverse_scale),
+ * ties to even, saturated to `bits`; q is filled up with zeros to a multiple of 4.
  * EDGEBCI_DEFINE_NORM_FIXED(name, n) defines `void name(norm, x, q)`: q = x / rms(x) in counts of its own. n is a
  * multiple of 4, at most 512, so that the squares fit; x, q [n] int16 on a word.
  */
@@ -28,11 +28,32 @@ static inline int32_t edgebci_round_within(float v, int32_t limit)
     return (raised < highest ? raised : highest) - zero;
 }
 
-static EDGEBCI_INLINE void edgebci_quantize_fixed(const float *restrict x, float inverse_scale, int32_t limit, uint32_t n,
+/* Rounded to nearest, ties to even, and saturated to `bits`. */
+static EDGEBCI_INLINE int32_t edgebci_converted(float v, uint32_t bits)
+{
+#if EDGEBCI_HAS_DSP
+    int32_t result;
+    __asm__("vcvtr.s32.f32 %0, %0" : "+t"(v));
+    __asm__("ssat %0, %1, %2" : "=r"(result) : "i"(bits), "r"(edgebci_bits(v)));
+    return result;
+#else
+    const int32_t highest = (int32_t)(1u << (bits - 1u)) - 1, rounded = edgebci_round_within(v, highest + 1);
+    return rounded < highest ? rounded : highest;
+#endif
+}
+
+static EDGEBCI_INLINE void edgebci_quantize_fixed(const float *restrict x, float inverse_scale, uint32_t bits, uint32_t n,
                                                   int16_t *restrict q)
 {
-    for (uint32_t i = 0; i < n; i++) {
-        q[i] = (int16_t)edgebci_round_within(x[i] * inverse_scale, limit);
+    const uint32_t whole = n / 4u * 4u;
+    for (uint32_t i = 0; i < whole; i += 4) {
+        const float a = x[i] * inverse_scale, b = x[i + 1] * inverse_scale;
+        const float c = x[i + 2] * inverse_scale, d = x[i + 3] * inverse_scale;
+        edgebci_store_pair(q + i, edgebci_pair(edgebci_converted(a, bits), edgebci_converted(b, bits)));
+        edgebci_store_pair(q + i + 2, edgebci_pair(edgebci_converted(c, bits), edgebci_converted(d, bits)));
+    }
+    for (uint32_t i = whole; i < n; i++) {
+        q[i] = (int16_t)edgebci_converted(x[i] * inverse_scale, bits);
     }
     for (uint32_t i = n; i % 4u != 0; i++) {
         q[i] = 0;
@@ -73,10 +94,10 @@ static EDGEBCI_INLINE void edgebci_norm_fixed(const edgebci_norm_fixed_t *norm, 
     }
 }
 
-#define EDGEBCI_DEFINE_QUANTIZE_FIXED(name, n)                                                                        \
-    static EDGEBCI_KERNEL void name(const float *restrict x, float inverse_scale, int32_t limit, int16_t *restrict q) \
+#define EDGEBCI_DEFINE_QUANTIZE_FIXED(name, n, bits)                                                                  \
+    static EDGEBCI_KERNEL void name(const float *restrict x, float inverse_scale, int16_t *restrict q)                \
     {                                                                                                                 \
-        edgebci_quantize_fixed(x, inverse_scale, limit, n, q);                                                        \
+        edgebci_quantize_fixed(x, inverse_scale, bits, n, q);                                                         \
     }
 
 #define EDGEBCI_DEFINE_NORM_FIXED(name, n)                                                                            \

@@ -18,11 +18,7 @@ typedef struct {
 static EDGEBCI_INLINE void edgebci_rms_norm(const edgebci_float_norm_t *norm, uint32_t n, const float *restrict x,
                                             float *restrict y)
 {
-    float lanes[4] = {-0.0f, -0.0f, -0.0f, -0.0f};
-    for (uint32_t i = 0; i < n; i++) {
-        lanes[i & 3u] += x[i] * x[i];
-    }
-    const float mean_square = ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) * norm->inverse_size;
+    const float mean_square = edgebci_lane_dot(x, x, n) * norm->inverse_size;
     const float r = edgebci_reciprocal_sqrt(mean_square + norm->epsilon);
     for (uint32_t i = 0; i < n; i++) {
         y[i] = (x[i] * r) * norm->gamma[i];

@@ -25,66 +25,84 @@ typedef struct {
 
 #if EDGEBCI_HAS_DSP
 
+/* The first product of a sum, and a further one. */
+#define EDGEBCI_FIRST_PRODUCT(sum, w) "smuad %[" sum "], %[" w "], %[x0]\n\t"
+#define EDGEBCI_NEXT_PRODUCT(sum, w) "smlad %[" sum "], %[" w "], %[x0], %[" sum "]\n\t"
+
 /* Four columns; the weights are at byte w of %[weight], the activations at byte v of %[x]; t and u hold low bytes. */
 #if defined(__ARM_FPV5__) && __ARM_ARCH == 7
 /* Cortex-M7, two instructions at a time: each multiply-accumulate goes with a load or with an extension before it. */
-#define EDGEBCI_FOUR_COLUMNS(w, v)                                                                                    \
+#define EDGEBCI_COLUMNS_BY(w, v, op)                                                                                     \
     "ldr %[w01], [%[weight], #" #w "]\n\tldr %[x0], [%[x], #" #v "]\n\tldr %[x2], [%[x], #" #v "+4]\n\t"                \
-    "ldr %[w23], [%[weight], #" #w "+4]\n\tsmlad %[h01], %[w01], %[x0], %[h01]\n\t"                                   \
-    "sxtb16 %[t], %[w01]\n\tsmlad %[h23], %[w23], %[x0], %[h23]\n\t"                                                  \
-    "sxtb16 %[u], %[w23]\n\tsmlad %[l01], %[t], %[x0], %[l01]\n\t"                                                    \
-    "ldr %[w01], [%[weight], #" #w "+8]\n\tsmlad %[l23], %[u], %[x0], %[l23]\n\t"                                     \
+    "ldr %[w23], [%[weight], #" #w "+4]\n\t" op("h01", "w01")                                                         \
+    "sxtb16 %[t], %[w01]\n\t" op("h23", "w23")                                                                        \
+    "sxtb16 %[u], %[w23]\n\t" op("l01", "t")                                                                          \
+    "ldr %[w01], [%[weight], #" #w "+8]\n\t" op("l23", "u")                                                           \
     "ldr %[w23], [%[weight], #" #w "+12]\n\tsmlad %[h01], %[w01], %[x2], %[h01]\n\t"                                  \
     "sxtb16 %[t], %[w01]\n\tsmlad %[h23], %[w23], %[x2], %[h23]\n\t"                                                  \
     "sxtb16 %[u], %[w23]\n\tsmlad %[l01], %[t], %[x2], %[l01]\n\tsmlad %[l23], %[u], %[x2], %[l23]\n\t"
 #else
 /* One at a time: loads stand together, because a load after a load takes one cycle less. */
-#define EDGEBCI_FOUR_COLUMNS(w, v)                                                                                    \
+#define EDGEBCI_COLUMNS_BY(w, v, op)                                                                                     \
     "ldr %[w01], [%[weight], #" #w "]\n\tldr %[w23], [%[weight], #" #w "+4]\n\t"                                      \
     "ldr %[t], [%[weight], #" #w "+8]\n\tldr %[u], [%[weight], #" #w "+12]\n\t"                                       \
     "ldr %[x0], [%[x], #" #v "]\n\tldr %[x2], [%[x], #" #v "+4]\n\t"                                                  \
-    "smlad %[h01], %[w01], %[x0], %[h01]\n\tsxtb16 %[w01], %[w01]\n\t"                                                \
-    "smlad %[h23], %[w23], %[x0], %[h23]\n\tsxtb16 %[w23], %[w23]\n\t"                                                \
-    "smlad %[l01], %[w01], %[x0], %[l01]\n\tsmlad %[l23], %[w23], %[x0], %[l23]\n\t"                                  \
+    op("h01", "w01") "sxtb16 %[w01], %[w01]\n\t" op("h23", "w23") "sxtb16 %[w23], %[w23]\n\t"                         \
+    op("l01", "w01") op("l23", "w23")                                                                                 \
     "smlad %[h01], %[t], %[x2], %[h01]\n\tsxtb16 %[t], %[t]\n\t"                                                      \
     "smlad %[h23], %[u], %[x2], %[h23]\n\tsxtb16 %[u], %[u]\n\t"                                                      \
     "smlad %[l01], %[t], %[x2], %[l01]\n\tsmlad %[l23], %[u], %[x2], %[l23]\n\t"
 #endif
 
-#define EDGEBCI_SIXTEEN_COLUMNS(w, v)                                                                                 \
-    EDGEBCI_FOUR_COLUMNS(w, v) EDGEBCI_FOUR_COLUMNS(w + 16, v + 8)                                                    \
-    EDGEBCI_FOUR_COLUMNS(w + 32, v + 16) EDGEBCI_FOUR_COLUMNS(w + 48, v + 24)
+#define EDGEBCI_FOUR_COLUMNS(w, v) EDGEBCI_COLUMNS_BY(w, v, EDGEBCI_NEXT_PRODUCT)
+#define EDGEBCI_TWELVE_COLUMNS(w, v)                                                                                  \
+    EDGEBCI_FOUR_COLUMNS(w, v) EDGEBCI_FOUR_COLUMNS(w + 16, v + 8) EDGEBCI_FOUR_COLUMNS(w + 32, v + 16)
+#define EDGEBCI_SIXTEEN_COLUMNS(w, v) EDGEBCI_FOUR_COLUMNS(w, v) EDGEBCI_TWELVE_COLUMNS(w + 16, v + 8)
+#define EDGEBCI_48_COLUMNS(w, v)                                                                                      \
+    EDGEBCI_SIXTEEN_COLUMNS(w, v) EDGEBCI_SIXTEEN_COLUMNS(w + 64, v + 32) EDGEBCI_SIXTEEN_COLUMNS(w + 128, v + 64)
 
-#define EDGEBCI_ROW_PAIRS_STEP(columns, code)                                                                         \
+#define EDGEBCI_ROW_PAIRS_STEP(columns, sum, code)                                                                    \
     __asm__(code                                                                                                      \
-            : [h01] "+&r"(s.high01), [l01] "+&r"(s.low01), [h23] "+&r"(s.high23), [l23] "+&r"(s.low23),                   \
-              [w01] "=&r"(w01), [w23] "=&r"(w23), [t] "=&r"(t), [u] "=&r"(u), [x0] "=&r"(x0), [x2] "=&r"(x2)  \
+            : [h01] sum(s.high01), [l01] sum(s.low01), [h23] sum(s.high23), [l23] sum(s.low23), [w01] "=&r"(w01),     \
+              [w23] "=&r"(w23), [t] "=&r"(t), [u] "=&r"(u), [x0] "=&r"(x0), [x2] "=&r"(x2)                            \
             : [weight] "r"(weight), [x] "r"(x), "m"(*(const int16_t(*)[2 * (columns)])weight),                        \
               "m"(*(const int16_t(*)[columns])x))
 
-static EDGEBCI_INLINE edgebci_row_sums_t edgebci_row_pairs(const int16_t *weight, const int16_t *x, uint32_t columns,
-                                                           edgebci_row_sums_t s)
+/* The sums of a group over `columns`, a constant: no sum is cleared, since its first product begins it. */
+static EDGEBCI_INLINE edgebci_row_sums_t edgebci_row_pairs(const int16_t *weight, const int16_t *x, uint32_t columns)
 {
+    edgebci_row_sums_t s;
     uint32_t w01, w23, t, u, x0, x2;
     const int16_t *const end = x + columns;
-    for (const int16_t *last = x + columns / 64 * 64; x != last; weight += 128, x += 64) {
-        EDGEBCI_ROW_PAIRS_STEP(64, EDGEBCI_SIXTEEN_COLUMNS(0, 0) EDGEBCI_SIXTEEN_COLUMNS(64, 32)
-                                       EDGEBCI_SIXTEEN_COLUMNS(128, 64) EDGEBCI_SIXTEEN_COLUMNS(192, 96));
+    const uint32_t begun = columns >= 64 ? 64 : columns >= 16 ? 16 : 4, rest = columns - begun;
+    if (columns >= 64) {
+        EDGEBCI_ROW_PAIRS_STEP(64, "=&r", EDGEBCI_COLUMNS_BY(0, 0, EDGEBCI_FIRST_PRODUCT) EDGEBCI_TWELVE_COLUMNS(16, 8)
+                                              EDGEBCI_48_COLUMNS(64, 32));
+    } else if (columns >= 16) {
+        EDGEBCI_ROW_PAIRS_STEP(16, "=&r", EDGEBCI_COLUMNS_BY(0, 0, EDGEBCI_FIRST_PRODUCT) EDGEBCI_TWELVE_COLUMNS(16, 8));
+    } else {
+        EDGEBCI_ROW_PAIRS_STEP(4, "=&r", EDGEBCI_COLUMNS_BY(0, 0, EDGEBCI_FIRST_PRODUCT));
     }
-    for (const int16_t *last = x + columns % 64 / 16 * 16; x != last; weight += 32, x += 16) {
-        EDGEBCI_ROW_PAIRS_STEP(16, EDGEBCI_SIXTEEN_COLUMNS(0, 0));
+    weight += 2u * begun;
+    x += begun;
+    for (const int16_t *last = x + rest / 64 * 64; x != last; weight += 128, x += 64) {
+        EDGEBCI_ROW_PAIRS_STEP(64, "+&r", EDGEBCI_SIXTEEN_COLUMNS(0, 0) EDGEBCI_48_COLUMNS(64, 32));
+    }
+    for (const int16_t *last = x + rest % 64 / 16 * 16; x != last; weight += 32, x += 16) {
+        EDGEBCI_ROW_PAIRS_STEP(16, "+&r", EDGEBCI_SIXTEEN_COLUMNS(0, 0));
     }
     for (; x != end; weight += 8, x += 4) {
-        EDGEBCI_ROW_PAIRS_STEP(4, EDGEBCI_FOUR_COLUMNS(0, 0));
+        EDGEBCI_ROW_PAIRS_STEP(4, "+&r", EDGEBCI_FOUR_COLUMNS(0, 0));
     }
     return s;
 }
 
 #else
 
-static EDGEBCI_INLINE edgebci_row_sums_t edgebci_row_pairs(const int16_t *weight, const int16_t *x, uint32_t columns,
-                                                           edgebci_row_sums_t s)
+static EDGEBCI_INLINE edgebci_row_sums_t edgebci_row_pairs(const int16_t *weight, const int16_t *x, uint32_t columns)
 {
+    static const edgebci_row_sums_t zero = {0, 0, 0, 0}; /* not static, clang calls memset for it at -O0 */
+    edgebci_row_sums_t s = zero;
     for (uint32_t j = 0; j < columns; j += 2, weight += 4) {
         const uint32_t pair = edgebci_load_pair(x + j);
         const uint32_t w01 = edgebci_load_pair(weight), w23 = edgebci_load_pair(weight + 2);

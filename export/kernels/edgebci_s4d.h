@@ -27,17 +27,12 @@ static EDGEBCI_INLINE float edgebci_s4d_channel(const edgebci_s4d_t *s, uint32_t
                                                 int16_t *restrict h)
 {
     const float *a = s->decay_real + first, *b = s->decay_imag + first, *in = s->inject + first;
-    const float *read = s->read + 2u * first;
-    float lanes[4] = {-0.0f, -0.0f, -0.0f, -0.0f};
     for (uint32_t j = 0; j < n; j++) {
         const float real = (float)h[j], imag = (float)h[n + j];
         h[j] = edgebci_quantize_int16((a[j] * real - b[j] * imag) + in[j] * u, 1.0f);
         h[n + j] = edgebci_quantize_int16(b[j] * real + a[j] * imag, 1.0f);
     }
-    for (uint32_t j = 0; j < 2u * n; j++) {
-        lanes[j & 3u] += read[j] * (float)h[j];
-    }
-    return (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]);
+    return edgebci_lane_dot_int16(s->read + 2u * first, h, 2u * n);
 }
 
 static EDGEBCI_INLINE void edgebci_s4d_step(const edgebci_s4d_t *s, uint32_t width, uint32_t n,

@@ -23,14 +23,14 @@ _FLOATS = ("dt_bias", "A", "skip", "state_gain", "inject")
 def _quantize(node: Node, graph: StepGraph, sizes: dict[str, int]) -> Operation:
     x, inverse_scale, limit = node.inputs
     n, padded = sizes[x], _padded(sizes[x])
-    numbers = [literal(np.float32(graph.constants[inverse_scale])), literal(int(graph.constants[limit]))]
+    scale, bits = literal(np.float32(graph.constants[inverse_scale])), int(graph.constants[limit]).bit_length() + 1
     return Operation(
         node,
         reads=(x,),
         writes=Buffer(node.outputs[0], "int16_t", padded),
         shapes=f"float32 [{n}] -> int16 [{padded}]",
-        call=f"quantize_fixed_{n}({{0}}, {', '.join(numbers)}, {{out}});",
-        kernel=f"EDGEBCI_DEFINE_QUANTIZE_FIXED(quantize_fixed_{n}, {n}u)",
+        call=f"quantize_fixed_{n}({{0}}, {scale}, {{out}});",
+        kernel=f"EDGEBCI_DEFINE_QUANTIZE_FIXED(quantize_fixed_{n}, {n}u, {bits})",
         headers=_NORM_HEADERS,
     )
 
@@ -136,8 +136,9 @@ def _step(node: Node, graph: StepGraph, sizes: dict[str, int]) -> Operation:
 def _step_constants(graph: StepGraph, name: str, weights: dict[str, str]) -> tuple[Constant, ...]:
     """In the order of edgebci_mamba2_fixed_t."""
     given: dict[str, NDArray[Any]] = {part: graph.constants[tensor] for part, tensor in weights.items()}
-    scaling = np.stack([given["conv_multiplier"], given["conv_bias"]], axis=1).astype(np.int32)
-    arrays = {"conv_weight": given["conv_weight"], "conv_scaling": scaling, "silu": given["silu"]}
+    taps = given["conv_weight"].astype("<i2").view("<i4")  # two in a word
+    scaling = np.stack([given["conv_multiplier"], given["conv_bias"]], axis=1)
+    arrays = {"channel": np.concatenate([taps, scaling], axis=1).astype(np.int32), "silu": given["silu"]}
     arrays |= {part: given[part] for part in _FLOATS}
     return tuple(
         Constant(f"{name}_{part}", values, f"{name}: {part} {list(values.shape)}") for part, values in arrays.items()

@@ -34,12 +34,13 @@ _TINY, _LARGEST = 1e-20, 2.0**31 - 128
 
 
 def quantize_function() -> ir.Function:
-    """QuantizeFixed: rounded to nearest, ties to even, within +-limit."""
+    """QuantizeFixed: rounded to nearest, ties to even, saturated to [-limit - 1, limit]."""
     body, inputs = IntegerBody(), formal("x", "inverse_scale", "limit")
     x, inverse_scale, limit = inputs
     bound = body.cast(limit, FLOAT, "bound")
     counts = body.two("Mul", x, inverse_scale, "counts")
-    limited = body.node("Clip", [counts, body.node("Neg", [bound], "lowest"), bound], "limited")
+    lowest = body.two("Sub", body.node("Neg", [bound], "minus"), body.constant("one", 1.0, np.float32), "lowest")
+    limited = body.node("Clip", [counts, lowest, bound], "limited")
     return body.function("QuantizeFixed", inputs, [body.cast(body.node("Round", [limited], "rounded"), INT16, "q")])
 
 

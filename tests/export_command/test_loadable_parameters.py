@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -77,14 +75,8 @@ def compiled(program: Program) -> Path:
 
 
 @pytest.fixture
-def library(compiled: Path, tmp_path: Path) -> Path:
-    """A file of its own: what is loaded is static."""
-    shutil.copy(compiled, tmp_path / "host.so")
-    return tmp_path / "host.so"
-
-
-def load(library: Path, block: bytes) -> int:
-    return int(ctypes.CDLL(str(library)).edgebci_load_parameters(block, ctypes.c_uint32(len(block))))
+def twin(compiled: Path) -> HostTwin:
+    return HostTwin(compiled)
 
 
 def changed(program: Program) -> tuple[FrontEnd, QuantizedDecoder]:
@@ -104,23 +96,41 @@ def changed(program: Program) -> tuple[FrontEnd, QuantizedDecoder]:
     return front_end, replace(program.decoder, readout=new)
 
 
-def run_is(library: Path, front_end: FrontEnd, decoder: QuantizedDecoder) -> bool:
-    twin = HostTwin(library).run(CASE.counts, CASE.missing)
+def goes_on_as(twin: HostTwin, front_end: FrontEnd, decoder: QuantizedDecoder) -> bool:
+    found = twin.push(CASE.counts, CASE.missing)
     wanted = run_reference(front_end, decoder, CASE.counts, CASE.missing)
     return bool(
-        twin.features.tobytes() == wanted.features.tobytes() and twin.outputs.tobytes() == wanted.outputs.tobytes()
+        found.features.tobytes() == wanted.features.tobytes() and found.outputs.tobytes() == wanted.outputs.tobytes()
     )
 
 
-def test_before_anything_is_loaded_the_program_is_the_exported_one(program: Program, library: Path) -> None:
-    assert run_is(library, CASE.front_end, program.decoder)
+def test_before_anything_is_loaded_the_program_is_the_exported_one(program: Program, twin: HostTwin) -> None:
+    assert goes_on_as(twin, CASE.front_end, program.decoder)
 
 
-def test_a_loaded_block_gives_the_bits_of_the_calibrated_reference(program: Program, library: Path) -> None:
+def test_a_loaded_block_gives_the_bits_of_the_calibrated_reference(program: Program, twin: HostTwin) -> None:
     front_end, decoder = changed(program)
-    assert load(library, block_of(front_end, decoder.readout).to_bytes()) == 0
-    assert run_is(library, front_end, decoder)
-    assert not run_is(library, CASE.front_end, program.decoder)
+    assert twin.load_parameters(block_of(front_end, decoder.readout).to_bytes()) == 0
+    assert goes_on_as(twin, front_end, decoder)
+    assert program.decoder.readout.bias.tobytes() != decoder.readout.bias.tobytes()
+
+
+def test_a_reset_keeps_what_is_loaded_and_power_on_does_not(program: Program, twin: HostTwin) -> None:
+    front_end, decoder = changed(program)
+    twin.load_parameters(block_of(front_end, decoder.readout).to_bytes())
+    twin.push(CASE.counts)
+    twin.reset()
+    assert goes_on_as(twin, front_end, decoder)
+    twin.power_on()
+    assert goes_on_as(twin, CASE.front_end, program.decoder)
+
+
+def test_a_block_is_one_contexts_own(program: Program, compiled: Path, twin: HostTwin) -> None:
+    """Two streams of one program: nothing that changes is shared."""
+    other, (front_end, decoder) = HostTwin(compiled), changed(program)
+    assert other.load_parameters(block_of(front_end, decoder.readout).to_bytes()) == 0
+    assert goes_on_as(twin, CASE.front_end, program.decoder)
+    assert goes_on_as(other, front_end, decoder)
 
 
 def flip(data: bytes, place: int) -> bytes:
@@ -139,10 +149,11 @@ REFUSED: dict[str, tuple[int, Callable[[Program, FrontEnd, QuantizedDecoder], by
 
 
 @pytest.mark.parametrize("what", list(REFUSED))
-def test_what_is_refused_leaves_the_old_parameters(program: Program, library: Path, what: str) -> None:
+def test_what_is_refused_leaves_the_old_parameters(program: Program, twin: HostTwin, what: str) -> None:
     code, make = REFUSED[what]
-    assert load(library, make(program, *changed(program))) == code
-    assert run_is(library, CASE.front_end, program.decoder)
+    before = twin.state_bytes()
+    assert twin.load_parameters(make(program, *changed(program))) == code
+    assert twin.state_bytes() == before
 
 
 HARNESS = """\
@@ -152,13 +163,13 @@ HARNESS = """\
 uint32_t edgebci_harness_refused;
 static const uint8_t block[] = {{{block}}};
 
-static void load_then_init(edgebci_t *context)
+static void init_then_load(edgebci_t *context)
 {{
-    edgebci_harness_refused = edgebci_load_parameters(block, (uint32_t)sizeof block);
     edgebci_init(context);
+    edgebci_harness_refused = edgebci_load_parameters(context, block, (uint32_t)sizeof block);
 }}
 
-#define edgebci_init load_then_init
+#define edgebci_init init_then_load
 #include "{native}/harness_target.c"
 """
 
@@ -192,16 +203,16 @@ def test_an_exported_program_takes_what_calibrate_writes_for_its_bundle(finished
     order = ExportOrder(model=finished_run.checkpoint, out=tmp_path / "b", target="cortex-m4f", loadable=True)
     export(order, silent)
     bundle = open_bundle(tmp_path / "b")
-    library = compile_host(bundle.firmware, tmp_path / "host.so", "gcc", "1")
+    twin = HostTwin(compile_host(bundle.firmware, tmp_path / "host.so", "gcc", "1"))
     sent = bundle.folder / "parameters.bin"
-    assert load(library, sent.read_bytes()) == 0
+    assert twin.load_parameters(sent.read_bytes()) == 0
     calibrated = BundleOrder(bundle=bundle.folder, recording=finished_run.recording, calibration_s=40.0, ridge=RIDGE)
     calibrate_bundle(calibrated, tmp_path, silent)
-    assert load(library, sent.read_bytes()) == 0
+    assert twin.load_parameters(sent.read_bytes()) == 0
     front_end, counts = open_bundle(bundle.folder).front_end(), np.zeros((2000, 10), np.int16)
     counts += np.random.default_rng(3).normal(0, 300, counts.shape).astype(np.int16)
     wanted = run_reference(front_end, open_bundle(bundle.folder).quantized_decoder(), counts, np.zeros(2000, bool))
-    assert HostTwin(library).run(counts).outputs.tobytes() == wanted.outputs.tobytes()
+    assert twin.push(counts).outputs.tobytes() == wanted.outputs.tobytes()
 
 
 def test_a_runtime_cannot_be_asked_for_loadable_c(finished_run: Any, tmp_path: Path) -> None:
