@@ -23,6 +23,28 @@ settings.load_profile("repeatable")
 ROOT = Path(__file__).resolve().parent.parent
 
 
+# Folders of which tests share what takes seconds to make: trained decoders, bundles, compiled programs.
+COSTLY = (
+    ("crossmodal", "export_command", "foreign", "host", "kernels"),
+    ("evaluation", "pipeline", "possm", "realm", "studies", "training_run"),
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Under two workers, each begins with costly folders of its own and ends with the others.
+
+    A worker that has nothing left takes tests from the end of what the other has, and makes anew what they share.
+    """
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return
+    here = Path(__file__).parent
+    folders = [item.path.relative_to(here).parts[0] for item in items]
+    first, second = ([item for item, name in zip(items, folders, strict=True) if name in half] for half in COSTLY)
+    others = [item for item, name in zip(items, folders, strict=True) if name not in COSTLY[0] + COSTLY[1]]
+    fill = max(len(items) // 2 - len(first), 0)
+    items[:] = [*first, *others[:fill], *second, *others[fill:]]
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real recordings and format fixtures, which is not part of the project."""
