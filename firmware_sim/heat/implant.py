@@ -49,6 +49,11 @@ class Warmth:
     layers: tuple[LayerRise, ...]
 
     @property
+    def surface_limit_c(self) -> float:
+        """Rise that the tissue at the hottest point is allowed: the lowest limit of the layers that touch it."""
+        return min(layer.limit_c for layer in self.layers if math.isclose(layer.c_per_mw, self.source_c_per_mw))
+
+    @property
     def binding(self) -> LayerRise:
         """The layer that reaches its limit first."""
         return min(self.layers, key=lambda layer: layer.allowed_mw)

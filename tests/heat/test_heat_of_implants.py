@@ -9,7 +9,7 @@ import pytest
 
 from edgebci.errors import InputError
 from edgebci.firmware_sim.battery import recharge_h
-from edgebci.firmware_sim.design import DecoderLoad, Design, assemble
+from edgebci.firmware_sim.design import DecoderLoad, Design, Work, assemble
 from edgebci.firmware_sim.heat import body as body_module
 from edgebci.firmware_sim.heat.body import body, body_input_names, surroundings
 from edgebci.firmware_sim.heat.charging import recharge_warmth
@@ -21,8 +21,9 @@ from edgebci.firmware_sim.heat.implant import (
     rise_after_c_per_mw,
     warmth,
 )
+from edgebci.firmware_sim.heat.report import heat_by_location
 from edgebci.firmware_sim.radio_link_loss import spectrum
-from edgebci.firmware_sim.thermal import disc_c_per_w
+from edgebci.firmware_sim.thermal import disc_c_per_w, dissipated_uw
 from edgebci.firmware_sim.uncertainty import estimate, typical
 from edgebci.hardware import ComputePart, HeatSource, Implant, Radio, load_profile, profile_names
 from edgebci.quantity import Quantity
@@ -63,6 +64,7 @@ def test_brain_is_allowed_1_c_and_other_tissue_2_c() -> None:
 def test_the_power_that_is_allowed_warms_the_binding_tissue_by_its_limit() -> None:
     found = warmth(ARRAY, typical)
     assert found.binding.layer in {"csf", "grey-matter"}
+    assert found.surface_limit_c == 1.0
     assert allowed_mw(ARRAY, typical) * found.binding.c_per_mw == pytest.approx(found.binding.limit_c)
     assert flux_mw_per_cm2(ARRAY, 3.2, typical) == pytest.approx(3.2 / ARRAY.contact_area_cm2.typical)
 
@@ -180,3 +182,23 @@ def test_every_layer_of_the_body_is_known_to_heat_and_to_radio_waves() -> None:
         for layer in around.over:
             assert spectrum(layer.tissue.name).source
     assert len(set(body_input_names().values())) == len(body_input_names())
+
+
+def test_the_report_multiplies_power_by_slopes_and_judges_by_the_binding_tissue() -> None:
+    design = _design(charge_mw=_quantity(300.0, "mW"), charge_efficiency=_quantity(0.6, "1"))
+    (found,) = heat_by_location(design)
+    name, source = next(iter(design.implant.heat_sources.items()))
+    slopes = warmth(source, typical)
+    assert (found.source, found.location) == (name, source.location)
+    assert found.power_mw == pytest.approx(dissipated_uw(design, source, typical) * 1e-3)
+    assert found.rise_c == pytest.approx(found.power_mw * slopes.source_c_per_mw)
+    assert [layer.layer for layer in found.layers] == [layer.layer for layer in slopes.layers]
+    assert found.within_limit == all(layer.rise_c <= layer.limit_c for layer in found.layers)
+    assert found.recharge is not None
+    assert found.recharge.charging_c > found.rise_c
+    # A can under the scalp touches skin and skull.
+    assert found.recharge.limit_c == 2.0
+    hot = design.doing(Work(1e12, 64))
+    scorched = heat_by_location(hot, lambda q: q.high * (1e4 if q.unit == "uW" else 1.0))
+    assert not scorched[0].within_limit
+    assert type(found).model_validate_json(found.model_dump_json()) == found
