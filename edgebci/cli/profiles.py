@@ -65,10 +65,16 @@ def show(kind: Kind, name: Name, json: JsonFlag = False) -> None:
 
 
 @profiles_app.command()
-def check(file: Annotated[Path, typer.Argument(help="Your own profile.")], json: JsonFlag = False) -> None:
+def check(
+    file: Annotated[Path | None, typer.Argument(help="Your own profile; without it, all that are shipped.")] = None,
+    json: JsonFlag = False,
+) -> None:
     """Check a profile of your own; exit code 2 and one sentence if something is missing."""
-    from edgebci.hardware import check_profile
+    from edgebci.hardware import check_profile, check_shipped_profiles
 
+    if file is None:
+        typer.echo(f"all {len(check_shipped_profiles())} shipped profiles are complete")
+        return
     profile = check_profile(file)
     if json:
         print_json(profile)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from edgebci.firmware_sim.validation.devices import Forward
+    from edgebci.firmware_sim.validation.energy_logs import EnergyPrediction
     from edgebci.firmware_sim.validation.report import Bound, ValidationReport
 
 Table = tuple[str, list[tuple[str, str]]]
@@ -35,14 +36,15 @@ def validation_tables(report: ValidationReport) -> tuple[Table, ...]:
         ),
         (
             "energy of an inference on a held-out board, predicted over logged",
-            [
-                (board.board, ", ".join(f"{name} {ratio:.2f}" for name, ratio in board.ratios.items()))
-                for board in report.energy
-                if board.ratios
-            ],
+            [(board.board, _energy(board)) for board in report.energy if board.ratios],
         ),
         ("left out, and why", list(report.left_out.items())),
     )
+
+
+def _energy(board: EnergyPrediction) -> str:
+    ratios = ", ".join(f"{name} {ratio:.2f}" for name, ratio in board.ratios.items())
+    return "; ".join(filter(None, (ratios, board.accelerator, board.note)))
 
 
 def _bound(bound: Bound) -> str:

@@ -42,6 +42,7 @@ class LoggedBoard(Document):
     supply_v: float | None = Field(default=None, gt=0)
     regulator: Regulator
     accelerator: str | None = None
+    note: str = ""
     source: str
     runs: dict[str, Run] = Field(min_length=1)
 
@@ -76,6 +77,7 @@ class EnergyPrediction(Document):
     other_boards: int
     ratios: dict[str, float] = Field(default_factory=dict)
     left_out: str | None = None
+    note: str = ""
 
 
 def load_energy_logs() -> EnergyLogs:
@@ -96,7 +98,7 @@ def _held_out(name: str, logs: EnergyLogs) -> EnergyPrediction:
         if key != name and (other.part, other.regulator) == (board.part, board.regulator)
     ]
     prediction = EnergyPrediction(
-        board=name, part=board.part, accelerator=board.accelerator, other_boards=len(others), left_out=None
+        board=name, part=board.part, accelerator=board.accelerator, other_boards=len(others), note=board.note
     )
     if board.regulator == "not stated":
         return prediction.model_copy(update={"left_out": "its systems file states neither supply nor regulator"})

@@ -49,6 +49,10 @@ def test_show_takes_the_path_of_one_s_own_profile(tmp_path: Path) -> None:
     assert "is a complete profile" in _run("check", str(own))
 
 
+def test_check_without_a_file_checks_what_is_shipped() -> None:
+    assert _run("check").strip() == f"all {len(list(profile_folder().rglob('*.toml')))} shipped profiles are complete"
+
+
 def test_the_schema_is_written_to_a_file(tmp_path: Path) -> None:
     out = tmp_path / "radio.schema.json"
     _run("schema", "radio", "--out", str(out))
