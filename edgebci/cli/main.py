@@ -40,6 +40,7 @@ from edgebci.cli.tour import TourGroup, add_command, add_group
 from edgebci.cli.train import distill, train
 from edgebci.errors import EdgebciError
 
+LONGEST_PATH = 120  # characters of one that are shown
 INTERRUPTED_EXIT_CODE = 130  # what typer makes of Ctrl-C
 
 app = typer.Typer(
@@ -111,6 +112,18 @@ def main() -> None:
         _fail("stopped; finished stages are kept: run the same command again to go on", INTERRUPTED_EXIT_CODE)
     except OSError as error:
         _fail_on_disk(error)
+    except ValueError as error:
+        _fail_on_options(error)
+
+
+def _fail_on_options(error: ValueError) -> None:
+    """Say which option is wrong where an order, which is what the options say, refuses one; the rest is ours."""
+    from pydantic import ValidationError
+
+    if not isinstance(error, ValidationError) or not error.title.endswith("Order"):
+        raise error
+    faults = [f"{'.'.join(map(str, one['loc']))} is {one['input']!r}: {one['msg']}" for one in error.errors()]
+    _fail(f"{'; '.join(faults)}; correct the option", 2)
 
 
 def _fail_on_disk(error: OSError) -> None:
@@ -120,7 +133,14 @@ def _fail_on_disk(error: OSError) -> None:
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         what = f"{error.filename or 'a file'} may not be read or written ({error.strerror})"
         _fail(f"{what}; change its permissions or choose another folder", 2)
+    if error.errno in (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR):
+        _fail(f"{_cut(str(error.filename))} cannot be used as a path ({error.strerror}); give another", 2)
     raise error
+
+
+def _cut(path: str) -> str:
+    """A path that is too long for the disk is too long for a sentence."""
+    return path if len(path) <= LONGEST_PATH else f"{path[:LONGEST_PATH]}..."
 
 
 def _fail(sentence: str, code: int) -> None:
