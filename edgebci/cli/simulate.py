@@ -181,6 +181,10 @@ def _device(device: DeviceSide) -> Rows:
                 f"{device.timeline.missed} deadlines missed of {device.timeline.frames}",
             )
         )
+    rows += [
+        (f"delay of {lag.kind}", f"{lag.delay_ms:.0f} ms, 90 % of its response within {lag.settled_ms:.0f} ms")
+        for lag in device.features
+    ]
     if device.lag is not None:
         verdict = "within" if device.lag.within_budget else "over"
         rows.append(("with the effective lag", f"{device.lag.total_ms:.0f} ms, {verdict} {device.lag.budget_ms:g} ms"))

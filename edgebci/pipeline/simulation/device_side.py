@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from edgebci.bundle import open_bundle
 from edgebci.documents import Document
 from edgebci.errors import InputError
+from edgebci.firmware_sim.design import Design
+from edgebci.firmware_sim.timeline.figure import timeline_svg
+from edgebci.firmware_sim.timeline.response import feature_delays
 from edgebci.firmware_sim.timeline.simulation import long_summary
 from edgebci.firmware_sim.timeline.summary import TimelineSummary, TotalLag, total_lag
 from edgebci.hardware import ComputePart, load_profile
@@ -12,6 +16,14 @@ from edgebci.pipeline.budget.load import load_of
 from edgebci.pipeline.budget.order import BudgetOrder
 from edgebci.pipeline.budget.report import BudgetReport
 from edgebci.pipeline.simulation.order import SimulationOrder
+
+
+class FeatureLag(Document):
+    """How late a feature is, in ms after the sample that it answers to: the centroid and 90 % of its response."""
+
+    kind: str
+    delay_ms: float
+    settled_ms: float
 
 
 class DeviceSide(Document):
@@ -23,6 +35,7 @@ class DeviceSide(Document):
 
     budget: BudgetReport
     timeline: TimelineSummary
+    features: tuple[FeatureLag, ...]
     lag: TotalLag | None = None
 
     def with_lag(self, effective_lag_ms: float) -> DeviceSide:
@@ -42,7 +55,22 @@ def device_side(order: SimulationOrder, seconds: float, seed: int) -> DeviceSide
         raise InputError(
             "power and latency need a chip and a radio, one of them is missing; give --compute and --radio"
         )
-    asked = BudgetOrder(implant=order.implant, compute=order.compute, radio=order.radio, decoder=order.bundle)
-    load = load_of(asked, load_profile(ComputePart, order.compute)).load
-    summary = long_summary(design_of(load, asked), max(round(seconds), 1), seed)
-    return DeviceSide(budget=budget(asked), timeline=summary)
+    asked, design = _design(order, order.compute, order.radio)
+    lags = feature_delays(open_bundle(order.bundle).manifest.features)
+    return DeviceSide(
+        budget=budget(asked),
+        timeline=long_summary(design, max(round(seconds), 1), seed),
+        features=tuple(FeatureLag(kind=lag.kind, delay_ms=lag.delay_ms, settled_ms=lag.settled_ms) for lag in lags),
+    )
+
+
+def timeline_picture(order: SimulationOrder, seed: int) -> str | None:
+    """A few frames of the design in time, as SVG; None where no chip and radio are named."""
+    if order.compute is None or order.radio is None:
+        return None
+    return timeline_svg(_design(order, order.compute, order.radio)[1], seed)
+
+
+def _design(order: SimulationOrder, compute: str, radio: str) -> tuple[BudgetOrder, Design]:
+    asked = BudgetOrder(implant=order.implant, compute=compute, radio=radio, decoder=order.bundle)
+    return asked, design_of(load_of(asked, load_profile(ComputePart, compute)).load, asked)

@@ -44,8 +44,9 @@ from edgebci.recordings import open_recording
 
 @dataclass(frozen=True)
 class Simulated:
-    """The report, and the traces that a picture is drawn of."""
+    """What was asked, the report, and the traces that a picture is drawn of."""
 
+    order: SimulationOrder
     report: SimulationReport
     truth: Truth
     played: Mapping[str, Played]
@@ -109,7 +110,7 @@ def _simulate(setting: Setting, progress: Progress) -> Simulated:
         device=device and device.with_lag(lag_ms),
         closed_loop=_closed_loop(setting, truth, played[DEGRADED]) if order.closed_loop else None,
     )
-    return Simulated(report, truth, played)
+    return Simulated(order, report, truth, played)
 
 
 def _identity(setting: Setting, truth: Truth, quality: SourceQuality) -> dict[str, Any]:
@@ -160,7 +161,9 @@ def _wiring(setting: Setting, library: Path) -> tuple[dict[str, Source], dict[st
     if setting.conditions.packets is not None:
         sources[LOSSY] = Lossy(setting.clean(), lost_samples(setting))
         for i, (name, policy) in enumerate(policies(bundle.manifest.features).items()):
-            routes[name] = Route(LOSSY, forms.with_policy(bundle, policy, folder, f"policy_{i}"))
+            # The policy that the decoder was made with is in the C that ships.
+            same = policy == bundle.manifest.features.missing
+            routes[name] = Route(LOSSY, library if same else forms.with_policy(bundle, policy, folder, f"policy_{i}"))
     return sources, routes
 
 

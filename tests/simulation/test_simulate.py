@@ -1,0 +1,179 @@
+"""A bundle in an implant over a recording."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from edgebci.cli.simulate import simulate as command
+from edgebci.errors import InputError
+from edgebci.features.specification import Missing
+from edgebci.firmware_sim.electronics.conditions import Converter, FrontEndModel
+from edgebci.firmware_sim.host_twin import HostTwin
+from edgebci.pipeline.simulation import forms
+from edgebci.pipeline.simulation.order import SimulationOrder
+from edgebci.pipeline.simulation.playing import Clean, Degraded, Lossy, Route, play
+from edgebci.pipeline.simulation.run import Simulated, simulate
+from edgebci.recordings import open_recording
+from tests.simulation.conftest import Shipped
+
+CONDITIONS = """
+schema = "edgebci.conditions/1"
+seed = 4
+
+[converter]
+bits = 10
+full_scale_uv = 600
+
+[amplifier]
+noise_nv_per_rthz = 150
+
+[source]
+noise_nv_per_rthz = 40
+step_uv = 0.01
+
+[packets]
+packet_ms = 10
+loss_share = 0.2
+mean_burst_packets = 4
+
+[[events]]
+kind = "motion_step"
+at_s = 70
+step_uv = 4000
+decay_s = 0.2
+"""
+
+
+@pytest.fixture(scope="session")
+def conditions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("conditions") / "conditions.toml"
+    path.write_text(CONDITIONS)
+    return path
+
+
+@pytest.fixture(scope="session")
+def simulated(shipped: Shipped, conditions: Path) -> Simulated:
+    order = SimulationOrder(
+        bundle=shipped.bundle,
+        recording=shipped.recording,
+        implant="utah96-lfp",
+        conditions=conditions,
+        closed_loop=True,
+        sweeps=("converter",),
+    )
+    return simulate(order)
+
+
+def test_only_the_bundles_test_intervals_count_on_its_own_recording(simulated: Simulated) -> None:
+    report = simulated.report
+    assert report.only_test_intervals
+    assert report.frames_scored < len(simulated.truth.times_s) / 2
+
+
+def test_a_noisier_front_end_decodes_worse_and_is_named_with_each_reference(simulated: Simulated) -> None:
+    forms_of = {(one.name, one.reference): one.r2 for one in simulated.report.accuracy}
+    assert set(forms_of) == {
+        ("clean", "average"),
+        ("degraded, without events", "average"),
+        ("degraded", "average"),
+        ("degraded", "none"),
+    }
+    assert forms_of["degraded", "average"] < forms_of["clean", "average"]
+    difference = simulated.report.degraded_against_clean.difference.value
+    assert difference == pytest.approx(forms_of["degraded", "average"] - forms_of["clean", "average"], abs=1e-9)
+
+
+def test_a_large_step_clips_and_is_felt_after_its_end(simulated: Simulated) -> None:
+    event = simulated.report.recoveries[0]
+    assert simulated.report.clipping.clipped_share > 0
+    assert event.largest_deviation_sd > 0.25
+    assert event.invalid_s > 0
+
+
+def test_lost_packets_cost_accuracy_under_either_policy(simulated: Simulated) -> None:
+    loss = simulated.report.packet_loss
+    assert loss is not None
+    assert [one.policy.partition(",")[0] for one in loss.policies] == ["hold", "zero"]
+    # 20 % of packets in bursts of 4: 7,500 packets give the share to a few percent of itself.
+    assert loss.lost_share == pytest.approx(0.2, abs=0.03)
+    assert all(one.valid_share < 1 for one in loss.policies)
+
+
+def test_a_sweep_refuses_what_the_recording_cannot_show(simulated: Simulated) -> None:
+    points = simulated.report.sweeps[0].points
+    fine = [point for point in points if point.refused]
+    assert all(point.r2 is None for point in fine)
+    assert [point for point in points if point.line.startswith("250") and point.x == 12 and point.r2 is not None]
+    assert simulated.report.sweeps[0].knees
+
+
+def test_what_is_played_in_chunks_is_what_the_twin_gives_at_once(
+    shipped: Shipped, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = forms.bundle_with_program(shipped.bundle)
+    library = forms.shipped(bundle, tmp_path)
+    adc = bundle.manifest.features.adc
+    with open_recording(shipped.recording) as recording:
+        whole = HostTwin(library).run(adc.counts(recording.lfp_uv(0, recording.info.n_samples)))
+        monkeypatch.setattr("edgebci.pipeline.simulation.playing.CHUNK_SAMPLES", 70_000)
+        played = play(recording, None, {"a": Clean(adc)}, {"x": Route("a", library), "y": Route("a", library)}, 2)
+        unchanged = forms.with_policy(bundle, Missing(), tmp_path, "unchanged")
+        again = play(recording, None, {"a": Clean(adc)}, {"x": Route("a", unchanged)}, 1)
+        lossless = Lossy(Clean(adc), np.zeros(recording.info.n_samples, bool))
+        ideal = FrontEndModel(
+            rate_hz=500.0, converter=Converter(bits=adc.bits, full_scale_uv=adc.uv_per_count * (1 << adc.bits))
+        )
+        front_end = Degraded(ideal, adc, recording.info.n_channels, 500.0)
+        others = play(
+            recording,
+            None,
+            {"lossless": lossless, "ideal": front_end},
+            {"lossless": Route("lossless", library), "ideal": Route("ideal", library)},
+            2,
+        )
+    for found in (played["x"], played["y"], again["x"], others["lossless"]):
+        assert np.array_equal(found.outputs, whole.outputs)
+        assert np.array_equal(found.valid, whole.valid)
+    # Scaled in single precision, a count may fall to the other side of a half, which is one step of 0.195 uV: a level
+    # or two of an activation of 8 bits.
+    assert np.abs(others["ideal"].outputs - whole.outputs).max() < 0.15 * whole.outputs.std()
+
+
+def test_the_command_writes_its_report_and_pictures(shipped: Shipped, tmp_path: Path) -> None:
+    import typer
+
+    app = typer.Typer()
+    app.command()(command)
+    out = tmp_path / "out"
+    arguments = [str(shipped.bundle), "--recording", str(shipped.recording), "--implant", "utah96-lfp"]
+    result = CliRunner().invoke(app, [*arguments, "--out", str(out), "--json"])
+    assert result.exit_code == 0, result.output
+    assert json.loads((out / "simulation.json").read_text())["schema_version"] == "edgebci.simulation/1"
+    assert (out / "traces.svg").read_text().startswith("<svg")
+
+
+def test_bad_input_is_one_sentence(shipped: Shipped, tmp_path: Path) -> None:
+    def refused(**changes: object) -> str:
+        usual = {"bundle": shipped.bundle, "recording": shipped.recording, "implant": "utah96-lfp"}
+        with pytest.raises(InputError) as raised:
+            simulate(SimulationOrder.model_validate(usual | changes))
+        return str(raised.value)
+
+    assert "10 channels" in refused(implant="engini-lfp-soc")
+    wrong = tmp_path / "wrong.toml"
+    wrong.write_text('schema = "edgebci.conditions/1"\n[amplifier]\nnoise = 3\n')
+    assert "the amplifier has no noise" in refused(conditions=wrong)
+    wrong.write_text('schema = "edgebci.conditions/1"\n[[events]]\nkind = "sneezing"\nat_s = 1\n')
+    assert "sneezing" in refused(conditions=wrong)
+    assert "no behaviour 'velocities'" in refused(behavior="velocities")
+    empty = tmp_path / "bundle"
+    shutil.copytree(shipped.bundle, empty)
+    (empty / "manifest.json").unlink()
+    assert "holds no manifest.json" in refused(bundle=empty)
+    assert "frames are valid and known" in refused(seconds=10.0)
