@@ -10,11 +10,12 @@ from edgebci.documents import Document
 from edgebci.errors import InputError
 from edgebci.firmware_sim.battery import design_runtime_h
 from edgebci.firmware_sim.design import Design
+from edgebci.firmware_sim.heat.implant import layered_rise_c_per_mw
 from edgebci.firmware_sim.implant_report import Verdict
 from edgebci.firmware_sim.latency import deadline_ms, step_ms
 from edgebci.firmware_sim.power import total_uw
 from edgebci.firmware_sim.radio import utilization
-from edgebci.firmware_sim.thermal import dissipated_uw, rise_c_per_mw
+from edgebci.firmware_sim.thermal import dissipated_uw
 from edgebci.firmware_sim.uncertainty import Estimate, Pick, estimate
 from edgebci.hardware import HeatSource
 from edgebci.quantity import Quantity
@@ -86,8 +87,9 @@ def overall(checks: tuple[LimitCheck, ...]) -> Verdict:
     return "no" if "no" in verdicts else "depends" if "depends" in verdicts else "yes"
 
 
-def bounds(design: Design, asked: dict[LimitName, float]) -> tuple[Bound, ...]:
+def bounds(design: Design, asked: dict[LimitName, float], years: float = 0.0) -> tuple[Bound, ...]:
     """What the design must keep: frame, link, tissue, memory and coil, and what was asked for in place of or beside.
+    A battery has been in use for so many `years`.
 
     Raises:
         InputError: hours of a battery were asked of an implant without one.
@@ -103,7 +105,7 @@ def bounds(design: Design, asked: dict[LimitName, float]) -> tuple[Bound, ...]:
     if "power_mw" in asked:
         own.append(Bound("power_mw", lambda d, pick: total_uw(d, pick) * 1e-3, asked["power_mw"], asked=True))
     if "battery_h" in asked:
-        own.append(_battery(design, asked["battery_h"]))
+        own.append(_battery(design, asked["battery_h"], years))
     return tuple(own)
 
 
@@ -128,23 +130,27 @@ def _heat(design: Design, name: str, source: HeatSource, asked: dict[LimitName, 
 
 
 def heat_slope(design: Design, source: HeatSource) -> Quantity:
-    """Rise per milliwatt of a heat source as one quantity, so that tissue is not solved again for every other input."""
-    found = estimate(lambda pick: rise_c_per_mw(design, source, pick), "C/mW", design.input_names())
+    """Steady rise per milliwatt of a heat source in the layers of its location, as one quantity: tissue is not solved
+    again for every other input.
+    """
+    found = estimate(lambda pick: layered_rise_c_per_mw(source, pick), "C/mW", design.input_names())
     return Quantity(
         low=found.low,
         typical=found.typical,
         high=found.high,
         unit="C/mW",
-        source="modelled from tissue and contact area: edgebci.firmware_sim.thermal",
+        source="a thin disc of the contact area in layered tissue: edgebci.firmware_sim.heat",
         evidence_class="derived",
     )
 
 
-def _battery(design: Design, hours: float) -> Bound:
+def _battery(design: Design, hours: float, years: float) -> Bound:
     battery = design.implant.battery
     if battery is None:
         raise InputError(
             f"{design.implant.name} has no battery, so battery_h cannot be kept; "
             "take the limit away or choose an implant with a battery"
         )
-    return Bound("battery_h", lambda d, pick: design_runtime_h(d, battery, pick), hours, at_least=True, asked=True)
+    return Bound(
+        "battery_h", lambda d, pick: design_runtime_h(d, battery, pick, years), hours, at_least=True, asked=True
+    )

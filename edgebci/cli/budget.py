@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgebci.cli.budget_against import against_and_print
 from edgebci.cli.budget_comparison import compare_and_print
 from edgebci.cli.budget_solution import solve_and_print
 from edgebci.cli.output import JsonFlag, print_json, print_rows
@@ -14,6 +15,7 @@ from edgebci.cli.output import JsonFlag, print_json, print_rows
 if TYPE_CHECKING:
     from edgebci.firmware_sim.uncertainty import Estimate
     from edgebci.pipeline.budget.counts import Counts
+    from edgebci.pipeline.budget.order import BudgetOrder
     from edgebci.pipeline.budget.report import BudgetReport
 
 
@@ -51,6 +53,9 @@ def budget(
     solve: Annotated[
         str | None, typer.Option(help="channels, rate_hz, bits or clock_hz: the largest that surely keeps all limits.")
     ] = None,
+    against: Annotated[
+        list[str] | None, typer.Option(help="The same in another implant of like scope beside it; repeatable.")
+    ] = None,
     html: Annotated[Path | None, typer.Option(help="Write a page with sliders that works offline.")] = None,
     figure: Annotated[
         Path | None, typer.Option(help="Draw, as SVG: what spreads the power; with --compare, power over channels.")
@@ -70,9 +75,12 @@ def budget(
     if measure_cycles is not None:
         _measure(measure_cycles)
         return
-    from edgebci.pipeline.budget.answer import budget as answer
-    from edgebci.pipeline.budget.order import BudgetOrder, parse_limit, parse_sent
+    from edgebci.pipeline.budget.order import BudgetOrder, parse_limit, parse_sent, require_one_question
 
+    require_one_question(
+        {"--compare": compare, "--solve": solve, "--against": against, "--html": html},
+        {"--accuracy": accuracy, "--r2": r2, "--recording": recording},
+    )
     order = BudgetOrder(
         implant=implant,
         compute=compute,
@@ -89,9 +97,18 @@ def budget(
     if compare is not None:
         compare_and_print(order, compare, accuracy, r2 or [], recording or [], figure, json)
         return
+    if against:
+        against_and_print(order, against, json)
+        return
     if solve is not None:
         solve_and_print(order, solve, json)
         return
+    _answer(order, html, figure, json)
+
+
+def _answer(order: BudgetOrder, html: Path | None, figure: Path | None, json: bool) -> None:
+    from edgebci.pipeline.budget.answer import budget as answer
+
     if html is not None:
         from edgebci.pipeline.budget.page import write_page
 
@@ -171,22 +188,25 @@ def _fit_rows(report: BudgetReport) -> list[tuple[str, str]]:
             f"{check.kept}: {_span(check.result)}, limit {check.limit:g}{' (asked)' if check.asked else ''}",
         )
         for check in report.limits
+        if not check.name.endswith("_bytes")
     ]
     memory = placed.memory
-    rows.append(("flash", f"{memory.flash_bytes:,} of {memory.flash_available_bytes:,} bytes{_at_least(report)}"))
-    rows.append(("RAM", f"{memory.ram_bytes:,} of {memory.ram_available_bytes:,} bytes{_at_least(report)}"))
-    rows.append(("step", f"{_span(placed.step.worst_step_ms)} of {placed.step.deadline_ms:g} ms"))
+    rows.append(
+        ("flash", f"{memory.flash_bytes:,} of {memory.flash_available_bytes:,} bytes{_at_least(report, 'weights')}")
+    )
+    rows.append(("RAM", f"{memory.ram_bytes:,} of {memory.ram_available_bytes:,} bytes{_at_least(report, 'states')}"))
     rows.append(
         ("total, drawn", f"{spread.p50:.3g} ({spread.p2_5:.3g} to {spread.p97_5:.3g}) mW in 95 % of {spread.draws:,}")
     )
     rows.append(("cycles", f"{report.cycles_from}; {placed.core} at {report.clock_mhz:g} MHz"))
     rows += _supply_rows(report)
+    rows += [("link", sentence) for sentence in report.link]
     return [*rows, ("fits", report.fits)]
 
 
-def _at_least(report: BudgetReport) -> str:
+def _at_least(report: BudgetReport, what: str) -> str:
     emulated = report.cycles_from.startswith("emulated")
-    return "" if emulated else " for weights and states alone: code, tables and buffers come on top"
+    return "" if emulated else f" for {what} alone: code, tables and buffers come on top"
 
 
 def _supply_rows(report: BudgetReport) -> list[tuple[str, str]]:

@@ -16,10 +16,14 @@ from edgebci.pipeline.budget.answer import budget
 from edgebci.pipeline.budget.counts import counts_of, decoder_cycles, front_end_cycles, read_counts, typed_counts
 from edgebci.pipeline.budget.cycle_costs import SHIPPED, CycleCosts, costs_on, costs_toml
 from edgebci.pipeline.budget.cycle_measurement import Program, fitted
-from edgebci.pipeline.budget.order import BudgetOrder, parse_limit, parse_sent
+from edgebci.pipeline.budget.order import BudgetOrder, parse_limit, parse_sent, require_one_question
 from edgebci.pipeline.budget.report import BudgetReport
+from edgebci.pipeline.budget.side_by_side import side_by_side
 
 EDGE_STUDENT = Path(__file__).parents[2] / "examples" / "edge_student.toml"
+
+
+FOUR: dict[str, Any] = {"decoder": None, "counts": typed_counts(4, 10_000, 250, 50, 4, 1).model_dump()}
 
 
 def _changed(order: BudgetOrder, **changes: Any) -> BudgetOrder:
@@ -124,7 +128,8 @@ def test_a_core_without_costs_is_refused_with_those_that_have_them() -> None:
 
 def test_a_run_on_another_core_is_refused(order: BudgetOrder, tmp_path: Path) -> None:
     report = {
-        "core": "cortex-m4f", "evidence": "model", "error_fraction": 0.05, "branchy_error_fraction": 0.1, "band": "",
+        "core": "cortex-m4f", "schema_version": "edgebci.target_report/1",
+        "evidence": "model", "error_fraction": 0.05, "branchy_error_fraction": 0.1, "band": "",
         "recording": "r.h5", "steps": 1, "valid_steps": 1, "equals_host_twin": True, "instructions": 1, "cycles": 1,
         "step_cycles": [
             {"name": "step", "mean_cycles": 700.0, "worst_cycles": 900},
@@ -166,3 +171,40 @@ def test_channels_without_macs_are_refused() -> None:
         typed_counts(96, None, 1000, 50, 4, 2)
     with pytest.raises(InputError, match="give fewer steps than samples"):
         typed_counts(96, 1000, 10, 50, 4, 2)
+
+
+def test_only_implants_of_like_scope_stand_side_by_side(order: BudgetOrder) -> None:
+    found = side_by_side(order, ["borton-2013"])
+    assert [one.report.implant for one in found.budgets] == ["utah96-lfp", "borton-2013"]
+    assert load_profile(Implant, "engini-lfp-soc").scope != found.scope
+    with pytest.raises(InputError, match="only like scopes are compared"):
+        side_by_side(order, ["engini-lfp-soc"])
+
+
+def test_a_battery_fades_droops_and_is_charged(order: BudgetOrder) -> None:
+    fresh, worn = (budget(_changed(order, implant="summit-rcs-class", years=years, **FOUR)) for years in (0.0, 10.0))
+    assert fresh.supply.battery_h is not None
+    assert worn.supply.battery_h is not None
+    battery = load_profile(Implant, "summit-rcs-class").battery
+    assert battery is not None
+    assert battery.fade_share_per_year is not None
+    kept = (1 - battery.fade_share_per_year.typical) ** 10
+    assert worn.supply.battery_h.typical == pytest.approx(fresh.supply.battery_h.typical * kept)
+    if battery.nominal_v and battery.internal_resistance_ohm and fresh.supply.peak_mw and fresh.supply.lowest_v:
+        current_a = fresh.supply.peak_mw.typical * 1e-3 / battery.nominal_v.typical
+        droop_v = current_a * battery.internal_resistance_ohm.typical
+        assert fresh.supply.lowest_v.typical == pytest.approx(battery.nominal_v.typical - droop_v)
+
+
+def test_one_question_at_a_time() -> None:
+    require_one_question({"--compare": "partitions", "--solve": None}, {"--accuracy": "x"})
+    with pytest.raises(InputError, match="--compare and --solve were asked at once"):
+        require_one_question({"--compare": "partitions", "--solve": "bits"}, {})
+    with pytest.raises(InputError, match="--accuracy is of use to --compare partitions alone"):
+        require_one_question({"--compare": None}, {"--accuracy": "x"})
+
+
+def test_what_is_no_run_is_refused_in_a_sentence(order: BudgetOrder, tmp_path: Path) -> None:
+    (tmp_path / "other.json").write_text('{"schema_version": "edgebci.budget/1"}')
+    with pytest.raises(InputError, match=r"is edgebci.budget/1, not a run; give what edgebci run-on-target"):
+        budget(_changed(order, measured=tmp_path / "other.json"))

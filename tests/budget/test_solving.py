@@ -29,7 +29,7 @@ def _fits(order: BudgetOrder, n_channels: int) -> str:
 
 
 def test_one_channel_more_than_the_largest_does_not_surely_fit(order: BudgetOrder) -> None:
-    asked = _asked(order)
+    asked = _asked(order, 2.0)
     found = solve(asked, "channels")
     assert found.largest is not None
     assert _fits(asked, int(found.largest)) == "yes"
@@ -38,7 +38,7 @@ def test_one_channel_more_than_the_largest_does_not_surely_fit(order: BudgetOrde
 
 
 def test_the_smallest_answer_binds_and_the_second_is_next(order: BudgetOrder) -> None:
-    found = solve(_asked(order, 3.0), "channels")
+    found = solve(_asked(order, 4.0), "channels")
     ordered = sorted(one.largest for one in found.limits if one.largest is not None)
     assert (found.largest, found.next_largest) == (ordered[0], ordered[1])
     assert found.binding is not None
@@ -47,7 +47,7 @@ def test_the_smallest_answer_binds_and_the_second_is_next(order: BudgetOrder) ->
 
 
 def test_a_looser_limit_allows_more_until_another_binds(order: BudgetOrder) -> None:
-    found = [solve(_asked(order, rise_c), "channels") for rise_c in (1.0, 2.0, 1000.0)]
+    found = [solve(_asked(order, rise_c), "channels") for rise_c in (2.0, 4.0, 1000.0)]
     sizes = [one.largest for one in found]
     assert None not in sizes
     assert sizes == sorted(sizes)  # type: ignore[type-var]

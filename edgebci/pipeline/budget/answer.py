@@ -16,6 +16,7 @@ from edgebci.firmware_sim.limits import bounds, overall
 from edgebci.firmware_sim.monte_carlo import spread
 from edgebci.firmware_sim.power import total_uw
 from edgebci.firmware_sim.radio import payload_bits_per_s
+from edgebci.firmware_sim.radio_link_findings import link_findings
 from edgebci.firmware_sim.states import STATES
 from edgebci.firmware_sim.supply import efficiency
 from edgebci.firmware_sim.uncertainty import Estimate, Pick, estimate
@@ -42,7 +43,7 @@ def budget(order: BudgetOrder) -> BudgetReport:
 def budget_of(load: DecoderLoad, order: BudgetOrder, loaded: Loaded | None = None) -> BudgetReport:
     """Answer for a load that is known otherwise, for example from an emulated run; raises as `budget`."""
     design = design_of(load, order)
-    kept = bounds(design, {one.name: one.value for one in order.limits})
+    kept = bounds(design, {one.name: one.value for one in order.limits}, order.years)
     checks = tuple(bound.check(design) for bound in kept)
     return BudgetReport(
         report=place_design(design),
@@ -55,6 +56,7 @@ def budget_of(load: DecoderLoad, order: BudgetOrder, loaded: Loaded | None = Non
         limits=checks,
         states=_states(design),
         supply=_supply(design, order.years),
+        link=link_findings(design),
         total_mw=spread(lambda pick: total_uw(design, pick) * 1e-3, "mW"),
         rise_c={
             bound.where: spread(partial(bound.formula, design), "C")

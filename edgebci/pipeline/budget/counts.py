@@ -23,8 +23,10 @@ OUTPUT_BITS, FEATURE_BITS = 32, 8
 _MAX_SECTIONS = 64
 
 
-class _Kind(BaseModel):
-    schema_version: str
+class Written(BaseModel):
+    """Of any of our JSON files, what it says that it is."""
+
+    schema_version: str = ""
 
 
 class _Sizes(BaseModel):
@@ -140,7 +142,7 @@ def read_counts(decoder: Path) -> Counts:
     path = decoder / MANIFEST
     if not path.is_file():
         raise InputError(f"{decoder} holds no {MANIFEST}, a bundle has one; give the folder that the export wrote")
-    kind = load_json(path, _Kind).schema_version
+    kind = load_json(path, Written).schema_version
     if not kind.startswith("edgebci.bundle/"):
         raise InputError(
             f"{decoder} is {kind!r}, and only bundles that decode samples have their front end counted; "

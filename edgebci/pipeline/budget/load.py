@@ -14,6 +14,7 @@ from edgebci.pipeline.budget.counts import (
     FEATURE_BITS,
     OUTPUT_BITS,
     Counts,
+    Written,
     decoder_cycles,
     front_end_cycles,
     read_counts,
@@ -76,6 +77,11 @@ def _target_report(path: Path, compute: ComputePart) -> TargetReport:
     # Imported here: it brings the emulator along, and most budgets need none.
     from edgebci.pipeline.run_on_target import TargetReport
 
+    found = load_json(path, Written).schema_version
+    if found != "edgebci.target_report/1":
+        raise InputError(
+            f"{path} is {found or 'of no schema'}, not a run; give what edgebci run-on-target --json printed"
+        )
     report = load_json(path, TargetReport)
     if report.core != compute.core:
         raise InputError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -81,3 +82,17 @@ def parse_sent(text: str) -> Sent:
         if known == text:
             return known
     raise InputError(f"the implant cannot send {text!r}; {nearest(text, list(SENT))}")
+
+
+def require_one_question(questions: Mapping[str, object], of_comparison: Mapping[str, object]) -> None:
+    """Refuse two questions at once, and what belongs to a comparison without one.
+
+    Raises:
+        InputError: says which options do not go together.
+    """
+    asked = [name for name, given in questions.items() if given]
+    if len(asked) > 1:
+        raise InputError(f"{' and '.join(asked)} were asked at once; ask one at a time")
+    stray = [name for name, given in of_comparison.items() if given]
+    if stray and "--compare" not in asked:
+        raise InputError(f"{stray[0]} is of use to --compare partitions alone; add that, or leave it out")

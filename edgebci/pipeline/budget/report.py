@@ -52,6 +52,8 @@ class BudgetReport(Document):
     limits: tuple[LimitCheck, ...]
     states: tuple[StatePower, ...]
     supply: SupplyReport
+    link: tuple[str, ...]
+    """What speaks against the link at typical figures: speed, margin, law."""
     total_mw: Spread
     rise_c: dict[str, Spread]
     """By heat source."""

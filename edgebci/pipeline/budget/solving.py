@@ -143,8 +143,8 @@ def _bisected(order: BudgetOrder, unknown: Unknown, family: _Family) -> Solution
     asked = {one.name: one.value for one in order.limits}
     low, high = family.sizes
     sizes = [
-        (bound, _largest(lambda size, k=k: _kept(family.at(size), asked, k), low, high))  # type: ignore[misc]
-        for k, bound in enumerate(bounds(family.at(low), asked))
+        (bound, _largest(lambda size, k=k: _kept(family.at(size), asked, order.years, k), low, high))  # type: ignore[misc]
+        for k, bound in enumerate(bounds(family.at(low), asked, order.years))
     ]
     limits = tuple(_solved(bound, size, family) for bound, size in sizes)
     ranked = sorted(limits, key=lambda one: -1.0 if one.largest is None else one.largest)
@@ -161,13 +161,13 @@ def _bisected(order: BudgetOrder, unknown: Unknown, family: _Family) -> Solution
         own=family.own,
         beyond_own=largest is not None and largest > family.own,
         limits=limits,
-        checks=tuple(bound.check(placed) for bound in bounds(placed, asked)),
+        checks=tuple(bound.check(placed) for bound in bounds(placed, asked, order.years)),
     )
 
 
-def _kept(design: Design, asked: dict[LimitName, float], k: int) -> bool:
+def _kept(design: Design, asked: dict[LimitName, float], years: float, k: int) -> bool:
     """Whether the k-th limit of the design is surely kept."""
-    return bounds(design, asked)[k].check(design).kept == "yes"
+    return bounds(design, asked, years)[k].check(design).kept == "yes"
 
 
 def _largest(kept: Callable[[int], bool], low: int, high: int) -> int | None:
@@ -205,7 +205,7 @@ def _clock(order: BudgetOrder, counts: Counts, costs: CoreCosts) -> Solution:
     asked = {one.name: one.value for one in order.limits}
     have = clocks(load_profile(ComputePart, order.compute))
     designs = [_design(order, counts, costs, clock) for clock in have]
-    checks = [tuple(bound.check(design) for bound in bounds(design, asked)) for design in designs]
+    checks = [tuple(bound.check(design) for bound in bounds(design, asked, order.years)) for design in designs]
     kept = [all(check.kept == "yes" for check in of_clock) for of_clock in checks]
     best = max((k for k, good in enumerate(kept) if good), default=None)
     broken = [_label(c) for c in checks[-1 if best is None else min(best + 1, len(have) - 1)] if c.kept != "yes"]
