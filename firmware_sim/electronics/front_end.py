@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.signal import butter
 
 from edgebci.errors import InputError
-from edgebci.firmware_sim.electronics.array import ChannelState, draw_channels, mains_uv
+from edgebci.firmware_sim.electronics.channel_state import ChannelState, draw_channels, mains_uv
 from edgebci.firmware_sim.electronics.conditions import FrontEndModel
 from edgebci.firmware_sim.electronics.converter import (
     Converted,

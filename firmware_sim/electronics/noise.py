@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgebci.firmware_sim.electronics.array import ChannelState
+from edgebci.firmware_sim.electronics.channel_state import ChannelState
 from edgebci.firmware_sim.electronics.conditions import FrontEndModel
 from edgebci.firmware_sim.electronics.flicker import flicker_sections
 from edgebci.synthetic.signals import F32, F64, StreamFilter, white_sd_uv

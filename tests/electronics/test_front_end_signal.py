@@ -10,7 +10,7 @@ from scipy.signal import welch
 
 from edgebci.errors import InputError
 from edgebci.features.specification import Adc
-from edgebci.firmware_sim.electronics.array import draw_channels, mains_uv
+from edgebci.firmware_sim.electronics.channel_state import draw_channels, mains_uv
 from edgebci.firmware_sim.electronics.conditions import (
     Aging,
     Amplifier,

@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 
 from edgebci.documents import Document
-from edgebci.firmware_sim.electronics.array import draw_channels
+from edgebci.firmware_sim.electronics.channel_state import draw_channels
 from edgebci.firmware_sim.electronics.conditions import Converter, FrontEndModel, SourceQuality
 from edgebci.firmware_sim.electronics.noise import white_uv_per_rthz
 from edgebci.firmware_sim.electronics.source import refusal
