@@ -128,6 +128,8 @@ def test_a_bundle_in_float_has_no_quantized_decoder_and_says_so(in_float: Path) 
     assert not bundle.int8_onnx.exists()
     assert bundle.manifest.quantization is None
     assert {tensor.quantized_type for tensor in bundle.manifest.inputs} == {"float32"}
+    assert bundle.manifest.target_record is not None
+    assert bundle.manifest.target_record["chunk"]["evaluator_chunks"] == 3  # type: ignore[index,call-overload]
     with pytest.raises(InputError, match="in fp32 and holds no quantized decoder; export with --precision int8"):
         bundle.quantized_decoder()
 
