@@ -13,6 +13,7 @@ import typer
 
 from edgebci import __version__
 from edgebci.cli.bench import bench_app
+from edgebci.cli.broadband import broadband_app
 from edgebci.cli.budget import budget
 from edgebci.cli.bundle import bundle_app
 from edgebci.cli.bundle_on_host import hash_bundle, time_bundle
@@ -73,6 +74,7 @@ add_group(app, "bench", bench_app)
 add_group(app, "profiles", profiles_app)
 add_command(app, "budget", budget)
 add_command(app, "simulate", simulate)
+add_group(app, "broadband", broadband_app)
 add_command(app, "report", report)
 add_group(app, "gate", gate_app)
 reproduce_app = typer.Typer(no_args_is_help=True, help="Try what the papers claim.")
