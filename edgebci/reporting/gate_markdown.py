@@ -18,7 +18,8 @@ _TITLES = {
 
 def gate_markdown(result: GateResult) -> str:
     """The decision, what is not well, then everything."""
-    lines = [f"### {_MARKS[result.decision]} edgebci gate, {_plain(result.name)}", "", result.sentence() + ".", ""]
+    title = f"### {_MARKS[result.decision]} edgebci gate, {_plain(result.name)}"
+    lines = [title, "", f"{_plain(result.sentence())}.", ""]
     wrong = [check for check in result.checks if check.outcome in (Outcome.FAIL, Outcome.UNDECIDED)]
     lines += [f"* {_MARKS[check.outcome]} **{_plain(check.name)}**: {_plain(check.sentence)}" for check in wrong]
     if result.findable is not None:

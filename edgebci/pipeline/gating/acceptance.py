@@ -9,6 +9,7 @@ from pathlib import Path
 
 import edgebci
 from edgebci.bundle import MANIFEST
+from edgebci.documents import load_json
 from edgebci.errors import InputError
 from edgebci.files import replacing_folder, sha256
 from edgebci.gating_baseline import (
@@ -16,7 +17,6 @@ from edgebci.gating_baseline import (
     Baseline,
     Kept,
     Measured,
-    open_baseline,
     write_baseline,
     write_predictions,
 )
@@ -32,7 +32,7 @@ def accept(path: Path, candidate: Candidate, why: str, keep_bundle: bool) -> Bas
         why: kept in its history, after those before.
         keep_bundle: also copy the bundle, without which times are not gated.
     """
-    stem, folder = path.name.removesuffix(".json"), path.parent
+    stem, folder, history = path.name.removesuffix(".json"), path.parent, _history(path)
     write_predictions(folder / f"{stem}.predictions.h5", candidate.predictions)
     target = folder / f"{stem}.bundle"
     bundle = _copied(candidate.bundle, target) if keep_bundle and candidate.bundle else None
@@ -47,7 +47,7 @@ def accept(path: Path, candidate: Candidate, why: str, keep_bundle: bool) -> Bas
         measured=measured,
         bundle=bundle,
         predictions=Kept(name=f"{stem}.predictions.h5", sha256=sha256(folder / f"{stem}.predictions.h5")),
-        history=(*_history(path), last),
+        history=(*history, last),
     )
     write_baseline(path, document)
     return document
@@ -76,6 +76,6 @@ def _of_predictions(candidate: Candidate) -> Measured:
 def _history(path: Path) -> tuple[Acceptance, ...]:
     """Of the baseline that is replaced; one that can't be read has none."""
     try:
-        return open_baseline(path, "").document.history
+        return load_json(path, Baseline).history
     except InputError:
         return ()

@@ -1,0 +1,120 @@
+"""Simulated pull requests: their true loss is what it says, and the self-test counts what the gate says of them."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from scipy.signal import lfilter
+
+from edgebci.gating_baseline import Predictions
+from edgebci.gating_limits import GateConfig
+from edgebci.metrics import F64
+from edgebci.pipeline.configuration import ComparisonConfig
+from edgebci.pipeline.gating import populations
+from edgebci.pipeline.gating.populations import Noise, Pool, Population, as_good, unchanged, worse
+from edgebci.pipeline.gating.self_test import SimulatedKind, self_test
+from edgebci.pipeline.gating.simulation import count, draw, same_weights
+from edgebci.pipeline.gating.step_times import FormTimes
+from edgebci.pipeline.proof.gate_claim import gate_figures
+from edgebci.progress import silent
+
+FORM = "device"
+CONFIG = GateConfig(artefacts=(FORM,))
+
+
+def smooth(seed: int, n: int) -> F64:
+    return np.asarray(lfilter([0.3], [1, -0.9], np.random.default_rng(seed).standard_normal((n, 2)), axis=0))
+
+
+@pytest.fixture(scope="module")
+def pool() -> Pool:
+    truth = smooth(0, 9_000)
+    decoded = 0.8 * truth + 0.5 * smooth(1, 9_000)
+    given = Predictions("regression", 50.0, ("x", "y"), np.arange(9_000) / 50, truth, {FORM: decoded[None]})
+    return Pool.of(given, (FORM,), dead=0.1 * smooth(2, 9_000))
+
+
+def true_loss(pool: Pool, one: Population) -> F64:
+    """In R² of each axis, over the whole population."""
+    frames = len(pool.truth) / one.lost.shape[1]
+    return np.asarray((one.lost.mean(axis=(0, 1)) / frames + one.drift) / pool.variance)
+
+
+@pytest.mark.parametrize("drift", [False, True])
+@pytest.mark.parametrize("kind", ["noise", "gain", "lag", "saturation", "dead channel"])
+def test_every_kind_loses_exactly_two_hundredths(pool: Pool, kind: Noise, drift: bool) -> None:
+    one = worse(pool, FORM, kind, 0.02, 0.3, drift, np.random.default_rng(0))
+    assert true_loss(pool, one) == pytest.approx([0.02, 0.02], rel=1e-9)
+    assert one.drift.any() == drift
+
+
+@pytest.mark.parametrize("size", [0.001, 0.05, 0.45])
+def test_what_changes_bytes_only_loses_exactly_nothing(pool: Pool, size: float) -> None:
+    one = as_good(pool, FORM, size, np.random.default_rng(0))
+    assert true_loss(pool, one) == pytest.approx([0, 0], abs=1e-12)
+    assert one.lost.any()
+    assert not unchanged(pool, FORM).lost.any()
+
+
+def test_pull_requests_have_the_asked_length_and_come_from_the_whole_pool(pool: Pool) -> None:
+    drawn = draw(pool, 200, 2.5, np.random.default_rng(0))
+    assert drawn.rows.shape == (200, 600)
+    assert np.unique(drawn.rows).size == 750  # 180 s in cells of a quarter second
+    assert ((np.diff(drawn.rows[:, :240]) - 1) % 750 == 0).all()
+
+
+def counted(pool: Pool, one: Population, times: tuple[FormTimes, ...] = ()) -> tuple[int, int, int]:
+    found = count(same_weights(pool, [one], 0.01), pool, 5, 100, CONFIG, times, np.random.default_rng(1))
+    return found.failed, found.undecided, found.passed
+
+
+def test_the_same_bytes_always_pass_and_a_tenth_of_r2_is_always_found(pool: Pool) -> None:
+    assert counted(pool, unchanged(pool, FORM)) == (0, 0, 100)
+    lost = worse(pool, FORM, "noise", 0.1, 0.0, False, np.random.default_rng(0))
+    assert counted(pool, lost)[0] == 100
+
+
+def test_a_drift_of_a_minute_makes_a_loss_harder_to_see(pool: Pool) -> None:
+    drawn, errors = draw(pool, 20, 10, np.random.default_rng(0)), []
+    for drift in (False, True):
+        one = worse(pool, FORM, "noise", 0.02, 0.0, drift, np.random.default_rng(0))
+        found = same_weights(pool, [one], 0.01)(drawn, np.random.default_rng(1))[0][0]
+        errors.append(found.standard_error[:, -1].mean())
+    assert errors[1] > 1.3 * errors[0]
+
+
+def test_a_bundle_that_became_half_as_fast_fails_the_same_bytes(pool: Pool) -> None:
+    rng = np.random.default_rng(2)
+    before = 20 * np.exp(0.02 * rng.standard_normal(200))
+    even, slow = FormTimes("C", before, before[::-1]), FormTimes("C", before, 2 * before)
+    assert counted(pool, unchanged(pool, FORM), (even,)) == (0, 0, 100)
+    # Which of the two is the old one is tossed.
+    assert 30 <= counted(pool, unchanged(pool, FORM), (slow,))[0] <= 70
+
+
+def test_the_self_test_counts_every_request_and_says_both_goals(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(populations, "TILES", 2)
+    found = self_test("a test", pool, (), CONFIG, ComparisonConfig(), 3, (10.0,), silent)
+    assert all(one.failed + one.undecided + one.passed == one.requests == 3 for one in found.kinds)
+    assert len(found.kinds) == 4 + 2 * (4 + 4 + 1)
+    assert [one.truth for one in found.kinds].count("no change") == 4
+    # None of 3 refused: at most 1 - 0.05 ** (1 / 3) with 95 %.
+    assert found.worst_false_alarms().upper() == pytest.approx(1 - 0.05 ** (1 / 3))
+    assert "goal of 1% is MISSED" in found.sentences()[0]
+    assert not found.reached
+    assert len(gate_figures(found)) == 2 + len(found.kinds)
+    without = self_test(
+        "a test", dataclasses.replace(pool, dead=None), (), CONFIG, ComparisonConfig(), 1, (5.0,), silent
+    )
+    assert not any("dead" in one.name for one in without.kinds)
+    assert "dead channel was not tried" in without.notes[0]
+
+
+def test_the_bound_of_false_alarms_is_clopper_and_pearsons() -> None:
+    given = {"name": "a", "truth": "no change", "weights": "same", "tau_s": None, "drift": False, "minutes": 10}
+    said = {"requests": 2000, "failed": 12, "undecided": 0, "passed": 1988}
+    # 12 of 2,000 is the most that keeps the bound at 1 %.
+    assert SimulatedKind.model_validate(given | said).upper() < 0.01
+    assert SimulatedKind.model_validate(given | said | {"failed": 13}).upper() > 0.01
