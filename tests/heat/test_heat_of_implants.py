@@ -78,9 +78,9 @@ def test_an_implant_farther_from_the_brain_warms_it_less() -> None:
     assert rises[0] > 5 * rises[-1]
 
 
-def test_in_one_tissue_the_layers_are_the_closed_form(monkeypatch: pytest.MonkeyPatch) -> None:
-    # A small disc with an insulated back at the chest feels little but muscle: its rise is the half-space's, and no
-    # more than that of one in a plane that lets no heat through at all.
+def test_a_small_disc_with_an_insulated_back_feels_little_but_the_tissue_under_it() -> None:
+    # Its rise is at most that of one in a plane that lets no heat through at all, and less by what crosses that plane
+    # beside it into fat, which conducts half as well as muscle: under a fifth.
     source = _at("chest", back_side="insulated", contact_area_cm2=_quantity(0.01, "cm2"))
     muscle = next(layer.tissue for layer in surroundings("chest").under)
     closed = disc_c_per_w(
@@ -90,7 +90,7 @@ def test_in_one_tissue_the_layers_are_the_closed_form(monkeypatch: pytest.Monkey
     assert 0.8 * closed < found <= 1.01 * closed
 
 
-def test_a_thousand_draws_stay_inside_the_range_of_the_estimate() -> None:
+def test_draws_from_all_ranges_stay_inside_the_range_of_the_estimate() -> None:
     names = body_input_names() | {id(ARRAY.contact_area_cm2): "area"}
     result = estimate(lambda pick: layered_rise_c_per_mw(ARRAY, pick), "C/mW", names)
     random = Random(1)
