@@ -71,6 +71,12 @@ def recipe() -> RealmRecipe:
 
 
 @pytest.fixture(scope="session")
+def brief(recipe: RealmRecipe) -> RealmRecipe:
+    """The recipe with few epochs of fine-tuning, for what does not depend on how well it decodes."""
+    return recipe.model_copy(update={"fine_tuning": recipe.fine_tuning.model_copy(update={"optimiser": FAST})})
+
+
+@pytest.fixture(scope="session")
 def sessions() -> list[Session]:
     return [make_session(f"session {i}", i) for i in range(3)]
 

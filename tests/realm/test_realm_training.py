@@ -54,7 +54,7 @@ class Interrupting:
 
 
 def test_noise_in_the_test_intervals_changes_no_byte_and_no_statistic(
-    sessions: list[Session], teacher: Path, student: Path, recipe: RealmRecipe, tmp_path: Path
+    sessions: list[Session], teacher: Path, student: Path, brief: RealmRecipe, recipe: RealmRecipe, tmp_path: Path
 ) -> None:
     noisy = [with_noise_in_test(session) for session in sessions]
     pretrain(noisy, recipe, tmp_path / "teacher.safetensors")
@@ -63,7 +63,7 @@ def test_noise_in_the_test_intervals_changes_no_byte_and_no_statistic(
     assert (tmp_path / "student.safetensors").read_bytes() == student.read_bytes()
     outs = [tmp_path / "clean.safetensors", tmp_path / "noisy.safetensors"]
     for out, seen in zip(outs, (sessions[0], noisy[0]), strict=True):
-        fine_tune(seen, student, recipe, out)
+        fine_tune(seen, student, brief, out)
     assert outs[0].read_bytes() == outs[1].read_bytes()
     encoder = load_encoder(student).encoder
     ours, other = (fit_label_free(encoder, seen.data, recipe.label_free) for seen in (sessions[0], noisy[0]))
@@ -118,9 +118,9 @@ def test_a_head_that_starts_from_ridge_decodes_before_it_learns(
 
 
 def test_fine_tuning_leaves_the_tokenizer_and_changes_the_layers(
-    sessions: list[Session], student: Path, recipe: RealmRecipe, tmp_path: Path
+    sessions: list[Session], student: Path, brief: RealmRecipe, tmp_path: Path
 ) -> None:
-    tuned = fine_tune(sessions[0], student, recipe, tmp_path / "tuned.safetensors").decoder.encoder.state_dict()
+    tuned = fine_tune(sessions[0], student, brief, tmp_path / "tuned.safetensors").decoder.encoder.state_dict()
     for name, before in load_encoder(student).encoder.state_dict().items():
         if name.startswith("tokenizer."):
             assert torch.equal(tuned[name], before), name
@@ -159,15 +159,15 @@ def test_the_teachers_view_stays_inside_its_intervals(
 
 @pytest.mark.parametrize("stage", ["pretrain", "distill", "fine_tune"])
 def test_an_interrupted_stage_ends_with_the_same_bytes(
-    sessions: list[Session], teacher: Path, student: Path, recipe: RealmRecipe, tmp_path: Path, stage: str
+    sessions: list[Session], teacher: Path, student: Path, brief: RealmRecipe, tmp_path: Path, stage: str
 ) -> None:
     def run(out: Path, progress: Progress = silent) -> None:
         if stage == "pretrain":
-            pretrain(sessions, recipe, out, progress)
+            pretrain(sessions, brief, out, progress)
         elif stage == "distill":
-            distill(sessions, teacher, recipe, out, progress)
+            distill(sessions, teacher, brief, out, progress)
         else:
-            fine_tune(sessions[0], student, recipe, out, progress)
+            fine_tune(sessions[0], student, brief, out, progress)
 
     whole, broken = tmp_path / "whole.safetensors", tmp_path / "broken.safetensors"
     run(whole)
