@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
+from edgebci.cli import budget_options as options
 from edgebci.cli.budget_against import against_and_print
 from edgebci.cli.budget_comparison import compare_and_print
 from edgebci.cli.budget_solution import solve_and_print
@@ -20,49 +22,31 @@ if TYPE_CHECKING:
 
 
 def budget(
-    implant: Annotated[str, typer.Option(help="A shipped implant, or the .toml of your own.")] = "utah96-lfp",
-    compute: Annotated[str, typer.Option(help="A compute part, or the .toml of your own.")] = "stm32u385",
-    radio: Annotated[str, typer.Option(help="A radio, or the .toml of your own.")] = "ble-2m",
-    decoder: Annotated[
-        Path | None, typer.Option(help="A bundle's folder, or a decoder's sizes as in examples/edge_student.toml.")
-    ] = None,
-    measured: Annotated[
-        Path | None, typer.Option(help="What edgebci run-on-target --json printed for the bundle, on the same core.")
-    ] = None,
-    cycles: Annotated[float | None, typer.Option(min=0, help="Cycles of one frame, where you know them.")] = None,
-    clock_mhz: Annotated[float | None, typer.Option(help="One of the chip's clocks.")] = None,
-    send: Annotated[str, typer.Option(help="What leaves the implant: decoded, features or samples.")] = "decoded",
-    years: Annotated[float, typer.Option(min=0, help="How long the battery has been in use.")] = 0.0,
-    limit: Annotated[list[str] | None, typer.Option(help="Such as temperature_rise_c=1.0; may be repeated.")] = None,
-    channels: Annotated[int | None, typer.Option(min=1, help="Without a decoder: channels.")] = None,
-    macs: Annotated[int | None, typer.Option(min=0, help="Without a decoder: MACs of one step.")] = None,
-    rate_hz: Annotated[float, typer.Option(help="Without a decoder: samples a second.")] = 1000.0,
-    frame_rate_hz: Annotated[float, typer.Option(help="Without a decoder: steps a second.")] = 50.0,
-    bands: Annotated[int, typer.Option(min=0, help="Without a decoder: band-power features of a channel.")] = 4,
-    outputs: Annotated[int, typer.Option(min=1, help="Without a decoder: decoded axes.")] = 2,
-    compare: Annotated[
-        str | None, typer.Option(help="partitions: where to split the work, for 32 to 10,000 channels on every radio.")
-    ] = None,
-    accuracy: Annotated[
-        Path | None, typer.Option(help="With --compare: measured R2 of partitions; without it no winner is named.")
-    ] = None,
-    r2: Annotated[list[str] | None, typer.Option(help="The same typed, such as lfp-decoded=0.61; repeatable.")] = None,
-    recording: Annotated[
-        list[Path] | None, typer.Option(help="With --compare: measure on it what lossless coding saves; repeatable.")
-    ] = None,
-    solve: Annotated[
-        str | None, typer.Option(help="channels, rate_hz, bits or clock_hz: the largest that surely keeps all limits.")
-    ] = None,
-    against: Annotated[
-        list[str] | None, typer.Option(help="The same in another implant of like scope beside it; repeatable.")
-    ] = None,
-    html: Annotated[Path | None, typer.Option(help="Write a page with sliders that works offline.")] = None,
-    figure: Annotated[
-        Path | None, typer.Option(help="Draw, as SVG: what spreads the power; with --compare, power over channels.")
-    ] = None,
-    measure_cycles: Annotated[
-        Path | None, typer.Option(help="Emulate small programs on every core and write cycles per count (minutes).")
-    ] = None,
+    implant: options.Implant = "utah96-lfp",
+    compute: options.Compute = "stm32u385",
+    radio: options.Radio = "ble-2m",
+    decoder: options.Decoder = None,
+    measured: options.Measured = None,
+    cycles: options.Cycles = None,
+    clock_mhz: options.ClockMhz = None,
+    send: options.Send = "decoded",
+    years: options.Years = 0.0,
+    limit: options.Limit = None,
+    channels: options.Channels = None,
+    macs: options.Macs = None,
+    rate_hz: options.RateHz = 1000.0,
+    frame_rate_hz: options.FrameRateHz = 50.0,
+    bands: options.Bands = 4,
+    outputs: options.Outputs = 2,
+    compare: options.Compare = None,
+    accuracy: options.Accuracy = None,
+    r2: options.R2 = None,
+    recording: options.Recording = None,
+    solve: options.Solve = None,
+    against: options.Against = None,
+    html: options.Html = None,
+    figure: options.Figure = None,
+    measure_cycles: options.MeasureCycles = None,
     json: JsonFlag = False,
 ) -> None:
     """Account for a decoder in an implant from counts and profiles: power by component and state, heat, latency, fit.
@@ -75,12 +59,9 @@ def budget(
     if measure_cycles is not None:
         _measure(measure_cycles)
         return
-    from edgebci.pipeline.budget.order import BudgetOrder, parse_limit, parse_sent, require_one_question
+    from edgebci.pipeline.budget.order import BudgetOrder, parse_limit, parse_sent
 
-    require_one_question(
-        {"--compare": compare, "--solve": solve, "--against": against, "--html": html},
-        {"--accuracy": accuracy, "--r2": r2, "--recording": recording},
-    )
+    question = _Question(compare, accuracy, r2 or [], recording or [], solve, against or [], html, figure)
     order = BudgetOrder(
         implant=implant,
         compute=compute,
@@ -94,16 +75,37 @@ def budget(
         years=years,
         limits=tuple(parse_limit(text) for text in limit or ()),
     )
-    if compare is not None:
-        compare_and_print(order, compare, accuracy, r2 or [], recording or [], figure, json)
-        return
-    if against:
-        against_and_print(order, against, json)
-        return
-    if solve is not None:
-        solve_and_print(order, solve, json)
-        return
-    _answer(order, html, figure, json)
+    question.answer(order, json)
+
+
+@dataclass(frozen=True)
+class _Question:
+    """What is asked of an order: to compare, to solve, to stand beside others; else whether it fits."""
+
+    compare: str | None
+    accuracy: Path | None
+    r2: list[str]
+    recordings: list[Path]
+    solve: str | None
+    against: list[str]
+    html: Path | None
+    figure: Path | None
+
+    def answer(self, order: BudgetOrder, json: bool) -> None:
+        from edgebci.pipeline.budget.order import require_one_question
+
+        require_one_question(
+            {"--compare": self.compare, "--solve": self.solve, "--against": self.against, "--html": self.html},
+            {"--accuracy": self.accuracy, "--r2": self.r2, "--recording": self.recordings},
+        )
+        if self.compare is not None:
+            compare_and_print(order, self.compare, self.accuracy, self.r2, self.recordings, self.figure, json)
+        elif self.against:
+            against_and_print(order, self.against, json)
+        elif self.solve is not None:
+            solve_and_print(order, self.solve, json)
+        else:
+            _answer(order, self.html, self.figure, json)
 
 
 def _answer(order: BudgetOrder, html: Path | None, figure: Path | None, json: bool) -> None:

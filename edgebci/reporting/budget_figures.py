@@ -25,7 +25,7 @@ def tornado_svg(
                 axes.barh(y, end - typical, left=typical, color=color, height=0.7)
         axes.axvline(typical, color=INK, lw=1)
         for color, text in ((PALETTE[0], "input at its low end"), (PALETTE[1], "input at its high end")):
-            axes.barh(0, 0, color=color, label=text)
+            axes.barh(0, 0, left=typical, color=color, label=text)
         name_rows(axes, [names[k] for k in shown])
         axes.legend(ncols=2, loc="lower left", bbox_to_anchor=(0, 1))
         axes.set_xlabel(label)
