@@ -17,12 +17,16 @@ if TYPE_CHECKING:
 
 gate_app = typer.Typer(
     invoke_without_command=True,
-    help="Fail a pull request whose decoder got worse, larger, slower or hungrier than a baseline.",
+    help=(
+        "Fail a pull request whose decoder got worse, larger, slower or hungrier than a baseline.\n\n"
+        "Exit code 0: no worse; 1: worse; 2: wrong input or a baseline that is not whole; 3: the test data can't tell, "
+        "and it says by about how many more minutes they would."
+    ),
 )
 
 SELF_TEST_NAME = "gate.self_test.json"
 
-PipelineOption = Annotated[Path, typer.Option("--pipeline", help="The pipeline TOML; its table [gate] holds limits.")]
+PipelineOption = Annotated[Path, typer.Option("--pipeline", help="The pipeline TOML; its table gate holds the limits.")]
 BaselineOption = Annotated[Path, typer.Option("--baseline", help="baseline.json, with its files beside it.")]
 RecordingOption = Annotated[
     Path | None, typer.Option("--recording", help="Use this recording (.nwb or .h5) in place of the pipeline's own.")
@@ -51,7 +55,7 @@ def gate(
     ] = False,
     corner: Annotated[
         str | None,
-        typer.Option("--corner", help="Of the implant's model, worst or typical, in place of [gate.model]."),
+        typer.Option("--corner", help="Of the implant's model: worst or typical; else as the pipeline says."),
     ] = None,
     reports: Annotated[
         Path | None, typer.Option("--reports", help="Write JSON, JUnit XML, the comment and badges into this folder.")
@@ -62,11 +66,7 @@ def gate(
     requests: Annotated[int, typer.Option("--requests", help="With --self-test: pull requests of each kind.")] = 2000,
     json: JsonFlag = False,
 ) -> None:
-    """Compare a decoder with the baseline and decide: exit code 0 pass, 1 worse, 2 bad input, 3 undecided.
-
-    Accuracy is tested by a paired block bootstrap, counters have exact limits, times are taken in turns with the old
-    bundle on the same machine. Where the test data can't tell, it says how many more minutes would.
-    """
+    """Compare a decoder with the baseline, decide, and write what was asked for."""
     if context.invoked_subcommand is not None:
         return
     from edgebci.pipeline.gating.command import GateOrder, run_gate

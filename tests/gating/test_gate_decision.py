@@ -23,15 +23,16 @@ from edgebci.gating_baseline import (
     read_predictions,
     write_predictions,
 )
-from edgebci.gating_limits import Counters, GateConfig, ModelLimits, Outcome
+from edgebci.gating_limits import Counters, GateConfig, ModelLimits, Outcome, TimeLimits
 from edgebci.gating_result import GateResult, decide
 from edgebci.metrics import F64
 from edgebci.pipeline.configuration import ComparisonConfig
 from edgebci.pipeline.gating.acceptance import accept
 from edgebci.pipeline.gating.accuracy import SEEDS
 from edgebci.pipeline.gating.candidate import Candidate
-from edgebci.pipeline.gating.decision import NO_OLD_BUNDLE, gate
+from edgebci.pipeline.gating.decision import NO_OLD_BUNDLE, gate, judged
 from edgebci.pipeline.gating.outputs import tell_github, write_outputs
+from edgebci.pipeline.gating.step_times import FormTimes, time_figures
 from edgebci.reporting.gate_markdown import MARKER
 
 FORM = "device (host twin)"
@@ -301,3 +302,36 @@ def test_wrong_input_is_one_sentence_and_writes_nothing(
     assert sentence in said
     assert "Traceback" not in said
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_step_that_takes_a_third_longer_fails_where_more_than_a_microsecond_is_added() -> None:
+    rng = np.random.default_rng(0)
+    for before_us, outcome in ((20.0, Outcome.FAIL), (2.0, Outcome.PASS)):
+        before, after = (before_us * scale * np.exp(0.02 * rng.standard_normal(40)) for scale in (1.0, 1.33))
+        check = judged(time_figures([FormTimes("C", before, after)], TimeLimits()), 0.01)[0]
+        assert (check.outcome, check.group, check.evidence) == (outcome, "time", "measured")
+        assert "taking turns" in check.sentence
+
+
+def test_a_pipeline_that_was_never_run_cannot_be_taken_as_built(tmp_path: Path) -> None:
+    accept(tmp_path / "baseline.json", candidate(), "a test", keep_bundle=False)
+    quickstart = Path(__file__).resolve().parents[2] / "examples" / "quickstart.toml"
+    given = ("--pipeline", quickstart, "--baseline", tmp_path / "baseline.json", "--out", tmp_path, "--as-built")
+    code, said = run(*given)
+    assert (code, "holds no finished run of quickstart" in said) == (2, True)
+    code, said = run(*given, "--corner", "best")
+    assert (code, "allowed are worst and typical" in said) == (2, True)
+
+
+def test_a_bundle_that_is_kept_must_be_the_one_that_the_baseline_names(tmp_path: Path) -> None:
+    bundle = tmp_path / "bundle"
+    bundle.mkdir()
+    (bundle / "manifest.json").write_text("{}")
+    path = tmp_path / "baseline.json"
+    accept(path, replace(candidate(), bundle=bundle), "a test", keep_bundle=True)
+    assert open_baseline(path, "").bundle_folder == tmp_path / "baseline.bundle"
+    (tmp_path / "baseline.bundle" / "manifest.json").write_text("{ }")
+    with pytest.raises(InputError, match=r"bundle's manifest .* SHA-256 differs"):
+        open_baseline(path, "")
+    accept(path, candidate(), "without", keep_bundle=False)
+    assert open_baseline(path, "").bundle_folder is None
