@@ -34,6 +34,7 @@ from edgebci.progress import silent
 from edgebci.session import Session, SpikeEvents
 from edgebci.training.causal_decoder import from_checkpoint, predict
 
+pytestmark = pytest.mark.usefixtures("few_replicates")
 TINY = QUICK.model_copy(update={"teacher_epochs": 1, "student_epochs": 1})
 FRAMES, CHANNELS, UNITS = 1600, 6, 12
 

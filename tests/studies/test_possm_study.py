@@ -14,7 +14,7 @@ from edgebci.errors import InputError
 from edgebci.export.quantization import QuantizationRecipe
 from edgebci.pipeline.studies import possm_study
 from edgebci.pipeline.studies.cohort import Cohort
-from edgebci.pipeline.studies.possm_study import BACKBONES, UPDATES_PER_EPOCH, questions, recipe_for, run
+from edgebci.pipeline.studies.possm_study import BACKBONES, UPDATES_PER_EPOCH, backbones, questions, recipe_for, run
 from edgebci.pipeline.studies.realm_study import with_labels
 from edgebci.pipeline.studies.reproduce import STUDIES
 from edgebci.pipeline.studies.size import FULL, QUICK
@@ -27,6 +27,7 @@ from edgebci.possm_stream import ChunkStream
 from edgebci.progress import silent
 from edgebci.session import Session, SpikeEvents
 
+pytestmark = pytest.mark.usefixtures("few_replicates")
 TINY = QUICK.model_copy(update={"label_minutes": (0.2,)})
 FRAMES, UNITS = 1600, 12
 
@@ -96,11 +97,8 @@ def test_held_out_sessions_get_the_same_updates_in_every_manner_and_with_few_lab
 
 def test_ways_that_differ_in_their_training_have_different_identities(cohort: Cohort, tmp_path: Path) -> None:
     pretrained = Pretrained(cohort.pretraining, recipe_for(toy_session(1, 1), 2), tmp_path, silent)
-    ways = {
-        way.name: way.identity
-        for q in questions(pretrained, pretrained.recipe, TINY)
-        for way in (q.candidate, q.reference)
-    }
+    asked = [q for ask in (questions, backbones) for q in ask(pretrained, pretrained.recipe, TINY)]
+    ways = {way.name: way.identity for q in asked for way in (q.candidate, q.reference)}
     assert len(set(ways.values())) >= len(BACKBONES) + 2
     assert ways["POSSM gru, scratch"] != ways["POSSM gru, identified"]
 
