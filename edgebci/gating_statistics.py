@@ -75,10 +75,6 @@ class Losses:
         """(R, F) one-sided upper bound of the loss."""
         return np.asarray(self.value + t.isf(level, self.freedom) * self.standard_error)
 
-    def lower(self, level: float) -> F64:
-        """(R, F) one-sided lower bound of the loss."""
-        return np.asarray(self.value - t.isf(level, self.freedom) * self.standard_error)
-
     def not_inferior(self, margin: float) -> Bool:
         """(R, F) whether the upper bound is below the margin, with blocks enough to say so; equal bits need none."""
         return np.asarray((self.upper() < margin) & (self.enough | (self.standard_error == 0)))
