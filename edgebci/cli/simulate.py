@@ -45,23 +45,29 @@ def simulate(
 
     Exit code 0: simulated; 2: a wrong profile, conditions, bundle or recording.
     """
+    from edgebci.documents import parse
+    from edgebci.files import make_folder
     from edgebci.pipeline.simulation.order import SimulationOrder, sweep_names
     from edgebci.pipeline.simulation.pictures import write_simulation
     from edgebci.pipeline.simulation.run import simulate as run
 
-    order = SimulationOrder(
-        bundle=bundle,
-        recording=recording,
-        implant=implant,
-        conditions=conditions,
-        compute=compute,
-        radio=radio,
-        sweeps=sweep_names(sweep),
-        closed_loop=closed_loop,
-        behavior=behavior,
-        seconds=seconds,
-        threads=threads,
-    )
+    asked = {
+        "bundle": bundle,
+        "recording": recording,
+        "implant": implant,
+        "compute": compute,
+        "radio": radio,
+        "conditions": conditions,
+        "behavior": behavior,
+        "seconds": seconds,
+        "sweeps": sweep_names(sweep),
+        "closed_loop": closed_loop,
+        "threads": threads,
+    }
+    order = parse(asked, SimulationOrder, "the simulation")
+    if out:
+        # Before minutes of work, not after.
+        make_folder(out.parent)
     with progress_bar("simulate") as progress:
         found = run(order, progress)
     written = write_simulation(found, out) if out else ()
