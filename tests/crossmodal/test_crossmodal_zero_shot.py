@@ -43,7 +43,7 @@ def test_distillation_pays_on_a_session_that_was_never_distilled_on(
     folder: Path,
 ) -> None:
     # Rebuilding frames keeps the distractors, which are larger; the spikes say what matters.
-    known = [make_session(f"crowded {seed}", seed, 24, 10, 6) for seed in (11, 12, 13, 14)]
+    known = [make_session(f"crowded {seed}", seed, 24, 10, 6) for seed in (11, 12, 13)]
     unseen = make_session("crowded unseen", 78, 24, 10, 6)
     paths = [folder / f"crowded {name}.safetensors" for name in ("teacher", "taught", "untaught")]
     pretrain(known, recipe, paths[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,20 @@ from edgebci.pipeline.host_bench_result import (
 )
 
 CASE = front_end_case("clean")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """All tests bench one bundle, so its two libraries are compiled by the first and loaded again by the others."""
+    folder, compile_host = tmp_path_factory.mktemp("libraries"), host_bench.compile_host
+
+    def kept(sources: Path, out: Path, **options: Any) -> Path:
+        library = folder / out.name
+        return library if library.exists() else compile_host(sources, library, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(host_bench, "compile_host", kept)
+        yield
 
 
 @pytest.fixture(scope="module")
