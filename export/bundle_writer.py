@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from edgebci import __version__
+from edgebci.agreement import FrontEndAgreement
 from edgebci.bill_of_materials import Component, bill_of_materials
 from edgebci.bundle import (
     FLOAT_ONNX,
@@ -104,14 +105,9 @@ def export_bundle(
         # The C may hold the bundle's id, which is that of the files so far.
         block = ParameterBlock(BundleFiles(files=file_records(fresh)).bundle_id, tensors)
         files = write_target_files(fresh, forms, checkpoint, front_end, goal, wanted, stream, block)
-        seen = CalibrationRecord.of(calibration, same_as_training) if forms.quantized else None
         about = {
-            "target": goal.name,
-            "precision": precision,
-            "arithmetic": wanted.recipe.arithmetic,
-            "front_end": wanted.recipe.front_end,
-            "front_end_agreement": front_end_agreement,
-            "calibration": seen,
+            **_choices(wanted, goal, precision, front_end_agreement),
+            "calibration": CalibrationRecord.of(calibration, same_as_training) if forms.quantized else None,
             "target_record": files.record,
             "int8_share": files.int8_share,
         }
@@ -119,6 +115,20 @@ def export_bundle(
         write_parameters(fresh, manifest, tensors)
     progress(1.0, "bundle written")
     return open_bundle(folder)
+
+
+def _choices(
+    wanted: Wanted, goal: Target, precision: Precision, agreement: FrontEndAgreement | None
+) -> dict[str, object]:
+    """What the manifest says was chosen."""
+    recipe = wanted.recipe
+    return {
+        "target": goal.name,
+        "precision": precision,
+        "arithmetic": recipe.arithmetic,
+        "front_end": recipe.front_end,
+        "front_end_agreement": agreement,
+    }
 
 
 def _write_documents(folder: Path, documents: Mapping[str, str]) -> None:

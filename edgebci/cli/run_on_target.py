@@ -49,14 +49,22 @@ def run_on_target(
 
 def _rows(report: TargetReport) -> list[tuple[str, str]]:
     last = ", ".join(f"{value:.6g}" for value in report.outputs[-1])
+    reference = " and the NumPy reference's" if report.equals_reference else ""
     rows = [
-        ("outputs", f"{report.steps:,}, {report.valid_steps:,} valid, all equal to the host's; the last: {last}"),
+        (
+            "outputs",
+            f"{report.steps:,}, {report.valid_steps:,} valid, all equal to the host's{reference}; the last: {last}",
+        ),
         ("instructions", f"{report.instructions:,} counted, {report.instructions / report.steps:,.0f} a step"),
     ]
     rows += [
         (f"cycles, {step.name}", f"{step.mean_cycles:,.0f} in the mean, {step.worst_cycles:,} at most, {report.band}")
         for step in report.step_cycles
     ]
+    forms = f"decoder in {report.arithmetic} arithmetic, front end in {report.front_end}"
+    rows.append(
+        ("whole device", f"{report.device_cycles_per_s / 1e6:.2f} million cycles a second, {report.band}; {forms}")
+    )
     if report.flash is not None:
         rows.append(("with flash", f"over all steps: {report.flash.sentence()}"))
     memory = f"{report.flash_bytes:,} bytes of flash, {report.ram_bytes:,} of RAM, {report.stack_bytes:,} of it stack"

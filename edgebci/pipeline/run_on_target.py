@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from edgebci.bundle import Bundle, open_bundle
+from edgebci.bundle import Bundle, Manifest, open_bundle
+from edgebci.device_reference import FrontEndForm, run_reference
 from edgebci.documents import Document
 from edgebci.errors import InputError, VerificationError
 from edgebci.features.specification import Counts
-from edgebci.firmware_sim.host_twin import HostTwin
+from edgebci.firmware_sim.host_twin import DeviceRun, HostTwin
 from edgebci.firmware_sim.target_run import TargetRun, run_on_target
 from edgebci.firmware_sim.toolchain import compile_host, compile_target
 from edgebci.pipeline.behavior_choice import behavior_for
@@ -29,10 +30,11 @@ from edgebci.pipeline.cycle_costs import (
     function_costs,
     line_costs,
 )
-from edgebci.pipeline.device import target_difference
+from edgebci.pipeline.device import reference_difference, target_difference
 from edgebci.pipeline.source import obtain, read_part, recording_path
 from edgebci.progress import Progress, part, silent
 from edgebci.recordings import open_recording
+from edgebci.targets import Arithmetic
 
 
 class TargetOrder(Document):
@@ -72,6 +74,13 @@ class TargetReport(Document):
     steps: int
     valid_steps: int
     equals_host_twin: bool
+    equals_reference: bool
+    """The NumPy reference, by the arithmetic and the form of the front end that the manifest names; in fp32 it is not
+    run, and this is false."""
+    arithmetic: Arithmetic
+    front_end: FrontEndForm
+    device_cycles_per_s: float
+    """Modelled, of front end and decoder together at the rate of the frames."""
     instructions: int
     cycles: int
     step_cycles: tuple[StepCost, ...]
@@ -86,7 +95,7 @@ class TargetReport(Document):
 
 
 def run_bundle_on_target(order: TargetOrder, progress: Progress = silent) -> TargetReport:
-    """Compile the bundle's C for the core, emulate it over the recording, and compare with the host twin bit for bit.
+    """Compile the bundle's C for the core, emulate it over the recording, and compare it with host and reference.
 
     Raises:
         InputError: no such bundle, core or recording, or it is of other channels, or too short.
@@ -104,10 +113,20 @@ def run_bundle_on_target(order: TargetOrder, progress: Progress = silent) -> Tar
         manifest = bundle.manifest
         sizes = manifest.n_channels, manifest.features.samples_per_frame, manifest.spec.n_outputs
         run = run_on_target(elf, counts, missing, *sizes, part(progress, 0.4, 1.0), with_lines=True, board=board)
-        difference = target_difference(host.run(counts, missing), host, run)
+        twin = host.run(counts, missing)
+        difference = target_difference(twin, host, run) or _reference_difference(bundle, counts, missing, twin, host)
     if difference:
         raise VerificationError(f"{difference}, on {order.core}; report it with the bundle in {order.bundle}")
-    return _report(order, run)
+    return _report(order, run, manifest)
+
+
+def _reference_difference(
+    bundle: Bundle, counts: Counts, missing: NDArray[np.bool_], twin: DeviceRun, host: HostTwin
+) -> str | None:
+    if bundle.manifest.quantized_agreement is None:
+        return None
+    front_end, decoder, form = bundle.front_end(), bundle.quantized_decoder(), bundle.manifest.front_end
+    return reference_difference(run_reference(front_end, decoder, counts, missing, form=form), twin, host)
 
 
 def _with_program(folder: Path) -> Bundle:
@@ -150,8 +169,9 @@ def _hdf5(bundle: Bundle, order: TargetOrder, folder: Path, progress: Progress) 
     return recording_path(source, folder)
 
 
-def _report(order: TargetOrder, run: TargetRun) -> TargetReport:
+def _report(order: TargetOrder, run: TargetRun, manifest: Manifest) -> TargetReport:
     cycles = run.cycles
+    step = next(step.mean for step in cycles.steps if step.name == "step")
     return TargetReport(
         core=order.core,
         evidence=cycles.model.evidence,
@@ -162,6 +182,10 @@ def _report(order: TargetOrder, run: TargetRun) -> TargetReport:
         steps=len(run.outputs),
         valid_steps=int(run.valid.sum()),
         equals_host_twin=True,
+        equals_reference=manifest.quantized_agreement is not None,
+        arithmetic=manifest.arithmetic,
+        front_end=manifest.front_end,
+        device_cycles_per_s=step * manifest.features.frame_rate_hz,
         instructions=run.instructions,
         cycles=cycles.cycles,
         step_cycles=tuple(StepCost(name=s.name, mean_cycles=s.mean, worst_cycles=s.worst) for s in cycles.steps),

@@ -48,6 +48,21 @@ typedef uint32_t __attribute__((may_alias)) edgebci_word_t;
 #define EDGEBCI_LOADED_5(a, b, c, d, e) (void)0
 #endif
 
+/* Four words that lie side by side, by loads that stand together: the compiler would pair some of them, which is slower. */
+static EDGEBCI_INLINE void edgebci_load_four(const int32_t *at, int32_t *a, int32_t *b, int32_t *c, int32_t *d)
+{
+#if EDGEBCI_HAS_DSP
+    __asm__("ldr %0, [%4]\n\tldr %1, [%4, #4]\n\tldr %2, [%4, #8]\n\tldr %3, [%4, #12]"
+            : "=&r"(*a), "=&r"(*b), "=&r"(*c), "=&r"(*d)
+            : "r"(at), "m"(*(const int32_t(*)[4])at));
+#else
+    *a = at[0];
+    *b = at[1];
+    *c = at[2];
+    *d = at[3];
+#endif
+}
+
 /* Two int16 that lie side by side on a word. */
 static inline uint32_t edgebci_load_pair(const int16_t *at)
 {

@@ -28,32 +28,44 @@ static inline int32_t edgebci_round_within(float v, int32_t limit)
     return (raised < highest ? raised : highest) - zero;
 }
 
-/* Rounded to nearest, ties to even, and saturated to `bits`. */
-static EDGEBCI_INLINE int32_t edgebci_converted(float v, uint32_t bits)
-{
+/* Rounded to nearest, ties to even, and saturated to `bits`: a pair. The four conversions of two pairs stand together,
+ * since the result of one can be used an instruction later only. */
 #if EDGEBCI_HAS_DSP
+static EDGEBCI_INLINE int32_t edgebci_saturated(float converted, uint32_t bits)
+{
     int32_t result;
-    __asm__("vcvtr.s32.f32 %0, %0" : "+t"(v));
-    __asm__("ssat %0, %1, %2" : "=r"(result) : "i"(bits), "r"(edgebci_bits(v)));
+    __asm__("ssat %0, %1, %2" : "=r"(result) : "i"(bits), "r"(edgebci_bits(converted)));
     return result;
+}
+
+#define EDGEBCI_CONVERTED(a, b, c, d)                                                                                 \
+    __asm__("vcvtr.s32.f32 %0, %0\n\tvcvtr.s32.f32 %1, %1\n\tvcvtr.s32.f32 %2, %2\n\tvcvtr.s32.f32 %3, %3"             \
+            : "+t"(a), "+t"(b), "+t"(c), "+t"(d))
 #else
+static EDGEBCI_INLINE int32_t edgebci_saturated(float v, uint32_t bits)
+{
     const int32_t highest = (int32_t)(1u << (bits - 1u)) - 1, rounded = edgebci_round_within(v, highest + 1);
     return rounded < highest ? rounded : highest;
-#endif
 }
+
+#define EDGEBCI_CONVERTED(a, b, c, d) ((void)(a), (void)(b), (void)(c), (void)(d))
+#endif
 
 static EDGEBCI_INLINE void edgebci_quantize_fixed(const float *restrict x, float inverse_scale, uint32_t bits, uint32_t n,
                                                   int16_t *restrict q)
 {
     const uint32_t whole = n / 4u * 4u;
     for (uint32_t i = 0; i < whole; i += 4) {
-        const float a = x[i] * inverse_scale, b = x[i + 1] * inverse_scale;
-        const float c = x[i + 2] * inverse_scale, d = x[i + 3] * inverse_scale;
-        edgebci_store_pair(q + i, edgebci_pair(edgebci_converted(a, bits), edgebci_converted(b, bits)));
-        edgebci_store_pair(q + i + 2, edgebci_pair(edgebci_converted(c, bits), edgebci_converted(d, bits)));
+        float a = x[i] * inverse_scale, b = x[i + 1] * inverse_scale;
+        float c = x[i + 2] * inverse_scale, d = x[i + 3] * inverse_scale;
+        EDGEBCI_CONVERTED(a, b, c, d);
+        edgebci_store_pair(q + i, edgebci_pair(edgebci_saturated(a, bits), edgebci_saturated(b, bits)));
+        edgebci_store_pair(q + i + 2, edgebci_pair(edgebci_saturated(c, bits), edgebci_saturated(d, bits)));
     }
     for (uint32_t i = whole; i < n; i++) {
-        q[i] = (int16_t)edgebci_converted(x[i] * inverse_scale, bits);
+        float a = x[i] * inverse_scale, b = a, c = a, d = a;
+        EDGEBCI_CONVERTED(a, b, c, d);
+        q[i] = (int16_t)edgebci_saturated(a, bits);
     }
     for (uint32_t i = n; i % 4u != 0; i++) {
         q[i] = 0;

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from edgebci.errors import InputError
 from edgebci.export.c_graph import Node, StepGraph
 from edgebci.export.c_literals import Constant, identifier, literal
-from edgebci.export.c_operation import Buffer, Operation, Translate, c_name, check_columns, per_row
+from edgebci.export.c_operation import Buffer, Operation, Translate, c_name, check_columns, check_lanes, per_row
 from edgebci.export.core_kernels import GROUP, packed_rows
 from edgebci.export.operators.fixed_functions import STATES, WEIGHTS
 
@@ -67,6 +67,7 @@ def _readout(node: Node, graph: StepGraph, sizes: dict[str, int]) -> Operation:
     weight = graph.constants[weight_name]
     rows, columns = weight.shape
     check_columns(node, columns, sizes[q])
+    check_lanes(node, columns)
     name = c_name(node)
     scale = per_row(graph, act_scale, weight_scale)
     arrays = {"weight": weight, "scale": scale, "bias": graph.constants[bias]}

@@ -31,7 +31,10 @@ def document(for_a_core: Any, finished_run: Any) -> dict[str, Any]:
 
 
 def test_outputs_are_those_of_the_host_and_one_for_each_step(document: dict[str, Any]) -> None:
-    assert document["equals_host_twin"] is True
+    assert document["equals_host_twin"] is document["equals_reference"] is True
+    mean = {step["name"]: step["mean_cycles"] for step in document["step_cycles"]}
+    assert document["device_cycles_per_s"] == pytest.approx(25 * mean["step"])
+    assert (document["arithmetic"], document["front_end"]) == ("int8", "float32")
     assert len(document["outputs"]) == document["steps"] == 50
     assert 0 < document["valid_steps"] < 50  # the front end starts up for half a second
     assert len({tuple(row) for row in document["outputs"]}) > 30
