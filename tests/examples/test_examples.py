@@ -12,6 +12,7 @@ import pytest
 from edgebci import load_report
 from edgebci.foreign.bundle import open_foreign_bundle
 from edgebci.pipeline.configuration import load_pipeline
+from edgebci.pipeline.run_comparison import compare_runs
 from tests.examples.conftest import EXAMPLES, run_example
 
 PROGRAMS = sorted(p.name for p in EXAMPLES.iterdir() if p.suffix in (".py", ".ipynb", ".yml"))
@@ -37,6 +38,13 @@ def test_your_own_nwb_leaves_a_pipeline_and_a_report(own_run: Path) -> None:
     assert report.bit_exactness.n_frames > 500
     assert report.pictures is not None
     assert (own_run / "session" / "report.html").exists()
+
+
+def test_two_runs_that_decoded_the_same_frames_are_compared_frame_by_frame(own_run: Path) -> None:
+    pair = compare_runs(own_run / "session", own_run / "session")
+    assert pair.not_paired == ""
+    assert pair.paired is not None
+    assert pair.paired.difference.value == 0.0
 
 
 def test_a_notebook_runs_cell_by_cell(own_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
