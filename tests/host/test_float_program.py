@@ -59,17 +59,31 @@ class FloatProgram:
         return HostStepper(self.library)
 
 
+@pytest.fixture(scope="module")
+def programs() -> dict[str, FloatProgram]:
+    """Those that were compiled: a decoder comes round again for the tests that name theirs."""
+    return {}
+
+
 @pytest.fixture(scope="module", params=DECODERS)
-def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> FloatProgram:
-    given = {"d_model": 12, "d_state": 8, "headdim": 6, "d_conv": 3, "n_layers": 2} | DECODERS[request.param]
+def program(
+    request: pytest.FixtureRequest, programs: dict[str, FloatProgram], tmp_path_factory: pytest.TempPathFactory
+) -> FloatProgram:
+    if request.param not in programs:
+        programs[request.param] = compiled(request.param, tmp_path_factory.mktemp(request.param))
+    return programs[request.param]
+
+
+def compiled(name: str, folder: Path) -> FloatProgram:
+    given = {"d_model": 12, "d_state": 8, "headdim": 6, "d_conv": 3, "n_layers": 2} | DECODERS[name]
     spec = DecoderSpec(
         n_inputs=CASE.front_end.n_features, output_names=("x", "y", "speed"), output_unit="cm/s", **given
     )
-    folder, parameters = tmp_path_factory.mktemp(request.param), random_parameters(spec, 1)
+    parameters = random_parameters(spec, 1)
     onnx.save(float_step_graph(spec, parameters), folder / "decoder_float.onnx")
     generate(folder / "decoder_float.onnx", CASE.front_end, folder / "firmware")
     # Two decoders in portable C by gcc, two with vectors by zig: both must give the bits of the reference.
-    portable = request.param in ("s4d", "tokenizer")
+    portable = name in ("s4d", "tokenizer")
     compiler: Compiler = "gcc" if portable else "zig"
     shutil.copytree(folder / "firmware", folder / "here")
     if not portable:
