@@ -6,9 +6,9 @@ instruction takes a cycle; on one of two, multiply-accumulates take one each and
 (`edgebci.firmware_sim.cycles`) knows more: latencies, branches, the first load of a row.
 
 Where cycles were saved: sums begin with a product, so that nothing is cleared; four rows of the state are read and put
-out in one piece, without a sum in memory; two rows share the loads of what is injected; taps and scaling of a channel lie
-side by side; frames saturate to a whole number of bits, one instruction after a rounding conversion; on an M33, where a
-load takes a cycle wherever it stands, eight rows of weights share the loads of activations.
+out in one piece, without a sum in memory; two rows share the loads of what is injected; taps and scaling of a channel
+lie side by side; frames saturate to a whole number of bits, one instruction after a rounding conversion; on an M33,
+where a load takes a cycle wherever it stands, eight rows of weights share the loads of activations.
 """
 
 from __future__ import annotations
@@ -133,9 +133,10 @@ def needs(decoder: FixedDecoder) -> dict[str, tuple[int, Needs]]:
     state, values = block.d_inner * block.d_state * layers, block.d_inner * layers
     channels, pairs = block.conv_dim * layers, next(iter(decoder.layers)).step.conv_weight.shape[1] // 2
     normed = (layers + 1) * decoder.spec.d_model + values
-    # Of four products: a word of two rows and columns, half a word of activations, two multiplications, an extension.
+    # Of four products: a word of two rows and columns, a quarter of a word of activations (eight rows share it), two
+    # multiplications, an extension.
     # Of a row: multiplier and bias; scaling; saturation, half a packing and half a store.
-    dense = Needs((1 + 0.5) * macs / 4 + 2 * rows, macs / 2 + rows, macs / 4 + 2 * rows)
+    dense = Needs((1 + 0.25) * macs / 4 + 2 * rows, macs / 2 + rows, macs / 4 + 2 * rows)
     return {
         "dense_fixed": (macs, dense),
         # Window, weights, input, scaling and line of SiLU; shifts, stores, saturation, index, packing, store.
