@@ -208,3 +208,9 @@ def test_what_is_no_run_is_refused_in_a_sentence(order: BudgetOrder, tmp_path: P
     (tmp_path / "other.json").write_text('{"schema_version": "edgebci.budget/1"}')
     with pytest.raises(InputError, match=r"is edgebci.budget/1, not a run; give what edgebci run-on-target"):
         budget(_changed(order, measured=tmp_path / "other.json"))
+
+
+def test_what_layered_tissue_assumes_is_listed_once(answered: BudgetReport) -> None:
+    names = [one.name for one in answered.report.assumed_inputs]
+    assert len(names) == len(set(names))
+    assert any(name.startswith("body.") for name in names)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from pydantic import BaseModel
 
 from edgebci.documents import load_json
 from edgebci.errors import InputError
@@ -22,8 +23,20 @@ from edgebci.pipeline.budget.counts import (
 from edgebci.pipeline.budget.cycle_costs import CoreCosts, costs_on
 from edgebci.pipeline.budget.order import BudgetOrder
 
-if TYPE_CHECKING:
-    from edgebci.pipeline.run_on_target import TargetReport
+
+class _Step(BaseModel):
+    name: str
+    mean_cycles: float
+    worst_cycles: float
+
+
+class _Run(BaseModel):
+    """Of `edgebci.pipeline.run_on_target.TargetReport`, what is counted here; the whole brings the emulator along."""
+
+    core: str
+    step_cycles: tuple[_Step, ...]
+    flash_bytes: int
+    ram_bytes: int
 
 
 @dataclass(frozen=True)
@@ -73,16 +86,13 @@ def counts_for(order: BudgetOrder) -> Counts:
     return order.counts
 
 
-def _target_report(path: Path, compute: ComputePart) -> TargetReport:
-    # Imported here: it brings the emulator along, and most budgets need none.
-    from edgebci.pipeline.run_on_target import TargetReport
-
+def _target_report(path: Path, compute: ComputePart) -> _Run:
     found = load_json(path, Written).schema_version
-    if found != "edgebci.target_report/1":
+    if not found.startswith("edgebci.target_report/"):
         raise InputError(
             f"{path} is {found or 'of no schema'}, not a run; give what edgebci run-on-target --json printed"
         )
-    report = load_json(path, TargetReport)
+    report = load_json(path, _Run)
     if report.core != compute.core:
         raise InputError(
             f"{path} is a run on {report.core}, {compute.name} has a {compute.core}; "
@@ -91,7 +101,7 @@ def _target_report(path: Path, compute: ComputePart) -> TargetReport:
     return report
 
 
-def _emulated(counts: Counts, compute: ComputePart, report: TargetReport) -> DecoderLoad:
+def _emulated(counts: Counts, compute: ComputePart, report: _Run) -> DecoderLoad:
     steps = {step.name: step for step in report.step_cycles}
     whole, front = steps["step"], steps["front end"]
     load = _load(counts, compute, front.mean_cycles, whole.mean_cycles - front.mean_cycles)
