@@ -67,6 +67,9 @@ def sweep_svg(title: str, x_label: str, lines: Sequence[Line], clean_r2: float |
                 axes.plot(*knee, "o", ms=10, mfc="none", mec=color)
         if logarithmic:
             axes.set_xscale("log")
+            ticks = sorted({x for line in lines for x in line.xs})
+            axes.set_xticks(ticks, [f"{x:g}" for x in ticks])
+            axes.minorticks_off()
         axes.set_xlabel(x_label)
         axes.set_ylabel("R²")
         axes.legend(fontsize=8)

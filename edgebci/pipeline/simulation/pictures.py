@@ -11,6 +11,7 @@ from edgebci.pipeline.simulation.accuracy import CLEAN, DEGRADED
 from edgebci.pipeline.simulation.device_side import timeline_picture
 from edgebci.pipeline.simulation.run import Simulated
 from edgebci.pipeline.simulation.sweeps import Sweep
+from edgebci.pipeline.simulation.truth import Truth
 from edgebci.reporting.simulation_figure import Line, Span, sweep_svg, traces_svg
 
 SHOWN_S = 30.0
@@ -32,15 +33,22 @@ def write_simulation(simulated: Simulated, folder: Path) -> tuple[str, ...]:
 
 
 def traces(simulated: Simulated) -> str:
-    """Half a minute of what was decoded, around the first event if there is one."""
+    """Half a minute of what was decoded: around the first event if there is one, else where most is to be followed."""
     truth, events = simulated.truth, simulated.report.front_end.events
-    counted = np.flatnonzero(truth.counted)
     seconds = truth.times_s - truth.times_s[0]
-    first_s = max(min(e.at_s for e in events) - SHOWN_S / 6, 0.0) if events else float(seconds[counted[0]])
+    first_s = max(min(e.at_s for e in events) - SHOWN_S / 6, 0.0) if events else float(seconds[_liveliest(truth)])
     shown = (seconds >= first_s) & (seconds < first_s + SHOWN_S)
     decoded = {name: simulated.played[name].held()[shown] for name in (CLEAN, DEGRADED)}
     spans = [Span(e.kind.replace("_", " "), e.at_s, e.end_s) for e in events if first_s <= e.at_s < first_s + SHOWN_S]
     return traces_svg(seconds[shown], truth.values[shown], decoded, truth.axis_names, truth.unit, spans)
+
+
+def _liveliest(truth: Truth) -> int:
+    """First frame of the half minute in which most moves, of the frames that count."""
+    n = min(round(SHOWN_S * truth.rate_hz), len(truth.counted))
+    power = np.where(truth.counted, np.square(truth.values).sum(axis=1), 0.0)
+    total = np.concatenate([[0.0], np.cumsum(power)])
+    return int(np.argmax(total[n:] - total[:-n]))
 
 
 def sweep_picture(sweep: Sweep, clean_r2: float | None) -> str:
