@@ -92,6 +92,6 @@ def _temporary_beside(path: Path) -> Path:
 def _explained(error: OSError, path: Path) -> Exception:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return InputError(f"no space left on the disk that holds {path.parent}; free some and run the command again")
-    if error.errno in (errno.EACCES, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
+    if error.errno in (errno.EACCES, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EEXIST):
         return InputError(f"cannot write {path}: {error.strerror}; choose another folder with --out")
     return error

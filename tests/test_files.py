@@ -32,6 +32,9 @@ def test_a_file_in_the_place_of_the_folder_is_one_sentence(tmp_path: Path) -> No
     (tmp_path / "runs").write_text("I am a file")
     with pytest.raises(InputError, match="cannot write"):
         write_text(tmp_path / "runs" / "report.json", "x")
+    # Where the system makes no folders at all, it says that there is none.
+    with pytest.raises(InputError, match="cannot write"):
+        write_text(Path("/proc/none/report.json"), "x")
 
 
 def test_a_folder_that_cannot_be_made_or_written_into_is_one_sentence(
