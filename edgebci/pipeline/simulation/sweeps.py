@@ -100,14 +100,15 @@ def swept(plan: Plan, r2: Sequence[float | None], clipped: Sequence[float | None
 
 
 def knees(points: Sequence[SweepPoint], better: Literal["more", "less"]) -> tuple[Knee, ...]:
-    """The knee of each line that has at least two computed points."""
+    """The knee of each line whose two best front ends, at least, do the same."""
     found: list[Knee] = []
     for line in dict.fromkeys(point.line for point in points):
         xy = [(point.x, point.r2) for point in points if point.line == line and point.r2 is not None]
         xy.sort(reverse=better == "more")
         enough = max((r2 for _, r2 in xy), default=0.0) - KNEE_LOSS
         first_worse = next((i for i, (_, r2) in enumerate(xy) if r2 < enough), len(xy))
-        if len(xy) > 1 and first_worse:
+        # A line that falls from its first point on shows no level that less would keep.
+        if first_worse > 1:
             x, r2 = xy[first_worse - 1]
             found.append(Knee(line=line, x=x, r2=r2))
     return tuple(found)
