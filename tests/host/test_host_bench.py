@@ -16,6 +16,7 @@ from edgebci.errors import InputError, VerificationError
 from edgebci.export.runtime_bench import LEVELS, ProfiledSteps, empty_step
 from edgebci.export.runtime_timing import paced_us
 from edgebci.features.cases import front_end_case
+from edgebci.firmware_sim.toolchain import compile_host
 from edgebci.pipeline import host_bench
 from edgebci.pipeline.host_bench import bench_bundle
 from edgebci.pipeline.host_bench_result import (
@@ -35,7 +36,7 @@ CASE = front_end_case("clean")
 @pytest.fixture(scope="module", autouse=True)
 def _compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """All tests bench one bundle, so its two libraries are compiled by the first and loaded again by the others."""
-    folder, compile_host = tmp_path_factory.mktemp("libraries"), host_bench.compile_host
+    folder = tmp_path_factory.mktemp("libraries")
 
     def kept(sources: Path, out: Path, **options: Any) -> Path:
         library = folder / out.name
