@@ -86,8 +86,7 @@ static EDGEBCI_INLINE void edgebci_dense_fixed(const edgebci_dense_fixed_t *d, u
     const int16_t *const end = y + d->rows;
 #if EDGEBCI_HAS_EIGHT_ROWS
     for (const int16_t *last = columns % 64u == 0 ? y + d->rows / 8u * 8u : y; y != last; y += 8, m += 16) {
-        static const edgebci_row_sums_t zero = {0, 0, 0, 0}; /* not static, clang calls memset for it at -O0 */
-        edgebci_row_sums_t first = zero, second = zero;
+        edgebci_row_sums_t first = edgebci_no_sums(), second = edgebci_no_sums();
         edgebci_dense_fixed_eight(weight, columns, q, &first, &second);
         weight += 4u * columns;
         edgebci_dense_fixed_finish(first, m, x, y);
@@ -96,7 +95,7 @@ static EDGEBCI_INLINE void edgebci_dense_fixed(const edgebci_dense_fixed_t *d, u
     }
 #endif
     for (; y != end; y += 4, m += 8) {
-        edgebci_row_sums_t s = {0, 0, 0, 0};
+        edgebci_row_sums_t s = edgebci_no_sums();
         for (uint32_t begin = 0; begin < columns; begin += EDGEBCI_FIXED_SEGMENT) {
             const uint32_t n = columns - begin < EDGEBCI_FIXED_SEGMENT ? columns - begin : EDGEBCI_FIXED_SEGMENT;
             edgebci_dense_fixed_gather(edgebci_row_pairs(weight, q + begin, n), &s);

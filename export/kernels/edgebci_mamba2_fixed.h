@@ -214,7 +214,10 @@ static inline void edgebci_mamba2_fixed_weights(const edgebci_mamba2_fixed_t *m,
                                                 const float *kept, const float *products, uint32_t *pairs)
 {
     int32_t W[EDGEBCI_SLOTS];
-    float skip[EDGEBCI_SLOTS] = {0.0f, 0.0f, 0.0f, 0.0f};
+    float skip[EDGEBCI_SLOTS];
+    for (uint32_t j = 0; j < EDGEBCI_SLOTS; j++) {
+        skip[j] = 0.0f;
+    }
     skip[slot] = m->skip[head];
     for (uint32_t j = 0; j < EDGEBCI_SLOTS; j++) {
         const float w = (kept[1u + j] * products[j]) * m->readout + skip[j];

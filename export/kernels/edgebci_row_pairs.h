@@ -23,6 +23,17 @@ typedef struct {
     int32_t high01, low01, high23, low23;
 } edgebci_row_sums_t;
 
+/* One by one: for a list of zeros clang calls memset at -O0, and nothing is linked that has it. */
+static EDGEBCI_INLINE edgebci_row_sums_t edgebci_no_sums(void)
+{
+    edgebci_row_sums_t s;
+    s.high01 = 0;
+    s.low01 = 0;
+    s.high23 = 0;
+    s.low23 = 0;
+    return s;
+}
+
 #if EDGEBCI_HAS_DSP
 
 /* The first product of a sum, and a further one. */
@@ -101,8 +112,7 @@ static EDGEBCI_INLINE edgebci_row_sums_t edgebci_row_pairs(const int16_t *weight
 
 static EDGEBCI_INLINE edgebci_row_sums_t edgebci_row_pairs(const int16_t *weight, const int16_t *x, uint32_t columns)
 {
-    static const edgebci_row_sums_t zero = {0, 0, 0, 0}; /* not static, clang calls memset for it at -O0 */
-    edgebci_row_sums_t s = zero;
+    edgebci_row_sums_t s = edgebci_no_sums();
     for (uint32_t j = 0; j < columns; j += 2, weight += 4) {
         const uint32_t pair = edgebci_load_pair(x + j);
         const uint32_t w01 = edgebci_load_pair(weight), w23 = edgebci_load_pair(weight + 2);
