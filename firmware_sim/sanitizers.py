@@ -1,7 +1,7 @@
 """Generated C under gcc's address and undefined-behaviour sanitizers: whole programs, and coverage-guided fuzzing.
 
-zig links neither sanitizer; Debian's gcc does. gcc has no libFuzzer, so `fuzz/driver.c`, over its coverage of blocks,
-takes its place; with clang the same harnesses take libFuzzer itself.
+zig links neither sanitizer; Debian's gcc does. gcc has no libFuzzer, so `tests/fuzz/driver.c`, over its coverage of
+blocks, takes its place; with clang the same harnesses take libFuzzer itself.
 """
 
 from __future__ import annotations

@@ -168,8 +168,9 @@ def _dense_seen(spec: DecoderSpec, bits: Width, cycles: dict[str, float]) -> lis
     for columns in sorted({columns for _, columns in shapes}):
         rows = sum(r for r, c in shapes if c == columns)
         # Rows in fours are packed where the core has the instructions for it; what is left of them is not.
-        kernels = (f"{prefix}_{columns}", f"{prefix}_{columns}_packed")
-        found.append(_Seen(bits, rows, rows * columns, sum(cycles.get(kernel, 0.0) for kernel in kernels)))
+        kernels = [name for name in (f"{prefix}_{columns}", f"{prefix}_{columns}_packed") if name in cycles]
+        assert kernels, f"no kernel of {columns} columns among {sorted(cycles)}"
+        found.append(_Seen(bits, rows, rows * columns, sum(cycles[name] for name in kernels)))
     return found
 
 

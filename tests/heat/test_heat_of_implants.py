@@ -9,7 +9,7 @@ import pytest
 
 from edgebci.errors import InputError
 from edgebci.firmware_sim.battery import recharge_h
-from edgebci.firmware_sim.design import DecoderLoad, Design, Work, assemble
+from edgebci.firmware_sim.design import Design, Work, assemble
 from edgebci.firmware_sim.heat import body as body_module
 from edgebci.firmware_sim.heat.body import body, body_input_names, surroundings
 from edgebci.firmware_sim.heat.charging import recharge_warmth
@@ -27,6 +27,7 @@ from edgebci.firmware_sim.thermal import disc_c_per_w, dissipated_uw
 from edgebci.firmware_sim.uncertainty import estimate, typical
 from edgebci.hardware import ComputePart, HeatSource, Implant, Radio, load_profile, profile_names
 from edgebci.quantity import Quantity
+from tests.implant_examples import reference_load
 
 ARRAY = load_profile(Implant, "utah96-lfp").heat_sources["array"]
 
@@ -139,19 +140,7 @@ def _design(**battery: Quantity | None) -> Design:
     implant = load_profile(Implant, "borton-2013")
     assert implant.battery is not None
     changed = implant.model_copy(update={"battery": implant.battery.model_copy(update=battery)})
-    load = DecoderLoad(
-        core="cortex-m33",
-        cycles_per_frame=700_000,
-        worst_cycles_per_frame=760_000,
-        front_end_cycles_per_frame=450_000,
-        frame_rate_hz=50,
-        n_channels=96,
-        rate_hz=1000,
-        flash_bytes=1,
-        ram_bytes=1,
-        feature_bits_per_frame=3072,
-        output_bits_per_frame=64,
-    )
+    load = reference_load("cortex-m33")
     return assemble(changed, load_profile(ComputePart, "stm32u385"), load_profile(Radio, "ble-2m"), load)
 
 

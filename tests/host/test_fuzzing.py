@@ -28,7 +28,7 @@ from edgebci.firmware_sim.sanitizers import (
 )
 from edgebci.firmware_sim.toolchain import NATIVE, compile_host
 
-FUZZ = Path(__file__).resolve().parent.parent.parent / "fuzz"
+FUZZ = Path(__file__).resolve().parent.parent / "fuzz"
 CASE = front_end_case("clean")
 RUNS = 200
 """Of each harness here; the proof runs each for ten minutes."""

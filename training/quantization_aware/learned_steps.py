@@ -13,10 +13,11 @@ from torch import Tensor, nn
 
 from edgebci.arithmetic import F32
 from edgebci.block_spec import BlockSpec
+from edgebci.decoder_float import Parameters
 from edgebci.operators.cell import layer_tap
 from edgebci.operators.cells import CellKind
 from edgebci.training.quantization_aware.cell import Tap, TwinCell
-from edgebci.training.quantization_aware.counting import INT8, Limits, Tensors, Values, learned_step
+from edgebci.training.quantization_aware.counting import INT8, Limits, Tensors, Values, count, learned_step
 from edgebci.training.quantization_aware.dense import Arrays
 from edgebci.training.quantization_aware.gru import GruTwin
 from edgebci.training.quantization_aware.mamba2 import Mamba2Twin
@@ -69,6 +70,13 @@ class LearnedSteps(nn.Module):
         """The float weights under the names that they were given with."""
         return {name_of(key): value.detach().numpy().copy() for key, value in self.weights.items()}
 
+    def counted(self, states: Parameters, steps: Tensors) -> dict[str, Tensor]:
+        """Float states of b streams, (b, *shape), to counts of their steps."""
+        return {
+            name: count(torch.as_tensor(np.asarray(states[name], np.float32)) / step, self.limits[name])
+            for name, step in steps.items()
+        }
+
     def shared(self, name: str) -> int:
         """How many numbers share a step: a row of weights, or an activation's features or a state's elements."""
         block = self.block
@@ -90,6 +98,12 @@ def twin_cell(kind: CellKind, block: BlockSpec) -> TwinCell:
     """The twin of a recurrent cell."""
     twin: TwinCell = _CELLS[kind](block)
     return twin
+
+
+def layer_state_steps(cell: TwinCell, n_layers: int, values: Values) -> dict[str, Tensor]:
+    """One count of each state of all layers, by its name in the whole decoder."""
+    each = [cell.state_steps(values.within(f"layers.{i}.mixer", i)) for i in range(n_layers)]
+    return {f"{name}.{i}": step for i, own in enumerate(each) for name, step in own.items()}
 
 
 def run_layer(

@@ -29,6 +29,7 @@ from edgebci.training.quantization_aware.dense import Arrays, Dense, rms_norm
 from edgebci.training.quantization_aware.learned_steps import (
     LearnedSteps,
     Steps,
+    layer_state_steps,
     limits_of,
     no_tap,
     run_layer,
@@ -95,14 +96,8 @@ class PossmTwin(LearnedSteps):
     def quantized_states(self, states: Parameters, values: Values | None = None) -> dict[str, Tensor]:
         """Float states of b streams, (b, *shape) by the names of `PossmStepSpec.state_shapes`, to counts."""
         values = values or self.values()
-        steps = {"memory": values.steps[_MEMORY]}
-        for i in range(self.spec.n_layers):
-            own = self.cell.state_steps(values.within(f"layers.{i}.mixer", i))
-            steps |= {f"{name}.{i}": step for name, step in own.items()}
-        return {
-            name: count(torch.as_tensor(np.asarray(states[name], np.float32)) / step, self.limits[name])
-            for name, step in steps.items()
-        }
+        steps = {"memory": values.steps[_MEMORY]} | layer_state_steps(self.cell, self.spec.n_layers, values)
+        return self.counted(states, steps)
 
     def initial_states(self, batch: int) -> dict[str, Tensor]:
         """Zeros."""

@@ -19,12 +19,13 @@ from edgebci.operators.stack import STACK
 from edgebci.operators.tokenizer import TokenizerEntry
 from edgebci.quantized_decoder import QuantizedDecoder
 from edgebci.training.quantization_aware.cell import Tap, TwinCell
-from edgebci.training.quantization_aware.counting import INT8, Limits, Tensors, Values, count
+from edgebci.training.quantization_aware.counting import INT8, Limits, Tensors, Values
 from edgebci.training.quantization_aware.dense import Arrays, Dense, rms_norm
 from edgebci.training.quantization_aware.entry import LinearTwin, TokenizerTwin, TwinEntry
 from edgebci.training.quantization_aware.learned_steps import (
     LearnedSteps,
     Steps,
+    layer_state_steps,
     limits_of,
     no_tap,
     run_layer,
@@ -72,16 +73,10 @@ class QuantizedTwin(LearnedSteps):
     def quantized_states(self, states: Parameters, values: Values | None = None) -> dict[str, Tensor]:
         """Float states of b streams, (b, *shape) by the names of `DecoderSpec.state_shapes`, to counts."""
         values = values or self.values()
-        steps = self.entry.state_steps(values)
-        for i in range(self.spec.n_layers):
-            own = self.cell.state_steps(values.within(f"layers.{i}.mixer", i))
-            steps |= {f"{name}.{i}": step for name, step in own.items()}
+        steps = self.entry.state_steps(values) | layer_state_steps(self.cell, self.spec.n_layers, values)
         if self.spec.readout_lags:
             steps[STACK] = values.steps["readout.act_scale"]
-        return {
-            name: count(torch.as_tensor(np.asarray(states[name], np.float32)) / step, self.limits[name])
-            for name, step in steps.items()
-        }
+        return self.counted(states, steps)
 
     def initial_states(self, batch: int) -> dict[str, Tensor]:
         """Zeros."""

@@ -40,7 +40,7 @@ def firmware_claims(aside: tuple[str, ...]) -> tuple[Claim, ...]:
             name="fuzzing",
             title="Fuzzing",
             command="edgebci proof --only fuzzing",
-            sources=Sources((f"{_PROOF}.fuzzing_claim",), (*_C, "fuzz/*.[cp]*", "fuzz/seeds/*/*"), aside),
+            sources=Sources((f"{_PROOF}.fuzzing_claim",), (*_C, "tests/fuzz/*.[cp]*", "tests/fuzz/seeds/*/*"), aside),
             minutes=31.0,
             measure=measure_fuzzing,
         ),

@@ -1,7 +1,7 @@
 """Ten minutes of fuzzing of each way into the firmware and of the reader of bundles, without a finding.
 
-push_samples and load_parameters run under gcc's sanitizers with coverage (`fuzz/driver.c`), the reader of bundles in
-Python over changed bytes of a bundle (with atheris, coverage-guided: fuzz/bundle_reader.py says how).
+push_samples and load_parameters run under gcc's sanitizers with coverage (`tests/fuzz/driver.c`), the reader of
+bundles in Python over changed bytes of a bundle (with atheris, coverage-guided: tests/fuzz/bundle_reader.py says how).
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def measure_fuzzing(place: Place, progress: Progress, size: FuzzingSize = Fuzzin
     bundle = place.folder / "student" / "bundle"
     if not bundle.is_dir():
         bundle, _ = student_bundle(student, place.folder / "student")
-    firmware, fuzz = place.folder / "firmware", place.checkout / "fuzz"
+    firmware, fuzz = place.folder / "firmware", place.checkout / "tests" / "fuzz"
     opened = open_bundle(bundle)
     generate(opened.int8_onnx, opened.front_end(), firmware, loadable=opened.parameters())
     found = []
@@ -84,7 +84,7 @@ def _seeds(shipped: Path, folder: Path, bundle: Path) -> Path:
 
 def _read(bundle: Path, place: Place, seconds: int, progress: Progress) -> FuzzRun:
     """Change a byte, a stretch or a word of a file, and open the bundle, until the time is over."""
-    reader, rng = _reader(place.checkout / "fuzz" / "bundle_reader.py"), np.random.default_rng(1)
+    reader, rng = _reader(place.checkout / "tests" / "fuzz" / "bundle_reader.py"), np.random.default_rng(1)
     work, runs, refused, start = place.folder / "work", 0, 0, time.monotonic()
     if work.is_dir():
         shutil.rmtree(work)

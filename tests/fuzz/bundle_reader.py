@@ -1,6 +1,6 @@
 """Fuzzes the reader of bundles: whatever a file of a bundle holds, opening it succeeds or raises an InputError.
 
-    python fuzz/bundle_reader.py BUNDLE fuzz/seeds/bundle_reader -max_total_time=600
+    python tests/fuzz/bundle_reader.py BUNDLE tests/fuzz/seeds/bundle_reader -max_total_time=600
 
 runs atheris (coverage-guided; `pip install atheris`). tests/host/test_fuzzing.py drives the same `read_changed` by
 hypothesis where atheris is absent. An input is: which file, where in it, how many bytes go, and the bytes put there.
