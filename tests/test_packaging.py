@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parent.parent
 MAPPING = {"export": "edgebci/export", "training": "edgebci/training", "firmware_sim": "edgebci/firmware_sim"}
@@ -19,12 +20,14 @@ SOURCES = {".py", ".c", ".h", ".ld", ".j2", ".toml", ".typed"}
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A wheel built from an sdist built from the checkout: what a package index would serve."""
     out = tmp_path_factory.mktemp("dist")
-    built = subprocess.run(
-        [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), str(ROOT)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    # The build leaves its work in the checkout for a while: two of pytest's workers would take it from each other.
+    with FileLock(tmp_path_factory.getbasetemp().parent / "wheel.lock"):
+        built = subprocess.run(
+            [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), str(ROOT)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     assert built.returncode == 0, built.stdout[-2000:] + built.stderr[-2000:]
     return next(out.glob("*.whl"))
 
