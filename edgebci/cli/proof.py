@@ -1,4 +1,4 @@
-"""`edgebci proof`: measure every figure that the README quotes."""
+"""`edgebci proof`: measure every figure that the project quotes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def proof(
     runs: Annotated[Path, typer.Option(help="Folder of all runs; the proof gets a folder in it.")] = Path("runs"),
     json: JsonFlag = False,
 ) -> None:
-    """Measure every figure that the README quotes, into examples/proof.json and README.md.
+    """Measure every figure of examples/figures.md and README.md, into examples/proof.json.
 
     What is unchanged is not measured again; an interrupted proof goes on where it was.
     """

@@ -116,7 +116,7 @@ def test_figures_of_earlier_sources_stand_marked_until_they_are_measured_or_the_
     old = write_readme(checkout, ledger, (claim(counter),))
     date = ledger.claims["count"].measured_utc[:10]
     assert old == load_ledger(checkout / PROOF_NAME)
-    assert f"older than its sources: measured on {date}" in (checkout / "README.md").read_text()
+    assert f"older than its sources: measured on {date}" in (checkout / "examples" / "figures.md").read_text()
     assert write_readme(checkout, old, (claim(counter),)) == old
     (checkout / "code.py").write_text("x = 1\n")
     assert write_readme(checkout, old, (claim(counter),)) == ledger

@@ -7,7 +7,7 @@ import pytest
 from edgebci.errors import InputError
 from edgebci.pipeline.proof.figure import Figure, range_text, slug, value_text
 from edgebci.pipeline.proof.ledger import ClaimRecord, Ledger
-from edgebci.pipeline.proof.readme import BEGIN, END, refreshed, table
+from edgebci.pipeline.proof.readme import BEGIN, END, figures_page, refreshed, short_table
 
 
 def figure(value: float | str = 0.43, low: float | None = None, high: float | None = None, unit: str = "") -> Figure:
@@ -48,34 +48,48 @@ def test_names_are_made_of_words() -> None:
     assert slug("device (host twin)") == "device_host_twin"
 
 
-def test_the_table_shows_headlines_only_and_what_is_known_about_them() -> None:
-    hidden = figure().model_copy(update={"name": "b", "label": "hidden", "headline": False})
-    lines = table(
-        Ledger(claims={"quick": record(figure().model_copy(update={"note": "2 cores"}), hidden)})
-    ).splitlines()
-    assert lines[2] == "| **Quick**, `edgebci run x.toml` | | |"
-    assert lines[3:] == ["| A | 0.43 | measured, 2 cores |"]
+HIDDEN = figure().model_copy(update={"name": "b", "label": "hidden", "headline": False})
+SECOND = figure(0.2).model_copy(update={"name": "c", "label": "C"})
 
 
-def test_the_table_says_when_figures_could_not_be_measured_again() -> None:
-    text = table(Ledger(claims={"rat": record(figure(), not_measured_again="rat.nwb is not on this machine")}))
-    assert "older than its sources: rat.nwb is not on this machine" in text
+def test_the_page_shows_headlines_only_and_what_is_known_about_them() -> None:
+    ledger = Ledger(claims={"quick": record(figure().model_copy(update={"note": "2 cores"}), HIDDEN)})
+    lines = figures_page(ledger).splitlines()
+    assert lines[-2:] == ["| **Quick**, `edgebci run x.toml` | | |", "| A | 0.43 | measured, 2 cores |"]
+
+
+@pytest.mark.parametrize(
+    ("quoted", "shown"), [((), ["A"]), (("c",), ["C"]), (("a", "c"), ["A", "C"])], ids=["none", "one", "both"]
+)
+def test_the_table_shows_what_a_claim_puts_forward_or_its_first_headline(
+    quoted: tuple[str, ...], shown: list[str]
+) -> None:
+    ledger = Ledger(claims={"quick": record(HIDDEN, figure(), SECOND)})
+    rows = [row.split(" | ") for row in short_table(ledger, {"quick": quoted}).splitlines()[2:]]
+    assert rows[0][0] == "| **Quick**, `edgebci run x.toml`"
+    assert [row[1] for row in rows] == shown
+
+
+def test_table_and_page_say_when_figures_could_not_be_measured_again() -> None:
+    ledger = Ledger(claims={"rat": record(figure(), not_measured_again="rat.nwb is not on this machine")})
+    assert "older than its sources: rat.nwb is not on this machine" in figures_page(ledger)
+    assert "older than its sources |" in short_table(ledger, {})
 
 
 def test_marked_figures_are_filled_in_and_everything_else_stays() -> None:
     ledger = Ledger(claims={"quick": record(figure(0.5, 0.4, 0.6, "R²"))})
     prose = "R² <!--=quick.a-->0.1<!--/-->, <!--=quick.a:range--><!--/-->, <!--=quick.z--><!--/-->"
     readme = f"a\n{BEGIN}\nold\n{END}\n{prose}\n"
-    new = refreshed(readme, ledger)
+    new = refreshed(readme, ledger, {})
     assert "<!--=quick.a-->0.500<!--/-->, <!--=quick.a:range-->0.500 (0.400 to 0.600)<!--/-->" in new
     assert "<!--=quick.z-->(not measured)<!--/-->" in new
-    assert new.startswith(f"a\n{BEGIN}\n| figure |")
-    assert refreshed(new, ledger) == new
+    assert new.startswith(f"a\n{BEGIN}\n| | figure |")
+    assert refreshed(new, ledger, {}) == new
 
 
 def test_a_readme_without_a_place_for_the_table_is_refused() -> None:
     with pytest.raises(InputError, match="put the two lines where the table shall stand"):
-        refreshed("no table\n", Ledger())
+        refreshed("no table\n", Ledger(), {})
 
 
 def test_figures_survive_the_file_exactly() -> None:

@@ -50,6 +50,7 @@ class Claim:
         minutes: about how long it takes on 2 cores; for the progress bar.
         measure: does it.
         recording: file name of a recording that is not part of the project, or None.
+        quoted: names of the figures that the README's table shows; with none it shows the first headline.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Claim:
     minutes: float
     measure: Callable[[Place, Progress], tuple[Figure, ...]]
     recording: str | None = None
+    quoted: tuple[str, ...] = ()
 
     def find_recording(self, checkout: Path) -> Path | None:
         """The recording that it needs, or None if it needs none.

@@ -43,6 +43,14 @@ CLAIMS = (
         ),
         minutes=5.0,
         measure=measure_quickstart,
+        quoted=(
+            "r2_device_host_twin",
+            "r2_ridge",
+            "ridge_difference",
+            "int8_difference",
+            "bit_exact_frames",
+            "seconds",
+        ),
     ),
     Claim(
         name="rat",
@@ -56,6 +64,10 @@ CLAIMS = (
         minutes=6.0,
         measure=measure_rat,
         recording="rat_r1838_open_field.nwb",
+        quoted=(
+            "r2_device_host_twin",
+            "ridge_difference",
+        ),
     ),
     Claim(
         name="synthetic",
@@ -64,6 +76,10 @@ CLAIMS = (
         sources=Sources((f"{_PROOF}.synthetic_claim",), (), _ASIDE),
         minutes=5.0,
         measure=measure_synthetic,
+        quoted=(
+            "seconds",
+            "accepted",
+        ),
     ),
     Claim(
         name="spectrum",
@@ -89,6 +105,12 @@ CLAIMS = (
         sources=Sources((f"{_PROOF}.device_claims",), (*_STUDENT, *_C, *_PROFILES), _ASIDE),
         minutes=2.0,
         measure=measure_edge_student,
+        quoted=(
+            "macs_per_step",
+            "cycles_decoder",
+            "flash_bytes",
+            "utah96_lfp_power",
+        ),
     ),
     Claim(
         name="emulation",
@@ -97,6 +119,7 @@ CLAIMS = (
         sources=Sources((f"{_PROOF}.device_claims",), (*_STUDENT, *_C), _ASIDE),
         minutes=0.5,
         measure=measure_emulation,
+        quoted=("profiled",),
     ),
     Claim(
         name="throughput",
@@ -105,6 +128,12 @@ CLAIMS = (
         sources=Sources((f"{_PROOF}.throughput_claim",), (), _ASIDE),
         minutes=1.5,
         measure=measure_throughput,
+        quoted=(
+            "small_times_transformers_chunks_of_64",
+            "base_times_transformers_chunks_of_64",
+            "small_times_quadratic_dual_form",
+            "base_times_quadratic_dual_form",
+        ),
     ),
     Claim(
         name="start_up",
@@ -113,6 +142,10 @@ CLAIMS = (
         sources=Sources((f"{_PROOF}.start_up_claim",), ("edgebci/cli/*.py", "edgebci/errors.py"), _ASIDE),
         minutes=0.2,
         measure=measure_start_up,
+        quoted=(
+            "help_seconds",
+            "import_seconds",
+        ),
     ),
     Claim(
         name="large_recording",
@@ -123,5 +156,5 @@ CLAIMS = (
         measure=measure_large_recording,
     ),
     *hardware_claims(_ASIDE),
-    *study_claims(("distillation",), _ASIDE),
+    *study_claims(("distillation", "possm"), _ASIDE),
 )

@@ -30,7 +30,7 @@ class Figure(Document):
     evidence: Evidence
     note: str = ""
     headline: bool = True
-    """Whether the README's table shows it; examples/proof.json holds them all."""
+    """Whether examples/figures.md shows it; examples/proof.json holds them all."""
 
 
 def slug(text: str) -> str:

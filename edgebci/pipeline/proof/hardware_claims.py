@@ -25,6 +25,7 @@ def hardware_claims(aside: tuple[str, ...]) -> tuple[Claim, ...]:
             sources=Sources((module,), _CASES, aside),
             minutes=0.2,
             measure=measure_power_validation,
+            quoted=("bookkeeping", "forward_inside", "energy"),
         ),
         Claim(
             name="hardware_profiles",

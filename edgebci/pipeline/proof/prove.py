@@ -14,8 +14,8 @@ from edgebci.pipeline.cache import run_stage
 from edgebci.pipeline.proof.claim import CannotMeasureError, Claim, Place, available_cores
 from edgebci.pipeline.proof.figure import Figure
 from edgebci.pipeline.proof.ledger import ClaimRecord, Ledger, load_ledger, save_ledger
-from edgebci.pipeline.proof.readme import refreshed
-from edgebci.pipeline.proof.sources import PROOF_NAME, README_NAME
+from edgebci.pipeline.proof.readme import figures_page, refreshed
+from edgebci.pipeline.proof.sources import FIGURES_PAGE, PROOF_NAME, README_NAME
 from edgebci.progress import Progress, part
 
 FIGURES_NAME = "figures.json"
@@ -47,7 +47,7 @@ def select(claims: tuple[Claim, ...], names: list[str]) -> tuple[Claim, ...]:
 def prove(
     checkout: Path, runs: Path, claims: tuple[Claim, ...], chosen: tuple[Claim, ...], progress: Progress
 ) -> Ledger:
-    """Measure the chosen claims, and bring examples/proof.json and README.md up to date after each.
+    """Measure the chosen claims; examples/proof.json is up to date after each, what quotes it at the end.
 
     Args:
         checkout: the top of the tree.
@@ -69,11 +69,13 @@ def prove(
 
 
 def write_readme(checkout: Path, ledger: Ledger, claims: tuple[Claim, ...]) -> Ledger:
-    """Mark what has become old, and put the ledger's figures into README.md."""
+    """Mark what has become old, and put the ledger's figures into README.md and examples/figures.md."""
     ledger = marked(ledger, claims, checkout)
     save_ledger(checkout / PROOF_NAME, ledger)
     readme = checkout / README_NAME
-    write_text(readme, refreshed(readme.read_text(encoding="utf-8"), ledger))
+    quoted = {claim.name: claim.quoted for claim in claims}
+    write_text(readme, refreshed(readme.read_text(encoding="utf-8"), ledger, quoted))
+    write_text(checkout / FIGURES_PAGE, figures_page(ledger))
     return ledger
 
 

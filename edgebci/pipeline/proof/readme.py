@@ -1,4 +1,4 @@
-"""The README's figures come from the ledger: its table, and every number in its prose.
+"""The README's figures come from the ledger: its short table, and every number in its prose; a page holds the long one.
 
 A figure that nobody measured reads as `UNMEASURED`.
 
@@ -10,7 +10,8 @@ A figure that nobody measured reads as `UNMEASURED`.
 from __future__ import annotations
 
 import re
-from itertools import chain
+from collections.abc import Mapping
+from itertools import chain, repeat
 
 from edgebci.errors import InputError
 from edgebci.pipeline.proof.figure import Figure, range_text, value_text
@@ -19,10 +20,13 @@ from edgebci.pipeline.proof.ledger import ClaimRecord, Ledger
 BEGIN, END = "<!-- proof:begin -->", "<!-- proof:end -->"
 MARKED = re.compile(r"<!--=(?P<figure>[\w.]+)(?P<form>:range)?-->(?P<text>.*?)<!--/-->", re.DOTALL)
 UNMEASURED = "(not measured)"
+Quoted = Mapping[str, tuple[str, ...]]
+"""Of each claim, the names of the figures in the README's table."""
+_ORIGIN = "Written by `edgebci proof` from `proof.json`, which holds the machine, the digest of the sources and more."
 _TABLE = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
 
 
-def refreshed(readme: str, ledger: Ledger) -> str:
+def refreshed(readme: str, ledger: Ledger, quoted: Quoted) -> str:
     """The README with its table and its marked figures as the ledger has them.
 
     Raises:
@@ -30,29 +34,47 @@ def refreshed(readme: str, ledger: Ledger) -> str:
     """
     if not _TABLE.search(readme):
         raise InputError(f"README.md has no {BEGIN} ... {END}; put the two lines where the table shall stand")
-    with_table = _TABLE.sub(lambda _: f"{BEGIN}\n{table(ledger)}\n{END}", readme)
-    return MARKED.sub(lambda match: _quoted(match, ledger), with_table)
+    with_table = _TABLE.sub(lambda _: f"{BEGIN}\n{short_table(ledger, quoted)}\n{END}", readme)
+    return MARKED.sub(lambda match: _filled(match, ledger), with_table)
 
 
-def table(ledger: Ledger) -> str:
-    """The headline figures of all claims as one table in Markdown."""
-    head = ["| figure | value | how we know |", "|---|---|---|"]
-    return "\n".join(chain(head, *(_rows(record) for record in ledger.claims.values())))
+def short_table(ledger: Ledger, quoted: Quoted) -> str:
+    """The figures that a newcomer looks for, of each claim one or a few, as a table in Markdown."""
+    head = ["| | figure | value | how we know |", "|---|---|---|---|"]
+    return "\n".join(chain(head, *(_short(record, quoted.get(name, ())) for name, record in ledger.claims.items())))
+
+
+def figures_page(ledger: Ledger) -> str:
+    """The headline figures of all claims as a page in Markdown, generated and never edited."""
+    head = ["# Every figure that was measured, counted or modelled", "", _ORIGIN, ""]
+    table = ["| figure | value | how we know |", "|---|---|---|"]
+    return "\n".join(chain(head, table, *(_rows(record) for record in ledger.claims.values()))) + "\n"
 
 
 def _rows(record: ClaimRecord) -> list[str]:
     older = f"; older than its sources: {record.not_measured_again}" if record.not_measured_again else ""
     title = f"| **{record.title}**, `{record.command}`{older} | | |"
-    return [title, *(_row(figure) for figure in record.figures if figure.headline)]
+    return [title, *(_cells(*_row(figure)) for figure in record.figures if figure.headline)]
 
 
-def _row(figure: Figure) -> str:
+def _short(record: ClaimRecord, names: tuple[str, ...]) -> list[str]:
+    headlines = [figure for figure in record.figures if figure.headline]
+    chosen = [figure for figure in headlines if figure.name in names] or headlines[:1]
+    older = "; older than its sources" if record.not_measured_again else ""
+    titles = chain([f"**{record.title}**, `{record.command}`{older}"], repeat(""))
+    return [_cells(title, *_row(figure)) for title, figure in zip(titles, chosen, strict=False)]
+
+
+def _row(figure: Figure) -> tuple[str, str, str]:
     note = f", {figure.note}" if figure.note else ""
-    cells = (figure.label, range_text(figure), figure.evidence + note)
+    return figure.label, range_text(figure), figure.evidence + note
+
+
+def _cells(*cells: str) -> str:
     return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
 
 
-def _quoted(match: re.Match[str], ledger: Ledger) -> str:
+def _filled(match: re.Match[str], ledger: Ledger) -> str:
     figure, form = ledger.figure(match["figure"]), match["form"] or ""
     text = UNMEASURED if figure is None else range_text(figure) if form else value_text(figure)
     return f"<!--={match['figure']}{form}-->{text}<!--/-->"

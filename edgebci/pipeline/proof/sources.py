@@ -15,7 +15,7 @@ import edgebci
 from edgebci.errors import InputError
 from edgebci.pipeline.imports import imported_files
 
-README_NAME, PROOF_NAME = "README.md", "examples/proof.json"
+README_NAME, PROOF_NAME, FIGURES_PAGE = "README.md", "examples/proof.json", "examples/figures.md"
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,18 @@ _TITLES = {
 }
 
 
+# What a newcomer would ask of each study; the others show their first answer.
+_QUOTED = {
+    "distillation": (
+        "distilled_against_alone_does_the_teacher_help_kernel",
+        "distilled_against_ridge_is_the_distilled_student_better_than_ridge_kernel",
+    ),
+    "possm": (
+        "possm_gru_scratch_against_wiener_is_possm_gru_better_than_a_wiener_filter",
+        "possm_gru_identified_against_possm_gru_scratch_is_unit_identification_better_than_training_from_scratch",
+    ),
+}
+
 _HERE = "edgebci/pipeline/proof/study_claims.py"
 # How decoders leave as bundles is imported with the systems, and no study asks for it.
 _NOT_ASKED = (
@@ -61,6 +73,7 @@ def study_claims(names: tuple[str, ...], aside: tuple[str, ...]) -> tuple[Claim,
             sources=Sources(_modules(name), (_HERE,), (*aside, *_NOT_ASKED)),
             minutes=_TITLES[name][1],
             measure=_measure(name),
+            quoted=_QUOTED.get(name, ()),
         )
         for name in names
     )
