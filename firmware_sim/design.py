@@ -11,6 +11,7 @@ from pydantic import Field
 from edgebci.documents import Document
 from edgebci.errors import CapacityError, InputError
 from edgebci.firmware_sim.heat.body import body_input_names
+from edgebci.firmware_sim.heat.slope import slopes
 from edgebci.firmware_sim.uncertainty import Pick
 from edgebci.hardware import ComputePart, Core, Implant, Radio, Tissue, load_profile
 from edgebci.quantity import Quantity, measured_in, quantities
@@ -76,7 +77,15 @@ class Design:
             for owner, profile in profiles.items()
             for path, quantity in quantities(profile).items()
         }
-        return body_input_names() | named
+        return body_input_names() | self._slope_names() | named
+
+    def _slope_names(self) -> dict[int, str]:
+        """Of the rises per milliwatt, which belong to no profile."""
+        return {
+            id(layer.c_per_mw): f"heat.{name}.c_per_mw{f'.{layer.layer}' if k else ''}"
+            for name, source in self.implant.heat_sources.items()
+            for k, layer in enumerate((slopes(source).hottest, *slopes(source).layers))
+        }
 
 
 def assemble(implant: Implant, compute: ComputePart, radio: Radio, load: DecoderLoad) -> Design:

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 
 from edgebci.firmware_sim.battery import design_runtime_h
 from edgebci.firmware_sim.design import DecoderLoad, Design, assemble
+from edgebci.firmware_sim.heat.body import body_inputs
+from edgebci.firmware_sim.heat.implant import layered_rise_c_per_mw, warmth
 from edgebci.firmware_sim.implant_report import (
     ImplantReport,
     MemoryUse,
@@ -25,10 +27,10 @@ from edgebci.firmware_sim.latency import deadline_ms, step_ms
 from edgebci.firmware_sim.partitions import NOTE, partitions
 from edgebci.firmware_sim.power import POWER, duty, total_uw
 from edgebci.firmware_sim.radio import on_air_bits_per_s, payload_bits_per_s, utilization
-from edgebci.firmware_sim.thermal import rise_c, rise_c_per_mw
+from edgebci.firmware_sim.thermal import Warmed, warmed
 from edgebci.firmware_sim.uncertainty import Estimate, Pick, estimate
 from edgebci.firmware_sim.verdicts import below, findings
-from edgebci.hardware import ComputePart, HeatSource, Implant, Radio
+from edgebci.hardware import ComputePart, Implant, Radio
 from edgebci.quantity import quantities
 
 DesignFormula = Callable[[Design, Pick], float]
@@ -65,7 +67,7 @@ def place_design(design: Design) -> ImplantReport:
         step=_step_timing(design),
         memory=_memory_use(design),
         battery_life_h=_battery_life(design),
-        warming=tuple(_warming(design, name, source) for name, source in implant.heat_sources.items()),
+        warming=tuple(_warming(design, place) for place in warmed(design)),
         partitions=partitions(design),
         partitions_note=NOTE,
         findings=(),
@@ -114,20 +116,30 @@ def _battery_life(design: Design) -> Estimate | None:
     return _over(design, lambda d, pick: design_runtime_h(d, battery, pick), "h")
 
 
-def _warming(design: Design, name: str, source: HeatSource) -> Warming:
-    rise = _over(design, lambda d, pick: rise_c(d, source, pick), "C")
-    limit_c = design.tissues[source.tissue].rise_limit_c.low
-    published = source.published_rise_c_per_mw
+def _warming(design: Design, place: Warmed) -> Warming:
+    rise, published = _over(design, place.rise_c, "C"), place.source.published_rise_c_per_mw
     return Warming(
-        source=name,
-        location=source.location,
-        tissue=source.tissue,
+        source=place.source_name,
+        location=place.source.location,
+        tissue=place.tissue,
         rise_c=rise,
-        limit_c=limit_c,
-        within_limit=below(rise, limit_c),
-        rise_c_per_mw=_over(design, lambda d, pick: rise_c_per_mw(d, source, pick), "C/mW"),
-        published_rise_c_per_mw=published.typical if published else None,
+        limit_c=place.limit_c,
+        within_limit=below(rise, place.limit_c),
+        rise_c_per_mw=_slope(design, place),
+        published_rise_c_per_mw=published.typical if published and not place.inner else None,
     )
+
+
+def _slope(design: Design, place: Warmed) -> Estimate:
+    """The range of a rise per milliwatt, with what spreads it."""
+    if not place.inner:
+        return _over(design, lambda _, pick: layered_rise_c_per_mw(place.source, pick), "C/mW")
+
+    def of_layer(_: Design, pick: Pick) -> float:
+        layers = warmth(place.source, pick).layers
+        return next(layer.c_per_mw for layer in layers if layer.layer == place.tissue)
+
+    return _over(design, of_layer, "C/mW")
 
 
 def _assumed(design: Design, report: ImplantReport) -> tuple[ReportedInput, ...]:
@@ -136,11 +148,11 @@ def _assumed(design: Design, report: ImplantReport) -> tuple[ReportedInput, ...]
     used = {influence.input for result in _estimates(report) for influence in result.inputs}
     names = design.input_names()
     profiles = (design.implant, design.compute, design.radio, *design.tissues.values())
+    own = {names[id(q)]: q for profile in profiles for q in quantities(profile).values()}
     found = [
-        ReportedInput(name=names[id(q)], low=q.low, typical=q.typical, high=q.high, unit=q.unit, source=q.source)
-        for profile in profiles
-        for q in quantities(profile).values()
-        if q.evidence_class == "assumed" and names[id(q)] in used
+        ReportedInput(name=name, low=q.low, typical=q.typical, high=q.high, unit=q.unit, source=q.source)
+        for name, q in (own | body_inputs()).items()
+        if q.evidence_class == "assumed" and name in used
     ]
     return tuple(sorted(found, key=lambda item: order.get(item.name, len(order))))
 
@@ -149,6 +161,7 @@ def _estimates(report: ImplantReport) -> Iterator[Estimate]:
     yield from (part.power for part in report.power)
     yield from (report.total, report.radio_use.on_air_bits_per_s, report.radio_use.utilization)
     yield from (report.step.worst_step_ms, report.step.duty)
-    yield from (warming.rise_c for warming in report.warming)
+    for warming in report.warming:
+        yield from (warming.rise_c, warming.rise_c_per_mw)
     if report.battery_life_h is not None:
         yield report.battery_life_h

@@ -10,15 +10,12 @@ from edgebci.documents import Document
 from edgebci.errors import InputError
 from edgebci.firmware_sim.battery import design_runtime_h
 from edgebci.firmware_sim.design import Design
-from edgebci.firmware_sim.heat.implant import layered_rise_c_per_mw
 from edgebci.firmware_sim.implant_report import Verdict
 from edgebci.firmware_sim.latency import deadline_ms, step_ms
 from edgebci.firmware_sim.power import total_uw
 from edgebci.firmware_sim.radio import utilization
-from edgebci.firmware_sim.thermal import dissipated_uw
+from edgebci.firmware_sim.thermal import Warmed, warmed
 from edgebci.firmware_sim.uncertainty import Estimate, Pick, estimate
-from edgebci.hardware import HeatSource
-from edgebci.quantity import Quantity
 
 LimitName = Literal[
     "temperature_rise_c", "power_mw", "step_ms", "battery_h", "radio_utilization", "flash_bytes", "ram_bytes"
@@ -49,7 +46,7 @@ class LimitCheck(Document):
 
 @dataclass(frozen=True)
 class Bound:
-    """A formula that must not exceed a limit, or must reach it where `at_least`; heat picks `slope` of its tissue."""
+    """A formula that must not exceed a limit, or must reach it where `at_least`."""
 
     name: LimitName
     formula: Callable[[Design, Pick], float]
@@ -57,13 +54,10 @@ class Bound:
     where: str = ""
     at_least: bool = False
     asked: bool = False
-    slope: Quantity | None = None
 
     def check(self, design: Design) -> LimitCheck:
         """Compute the formula over the ranges of its inputs."""
         names = design.input_names()
-        if self.slope is not None:
-            names[id(self.slope)] = f"heat.{self.where}.c_per_mw"
         result = estimate(lambda pick: self.formula(design, pick), UNITS[self.name], names)
         return LimitCheck(
             name=self.name,
@@ -94,7 +88,7 @@ def bounds(design: Design, asked: dict[LimitName, float], years: float = 0.0) ->
     Raises:
         InputError: hours of a battery were asked of an implant without one.
     """
-    own = [_heat(design, name, source, asked) for name, source in design.implant.heat_sources.items()]
+    own = [_heat(place, asked) for place in warmed(design)]
     own.append(_simple("step_ms", step_ms, deadline_ms(design), asked))
     own.append(_simple("radio_utilization", utilization, 1.0, asked))
     own.append(_simple("flash_bytes", lambda d, _: float(d.load.flash_bytes), design.compute.flash_bytes.low, asked))
@@ -116,32 +110,11 @@ def _simple(
     return Bound(name, formula, min(own, asked.get(name, own)), asked=asked.get(name, own) < own)
 
 
-def _heat(design: Design, name: str, source: HeatSource, asked: dict[LimitName, float]) -> Bound:
-    own = design.tissues[source.tissue].rise_limit_c.low
-    slope = heat_slope(design, source)
-    return Bound(
-        "temperature_rise_c",
-        lambda d, pick: dissipated_uw(d, source, pick) * 1e-3 * pick(slope),
-        asked.get("temperature_rise_c", own),
-        where=name,
-        asked="temperature_rise_c" in asked,
-        slope=slope,
-    )
-
-
-def heat_slope(design: Design, source: HeatSource) -> Quantity:
-    """Steady rise per milliwatt of a heat source in the layers of its location, as one quantity: tissue is not solved
-    again for every other input.
-    """
-    found = estimate(lambda pick: layered_rise_c_per_mw(source, pick), "C/mW", design.input_names())
-    return Quantity(
-        low=found.low,
-        typical=found.typical,
-        high=found.high,
-        unit="C/mW",
-        source="a thin disc of the contact area in layered tissue: edgebci.firmware_sim.heat",
-        evidence_class="derived",
-    )
+def _heat(place: Warmed, asked: dict[LimitName, float]) -> Bound:
+    own_c, asked_c = place.limit_c, asked.get("temperature_rise_c")
+    if asked_c is None or (place.inner and asked_c >= own_c):
+        return Bound("temperature_rise_c", place.rise_c, own_c, where=place.where)
+    return Bound("temperature_rise_c", place.rise_c, asked_c, where=place.where, asked=True)
 
 
 def _battery(design: Design, hours: float, years: float) -> Bound:

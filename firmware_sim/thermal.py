@@ -1,4 +1,7 @@
-"""Steady temperature rise of perfused tissue around an implant: closed forms of the Pennes equation.
+"""Steady temperature rise of tissue around an implant: what a design warms, and closed forms of the Pennes equation.
+
+What is said of a design comes from the layers around it (`edgebci.firmware_sim.heat`), everywhere. The closed forms are
+what that solver is held to.
 
     k       conductivity, W/m/K                 w      perfusion w * rho_b * c_b, W/m3/K
     L       sqrt(k / w), how far heat spreads   a      radius, m
@@ -11,11 +14,15 @@ metabolic heat is part of the resting temperature.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from edgebci.firmware_sim.design import Design
+from edgebci.firmware_sim.heat.slope import slopes
 from edgebci.firmware_sim.power import POWER
 from edgebci.firmware_sim.uncertainty import Pick
 from edgebci.hardware import HeatSource
+from edgebci.quantity import Quantity
 
 
 def spread_length_m(k: float, w: float) -> float:
@@ -39,14 +46,42 @@ def disc_c_per_w(radius_m: float, k: float, w: float) -> float:
     return slab_c_per_w_per_m2(k, w) / area_m2 * -math.expm1(-radius_m / spread_length_m(k, w))
 
 
-def rise_c_per_mw(design: Design, source: HeatSource, pick: Pick) -> float:
-    """Rise at a heat source's surface per milliwatt: as a sphere of its area, or as a disc if its back insulates."""
-    tissue = design.tissues[source.tissue]
-    k, w = pick(tissue.conductivity_w_per_m_k), pick(tissue.perfusion_w_per_m3_k)
-    area_m2 = pick(source.contact_area_cm2) * 1e-4
-    if source.back_side == "insulated":
-        return disc_c_per_w(math.sqrt(area_m2 / math.pi), k, w) * 1e-3
-    return sphere_c_per_w(math.sqrt(area_m2 / (4.0 * math.pi)), k, w) * 1e-3
+@dataclass(frozen=True)
+class Warmed:
+    """Tissue whose rise is held against its limit: around one heat source, at its hottest point or in a layer that is
+    allowed less than that.
+    """
+
+    source_name: str
+    source: HeatSource
+    tissue: str
+    inner: bool
+    c_per_mw: Quantity
+    limit_c: float
+
+    @property
+    def where(self) -> str:
+        """The heat source, and the layer where that is not what the source touches."""
+        return f"{self.source_name} in {self.tissue}" if self.inner else self.source_name
+
+    def rise_c(self, design: Design, pick: Pick) -> float:
+        """Temperature rise there, in C."""
+        return dissipated_uw(design, self.source, pick) * 1e-3 * pick(self.c_per_mw)
+
+
+def warmed(design: Design) -> Iterator[Warmed]:
+    """All tissue that a design must not warm too much.
+
+    The limit at the hottest point is the lower one of the tissue that the profile names and of the layers that touch
+    the source. A layer farther inside may be allowed less still: the brain under a can on the skull.
+    """
+    for name, source in design.implant.heat_sources.items():
+        found, own = slopes(source), design.tissues[source.tissue].rise_limit_c.low
+        limit_c = min(own, found.hottest.limit_c)
+        yield Warmed(name, source, source.tissue, False, found.hottest.c_per_mw, limit_c)
+        inner = found.stricter(limit_c)
+        if inner is not None:
+            yield Warmed(name, source, inner.layer, True, inner.c_per_mw, inner.limit_c)
 
 
 def dissipated_uw(design: Design, source: HeatSource, pick: Pick) -> float:
@@ -55,5 +90,5 @@ def dissipated_uw(design: Design, source: HeatSource, pick: Pick) -> float:
 
 
 def rise_c(design: Design, source: HeatSource, pick: Pick) -> float:
-    """Temperature rise at the surface of a heat source, in C."""
-    return dissipated_uw(design, source, pick) * 1e-3 * rise_c_per_mw(design, source, pick)
+    """Temperature rise at the hottest point of a heat source, in C."""
+    return dissipated_uw(design, source, pick) * 1e-3 * pick(slopes(source).hottest.c_per_mw)

@@ -71,14 +71,20 @@ def _tissue(name: str) -> Tissue:
     return load_profile(Tissue, name)
 
 
-def body_input_names() -> dict[int, str]:
-    """The dotted path of each quantity that formulas pick from the body, by its id (see `uncertainty.estimate`)."""
+@cache
+def body_inputs() -> dict[str, Quantity]:
+    """The quantities that formulas pick from the body, by their dotted path."""
     layers = {layer for place in body().places for side in _sides(place) for layer in side}
     tissues = {layer.tissue.name: layer.tissue for layer in layers}
     named = {f"body.{path}": quantity for path, quantity in quantities(body()).items()}
-    for name, tissue in tissues.items():
+    for name, tissue in sorted(tissues.items()):
         named |= {f"body.{name}.{path}": quantity for path, quantity in quantities(tissue).items()}
-    return {id(quantity): path for path, quantity in named.items()}
+    return named
+
+
+def body_input_names() -> dict[int, str]:
+    """The dotted path of each of them by its id (see `uncertainty.estimate`)."""
+    return {id(quantity): path for path, quantity in body_inputs().items()}
 
 
 def _sides(location: Location) -> tuple[tuple[BodyLayer, ...], ...]:

@@ -29,7 +29,7 @@ def _fits(order: BudgetOrder, n_channels: int) -> str:
 
 
 def test_one_channel_more_than_the_largest_does_not_surely_fit(order: BudgetOrder) -> None:
-    asked = _asked(order, 2.0)
+    asked = _asked(order, 1.4)
     found = solve(asked, "channels")
     assert found.largest is not None
     assert _fits(asked, int(found.largest)) == "yes"

@@ -7,9 +7,11 @@ import pytest
 from edgebci.errors import CapacityError, InputError
 from edgebci.firmware_sim.battery import runtime_h
 from edgebci.firmware_sim.design import DecoderLoad, Work, assemble
+from edgebci.firmware_sim.heat.implant import layered_rise_c_per_mw, warmth
 from edgebci.firmware_sim.implant import place
 from edgebci.firmware_sim.implant_report import ImplantReport
 from edgebci.firmware_sim.power import LOADS, POWER, front_end_uw, standing_uw, total_uw
+from edgebci.firmware_sim.thermal import dissipated_uw
 from edgebci.firmware_sim.uncertainty import typical
 from edgebci.hardware import PARTS, ComputePart, Implant, Radio, load_profile, profile_names
 from edgebci.quantity import quantities
@@ -80,7 +82,7 @@ def test_all_dissipated_power_warms_something(load: DecoderLoad) -> None:
 def test_the_untuned_utah_array_is_within_a_factor_of_four_of_the_published_slope(load: DecoderLoad) -> None:
     warming = _place(load, "utah96-lfp").warming[0]
     assert warming.published_rise_c_per_mw == 0.029
-    # A sphere of the array's area, nothing fitted: an order of magnitude, and on the warm side.
+    # A thin disc of the array's area in layers of tissue, nothing fitted: an order of magnitude, and on the warm side.
     assert warming.rise_c_per_mw.low / 0.029 > 1.0
     assert warming.rise_c_per_mw.high / 0.029 < 4.0
 
@@ -205,3 +207,32 @@ def test_an_idle_link_powered_design_loses_in_conversion_what_its_efficiencies_s
     taken_uw = (loads_uw / 0.85 + 2.0) / (0.8 * 0.9)
     assert total_uw(design, typical) == pytest.approx(taken_uw)
     assert POWER["conversion"](design, typical) == pytest.approx(taken_uw - loads_uw)
+
+
+@pytest.mark.parametrize("name", ["utah96-lfp", "borton-2013", "neuralink-class-1024", "neuraltree"])
+def test_every_rise_of_a_report_is_that_of_the_layers_around_its_source(name: str, load: DecoderLoad) -> None:
+    implant, few = load_profile(Implant, name), load.model_copy(update={"n_channels": 96})
+    design = assemble(implant, load_profile(ComputePart, "stm32l4r5"), load_profile(Radio, "ble-1m"), few)
+    for warming in _place(few, name).warming:
+        source = implant.heat_sources[warming.source]
+        layers = {layer.layer: layer.c_per_mw for layer in warmth(source, typical).layers}
+        slope = layers.get(warming.tissue, layered_rise_c_per_mw(source, typical))
+        assert warming.rise_c_per_mw.typical == pytest.approx(slope)
+        assert warming.rise_c.typical == pytest.approx(dissipated_uw(design, source, typical) * 1e-3 * slope)
+        assert warming.rise_c.low <= warming.rise_c.typical <= warming.rise_c.high
+
+
+def test_the_brain_under_a_can_has_a_limit_of_its_own(load: DecoderLoad) -> None:
+    at_skin, in_brain = _place(load, "borton-2013").warming
+    assert (at_skin.tissue, at_skin.limit_c) == ("skin", 2.0)
+    assert (in_brain.tissue, in_brain.limit_c) == ("csf", 1.0)
+    assert in_brain.rise_c.typical < at_skin.rise_c.typical
+    assert in_brain.published_rise_c_per_mw is None
+    # In cortex the hottest point has the brain's limit, and nothing farther inside is stricter.
+    assert [warming.limit_c for warming in _place(load, "utah96-lfp").warming] == [1.0]
+
+
+def test_what_layers_of_tissue_assume_is_among_the_assumed_inputs(load: DecoderLoad) -> None:
+    named = {item.name for item in _place(load, "utah96-lfp").assumed_inputs}
+    assert "implant.heat_sources.array.contact_area_cm2" in named
+    assert any(name.startswith("body.") for name in named)

@@ -11,9 +11,7 @@ from functools import partial
 from edgebci.errors import InputError
 from edgebci.firmware_sim.battery import design_runtime_h, droop_v, peak_uw, recharge_h
 from edgebci.firmware_sim.design import DecoderLoad, Design, Work, assemble, unchecked
-from edgebci.firmware_sim.heat.implant import layered_rise_c_per_mw
 from edgebci.firmware_sim.implant import place_design
-from edgebci.firmware_sim.implant_report import ImplantReport, ReportedInput
 from edgebci.firmware_sim.limits import bounds, overall
 from edgebci.firmware_sim.monte_carlo import spread
 from edgebci.firmware_sim.power import total_uw
@@ -21,7 +19,7 @@ from edgebci.firmware_sim.radio import payload_bits_per_s
 from edgebci.firmware_sim.radio_link_findings import link_findings
 from edgebci.firmware_sim.states import STATES
 from edgebci.firmware_sim.supply import efficiency
-from edgebci.firmware_sim.uncertainty import Estimate, Pick, estimate, inputs_of
+from edgebci.firmware_sim.uncertainty import Estimate, Pick, estimate
 from edgebci.hardware import Battery, ComputePart, Implant, Radio, at_clock, load_profile
 from edgebci.pipeline.budget.load import Loaded, load_of
 from edgebci.pipeline.budget.order import BudgetOrder
@@ -48,7 +46,7 @@ def budget_of(load: DecoderLoad, order: BudgetOrder, loaded: Loaded | None = Non
     kept = bounds(design, {one.name: one.value for one in order.limits}, order.years)
     checks = tuple(bound.check(design) for bound in kept)
     return BudgetReport(
-        report=_with_tissue(design, place_design(design)),
+        report=place_design(design),
         decoder=loaded.decoder if loaded else "given",
         cycles_from=loaded.cycles_from if loaded else "given",
         counts=loaded.counts if loaded else None,
@@ -66,22 +64,6 @@ def budget_of(load: DecoderLoad, order: BudgetOrder, loaded: Loaded | None = Non
             if bound.name == "temperature_rise_c"
         },
     )
-
-
-def _with_tissue(design: Design, report: ImplantReport) -> ImplantReport:
-    """The report with what layered tissue assumes among its assumed inputs; the limits of heat rest on it."""
-    names, known = design.input_names(), {one.name for one in report.assumed_inputs}
-    layered = {
-        names[id(q)]: q
-        for source in design.implant.heat_sources.values()
-        for q in inputs_of(partial(layered_rise_c_per_mw, source))
-        if q.evidence_class == "assumed" and names[id(q)] not in known
-    }
-    more = tuple(
-        ReportedInput(name=name, low=q.low, typical=q.typical, high=q.high, unit=q.unit, source=q.source)
-        for name, q in layered.items()
-    )
-    return report.model_copy(update={"assumed_inputs": report.assumed_inputs + more})
 
 
 def design_of(load: DecoderLoad, order: BudgetOrder) -> Design:
