@@ -31,6 +31,12 @@ class Candidate:
         """By what it is."""
         return _CHOSEN if self.chosen else _EFFICIENT if self.efficient else _OTHER
 
+    @property
+    def label(self) -> str:
+        """What the mark is called: a uniform assignment by its name, any other only where it is the chosen one."""
+        uniform = self.name if self.name.startswith("all ") else ""
+        return ": ".join(part for part in ("chosen" if self.chosen else "", uniform) if part)
+
 
 def frontier_svg(candidates: Sequence[Candidate], max_loss: float, core: str) -> str:
     """Draw all candidates with the 95 % intervals of their losses; the line is what may be lost."""
@@ -50,10 +56,19 @@ def frontier_svg(candidates: Sequence[Candidate], max_loss: float, core: str) ->
 
 def _draw(axes: Axes, candidates: Sequence[Candidate], costs: Sequence[float], max_loss: float) -> None:
     axes.axhline(max_loss, color=INK, lw=0.8, ls="--")
-    axes.margins(x=0.2)
+    axes.margins(x=0.2, y=0.12)
+    middle = (min(costs) + max(costs)) / 2
     for one, cost in zip(candidates, costs, strict=True):
         axes.plot([cost, cost], [one.loss.low, one.loss.high], color=one.color, lw=1.5)
         axes.plot(cost, one.loss.value, "o", color=one.color, ms=8 if one.chosen else 5)
-        if one.chosen or one.name.startswith("all "):
-            name = "chosen" if one.chosen else one.name
-            axes.annotate(name, (cost, one.loss.value), xytext=(6, 4), textcoords="offset points", fontsize=8)
+        if one.label:
+            # Towards the middle, so that no name leaves its half; the chosen one's below, clear of the others.
+            right, below = cost < middle, one.chosen
+            axes.annotate(
+                one.label,
+                (cost, one.loss.value),
+                xytext=(6 if right else -6, -13 if below else 4),
+                textcoords="offset points",
+                ha="left" if right else "right",
+                fontsize=8,
+            )

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import pytest
 
+from edgebci.export.calibration import Width
 from edgebci.export.widths import dense_names, uniform
 from edgebci.pipeline import cycle_table
 from edgebci.pipeline.cycle_table import load_cycle_table
 
 
-@pytest.mark.parametrize("bits", [4, 16])
-def test_the_shipped_cycles_are_those_of_a_program_that_runs_now(bits: int) -> None:
+@pytest.mark.parametrize("bits", [4, 8, 16])
+def test_the_shipped_cycles_are_those_of_a_program_that_runs_now(bits: Width) -> None:
     table, spec = load_cycle_table("cortex-m4f"), cycle_table._spec("mamba2", 64)
-    widths = uniform(spec, weights=4 if bits == 4 else 16)
+    widths = uniform(spec, weights=bits)
     cycles = cycle_table._function_cycles(spec, widths, "cortex-m4f")
     found = sum(taken for name, taken in cycles.items() if name.startswith("dense"))
-    expected = sum(table.dense_cycles(*shape, 4 if bits == 4 else 16) for shape in dense_names(spec).values())
+    expected = sum(table.dense_cycles(*shape, bits) for shape in dense_names(spec).values())
     # The two figures of a width fit six kernels to within 9 %, their sum better.
     assert found == pytest.approx(expected, rel=0.05)
     elements = spec.n_heads * spec.headdim * spec.d_state

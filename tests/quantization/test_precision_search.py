@@ -164,8 +164,23 @@ def test_the_picture_shows_every_point_and_comes_out_the_same(frontier: Frontier
     svg = frontier.svg()
     assert svg == frontier.svg()
     assert svg.startswith("<svg")
-    for text in ("all int8, states int16", "KiB of weights and states", "modelled", "chosen"):
-        assert text in svg
+    # In each half of the picture every uniform form has its name, and so has the chosen one where it is one of them.
+    uniform = [one.name for one in frontier.points if one.name.startswith("all ")]
+    assert len(uniform) >= 3
+    shown = f"chosen: {frontier.chosen.name}"
+    assert frontier.chosen.name in uniform
+    assert [svg.count(f">{shown if name in shown else name}<") for name in uniform] == [2] * len(uniform)
+    assert all(text in svg for text in ("KiB of weights and states", "modelled", ">chosen<"))
+
+
+def test_a_chosen_form_of_several_widths_is_called_chosen_and_what_was_not_chosen_keeps_its_name(
+    frontier: Frontier,
+) -> None:
+    step = next(i for i, one in enumerate(frontier.points) if not one.name.startswith("all "))
+    svg = frontier.model_copy(update={"chosen_index": step}).svg()
+    assert frontier.points[step].name not in svg
+    assert svg.count(">all int8, states int16<") == 2
+    assert svg.count(">chosen<") == 3  # once in each half, and in the legend
 
 
 def test_a_frontier_is_a_document_that_comes_back(frontier: Frontier) -> None:
