@@ -90,6 +90,9 @@ class GateConfig(Document):
 
     artefacts: tuple[str, ...] = Field(default=("ONNX float", "ONNX int8", "device (host twin)"), min_length=1)
     """Forms of the decoder whose predictions are compared, each with its own of the baseline."""
+    gain: float = Field(default=0.05, gt=0, lt=1)
+    """Share by which a decoded trace may be larger or smaller than the baseline's where the weights are the same and R²
+    did not rise. Rounding moves it by less than a hundredth of that."""
     level: float = Field(default=FALSE_ALARM_LEVEL, gt=0, lt=0.05)
     """Chance that the gate refuses what is no worse, over everything that has noise."""
     counters: CounterLimits = CounterLimits()

@@ -145,7 +145,7 @@ class CellSums:
         each = (self.lost - loss * squares) / total
         variance = (total / n_frames)[:, 0]
         spread = None if self.seed_errors is None else tuple(side / variance for side in self.seed_errors)
-        length = np.minimum(_block_length((self.lost / total).mean(axis=-1)), _block_length(each.mean(axis=-1)))
+        length = np.minimum(block_length((self.lost / total).mean(axis=-1)), block_length(each.mean(axis=-1)))
         return _losses(_with_mean(loss)[:, 0], _with_mean(each), length, spread, float(n_frames[0, 0, 0]) / rate_hz)
 
 
@@ -173,7 +173,7 @@ def auroc_losses(inside: Bool, references: Sequence[F64], candidates: Sequence[F
     cells = cell_sums(each / len(each), rate_hz)[None, :, None]
     spread = None if len(references) == len(candidates) == 1 else tuple(values)
     loss = values[0].mean(axis=0) - values[1].mean(axis=0)
-    return _losses(loss, cells, _block_length(cells[..., 0]), spread, len(inside) / rate_hz)
+    return _losses(loss, cells, block_length(cells[..., 0]), spread, len(inside) / rate_hz)
 
 
 def holm(p: F64, level: float) -> Bool:
@@ -240,7 +240,7 @@ def cell_sums(frames: F64, rate_hz: float) -> F64:
     return np.asarray(np.add.reduceat(frames, np.arange(0, max(len(frames) - size + 1, 1), size), axis=0))
 
 
-def _block_length(differential: F64) -> I64:
+def block_length(differential: F64) -> I64:
     """(R,) cells in a block, for the loss differential of each cell (R, N)."""
     n = differential.shape[1]
     shortest = math.ceil(SHORTEST_BLOCK_S / CELL_S)
@@ -252,7 +252,7 @@ def _block_length(differential: F64) -> I64:
 def _losses(loss: F64, cells: F64, length: I64, spread: tuple[F64, ...] | None, seconds: float) -> Losses:
     """From losses (R, F), what each cell adds to them (R, N, F), a block (R,), and what each seed has (S, R, D)."""
     n = cells.shape[1]
-    variance, freedom = _widest_variance(cells, length)
+    variance, freedom = widest_variance(cells, length)
     if spread is not None:
         variance, freedom = _with_seeds(variance, freedom, [_with_mean(side) for side in spread])
     return Losses(
@@ -265,7 +265,7 @@ def _losses(loss: F64, cells: F64, length: I64, spread: tuple[F64, ...] | None, 
     )
 
 
-def _widest_variance(cells: F64, length: I64) -> tuple[F64, F64]:
+def widest_variance(cells: F64, length: I64) -> tuple[F64, F64]:
     """Variance (R, F) of the sum over cells (R, N, F), and its degrees of freedom: the largest of three lengths."""
     variance, freedom = np.zeros((len(cells), cells.shape[2])), np.ones((len(cells), cells.shape[2]))
     for one in np.unique(length):

@@ -88,7 +88,7 @@ def test_what_is_the_same_passes_and_times_are_said_not_to_be_gated(tmp_path: Pa
     assert (result.decision, result.exit_code) == (Outcome.PASS, 0)
     assert {check.outcome for check in result.checks} == {Outcome.PASS}
     assert NO_OLD_BUNDLE in result.notes
-    assert len(result.checks) == 3 + 7 + 4
+    assert len(result.checks) == 3 + 2 + 7 + 4
 
 
 def test_a_loss_of_five_hundredths_fails_and_says_so(tmp_path: Path) -> None:

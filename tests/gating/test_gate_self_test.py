@@ -13,7 +13,7 @@ from edgebci.gating_limits import GateConfig
 from edgebci.metrics import F64
 from edgebci.pipeline.configuration import ComparisonConfig
 from edgebci.pipeline.gating import populations
-from edgebci.pipeline.gating.populations import Noise, Pool, Population, as_good, unchanged, worse
+from edgebci.pipeline.gating.populations import Noise, Pool, Population, as_good, rescaled, unchanged, worse
 from edgebci.pipeline.gating.self_test import SimulatedKind, self_test
 from edgebci.pipeline.gating.simulation import count, draw, same_weights
 from edgebci.pipeline.gating.step_times import FormTimes
@@ -56,6 +56,9 @@ def test_what_changes_bytes_only_loses_exactly_nothing(pool: Pool, size: float) 
     assert true_loss(pool, one) == pytest.approx([0, 0], abs=1e-12)
     assert one.lost.any()
     assert not unchanged(pool, FORM).lost.any()
+    larger = rescaled(pool, FORM, size / 10)
+    assert true_loss(pool, larger) == pytest.approx([0, 0], abs=1e-12)
+    assert larger.lost.any()
 
 
 def test_pull_requests_have_the_asked_length_and_come_from_the_whole_pool(pool: Pool) -> None:
@@ -76,11 +79,25 @@ def test_the_same_bytes_always_pass_and_a_tenth_of_r2_is_always_found(pool: Pool
     assert counted(pool, lost)[0] == 100
 
 
+def test_a_gain_that_the_losses_can_not_tell_is_found_by_the_traces_themselves(pool: Pool) -> None:
+    drawn = draw(pool, 20, 10, np.random.default_rng(0))
+    lost = worse(pool, FORM, "gain", 0.02, 0.0, False, np.random.default_rng(0))
+    found = same_weights(pool, [lost], 0.01)(drawn, np.random.default_rng(1))[0]
+    assert found.gains is not None
+    assert (found.gains.p_beyond(CONFIG.gain) == 0).all()
+    assert counted(pool, lost)[0] == 100
+    # A drift lies on both traces alike but for the offset: its noise makes the gain no longer certain.
+    wandering = worse(pool, FORM, "gain", 0.02, 0.0, True, np.random.default_rng(0))
+    drifting = same_weights(pool, [wandering], 0.01)(drawn, np.random.default_rng(1))[0].gains
+    assert drifting is not None
+    assert (drifting.standard_error > 0).all()
+
+
 def test_a_drift_of_a_minute_makes_a_loss_harder_to_see(pool: Pool) -> None:
     drawn, errors = draw(pool, 20, 10, np.random.default_rng(0)), []
     for drift in (False, True):
         one = worse(pool, FORM, "noise", 0.02, 0.0, drift, np.random.default_rng(0))
-        found = same_weights(pool, [one], 0.01)(drawn, np.random.default_rng(1))[0][0]
+        found = same_weights(pool, [one], 0.01)(drawn, np.random.default_rng(1))[0].losses
         errors.append(found.standard_error[:, -1].mean())
     assert errors[1] > 1.3 * errors[0]
 
@@ -98,8 +115,8 @@ def test_the_self_test_counts_every_request_and_says_both_goals(pool: Pool, monk
     monkeypatch.setattr(populations, "TILES", 2)
     found = self_test("a test", pool, (), CONFIG, ComparisonConfig(), 3, (10.0,), silent)
     assert all(one.failed + one.undecided + one.passed == one.requests == 3 for one in found.kinds)
-    assert len(found.kinds) == 4 + 2 * (4 + 4 + 1)
-    assert [one.truth for one in found.kinds].count("no change") == 4
+    assert len(found.kinds) == 5 + 2 * (4 + 4 + 1)
+    assert [one.truth for one in found.kinds].count("no change") == 5
     # None of 3 refused: at most 1 - 0.05 ** (1 / 3) with 95 %.
     assert found.worst_false_alarms().upper() == pytest.approx(1 - 0.05 ** (1 / 3))
     assert "goal of 1% is MISSED" in found.sentences()[0]

@@ -1,10 +1,15 @@
-"""Losses of accuracy as checks: every artefact with its own of the baseline, every axis, and the mean over axes."""
+"""Losses of accuracy as checks: every artefact with its own of the baseline, every axis, and the mean over axes.
+
+Where the weights are the same, the gain of every axis is one more check; see `edgebci.pipeline.gating.gain` for why.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+
+import numpy as np
 
 from edgebci.errors import InputError
 from edgebci.gating_baseline import Predictions
@@ -14,6 +19,7 @@ from edgebci.gating_statistics import FEWEST_SEEDS, Losses, auroc_losses, r2_los
 from edgebci.metrics import F64
 from edgebci.pipeline.configuration import ComparisonConfig
 from edgebci.pipeline.gating.candidate import Weights
+from edgebci.pipeline.gating.gain import Gains, gain_changes
 from edgebci.pipeline.scoring import TORCH_FORM
 
 SEEDS = "students (torch)"
@@ -53,7 +59,10 @@ def accuracy_figures(
         return [
             one
             for name in config.artefacts
-            for one in _pair(baseline, _of(baseline, name, "baseline"), candidate, name, margins.same_weights_margin)
+            for one in (
+                *_pair(baseline, _of(baseline, name, "baseline"), candidate, name, margins.same_weights_margin),
+                *_gains(baseline, candidate, name, config.gain),
+            )
         ]
     return [
         *(
@@ -95,6 +104,46 @@ def _pair(
     """Both once, the first seed: the same weights."""
     found = losses(task, references[:1], _of(candidate, name, "candidate")[:1])
     return _figures(task, found, f"{name}{against}", margin, "same", (1, 1))
+
+
+def _gains(baseline: Predictions, candidate: Predictions, name: str, limit: float) -> list[Noisy]:
+    """Of every axis; an AUROC does not ask how large a trace is."""
+    if baseline.task == "detection":
+        return []
+    before, after = (side.decoded[name][:1] for side in (baseline, candidate))
+    lost = losses(baseline, before, after).value[0]
+    found = gain_changes(before[0], after[0], baseline.rate_hz)
+    p = p_wrong_gain(found, lost[None, : len(baseline.axes)], limit)[0]
+    return [
+        Noisy(float(p[k]), partial(_gain_check, found, float(lost[k]), k, f"{name}, {axis}: gain", limit))
+        for k, axis in enumerate(baseline.axes)
+    ]
+
+
+def p_wrong_gain(found: Gains, lost: F64, limit: float) -> F64:
+    """(R, D) chance of such a gain if it were within the limit; 1 where R² did not fall: better is let through."""
+    return np.asarray(np.where(lost > 0, found.p_beyond(limit), 1.0))
+
+
+def _gain_check(found: Gains, lost: float, k: int, name: str, limit: float, rejected: bool, _: float) -> Check:
+    low, high = (float(end[0, k]) for end in found.interval())
+    gain = float(np.exp(found.change[0, k]))
+    beyond = abs(found.change[0, k]) > np.log1p(limit)
+    better = ", and R² did not fall" if beyond and lost <= 0 else ""
+    return Check(
+        name=name,
+        group="accuracy",
+        outcome=Outcome.FAIL if rejected else Outcome.PASS,
+        evidence="measured",
+        unit="of the baseline's",
+        baseline=1.0,
+        candidate=gain,
+        limit=None,
+        sentence=(
+            f"{gain:.4f} of the baseline's ({low:.4f} to {high:.4f}){better}; the same weights may not change it by "
+            f"more than {limit:.0%} unless R² rises"
+        ),
+    )
 
 
 def _retrained(baseline: Predictions, candidate: Predictions, name: str, margin: float) -> list[Noisy]:

@@ -75,17 +75,32 @@ class Population:
         lost: of the candidate's squared error minus the baseline's.
         error: of the candidate's error, which a drift multiplies.
         drift: variance (D,) of a wandering offset of 60 s; 0 is none.
+        before, after: of both decoded traces; of either the sum, then the sum of its square (1 or K, N, D).
     """
 
     lost: F64
     error: F64
     drift: F64
+    before: tuple[F64, F64]
+    after: tuple[F64, F64]
+
+    @classmethod
+    def of(cls, pool: Pool, artefact: str, changed: F64, drift: F64 | None = None) -> Population:
+        """Where an artefact's errors (T, D) became others (K, T, D)."""
+        error = pool.errors[artefact]
+        before, after = error + pool.truth, changed + pool.truth
+        return cls(
+            lost=pool.cells(changed**2 - error**2),
+            error=pool.cells(changed),
+            drift=np.zeros(error.shape[-1]) if drift is None else drift,
+            before=(pool.cells(before)[None], pool.cells(before**2)[None]),
+            after=(pool.cells(after), pool.cells(after**2)),
+        )
 
 
 def unchanged(pool: Pool, artefact: str) -> Population:
     """The same bytes."""
-    error = pool.cells(pool.errors[artefact])[None]
-    return Population(np.zeros_like(error), error, np.zeros(error.shape[-1]))
+    return Population.of(pool, artefact, pool.errors[artefact][None])
 
 
 def as_good(pool: Pool, artefact: str, size: float, random: np.random.Generator) -> Population:
@@ -95,8 +110,12 @@ def as_good(pool: Pool, artefact: str, size: float, random: np.random.Generator)
         size: of the difference, relative to the errors.
     """
     error = pool.errors[artefact]
-    changed = np.stack([_swapped(error, size, random) for _ in range(TILES)])
-    return Population(pool.cells(changed**2 - error**2), pool.cells(changed), np.zeros(error.shape[-1]))
+    return Population.of(pool, artefact, np.stack([_swapped(error, size, random) for _ in range(TILES)]))
+
+
+def rescaled(pool: Pool, artefact: str, share: float) -> Population:
+    """The decoded trace larger by a share, and errors of exactly the same size all the same."""
+    return Population.of(pool, artefact, _as_large(pool.errors[artefact], share * pool.decoded(artefact))[None])
 
 
 def worse(
@@ -111,8 +130,7 @@ def worse(
     error, own = pool.errors[artefact], loss * (1 - DRIFT_SHARE if drift else 1.0)
     change = _change(pool, artefact, kind, tau_s, random)
     added = error + _scale(error, change, pool.variance, own, either=kind == "gain") * change
-    wander = pool.variance * (loss - own)
-    return Population(pool.cells(added**2 - error**2), pool.cells(added), wander)
+    return Population.of(pool, artefact, added, drift=pool.variance * (loss - own))
 
 
 def _change(pool: Pool, artefact: str, kind: Noise, tau_s: float, random: np.random.Generator) -> F64:
@@ -154,8 +172,14 @@ def _scale(error: F64, change: F64, variance: F64, loss: float, either: bool) ->
 
 
 def _swapped(error: F64, size: float, random: np.random.Generator) -> F64:
-    """a * error + b * (the error of another moment), of the same mean square on each axis."""
-    other = np.roll(error, random.integers(len(error) // 8, len(error) - len(error) // 8), axis=0)
-    square, cross = (error**2).mean(axis=0), (error * other).mean(axis=0)
-    kept = (-size * cross + np.sqrt((size * cross) ** 2 + square**2 * (1 - size**2))) / square
-    return np.asarray(kept * error + size * other)
+    """A share of the error is that of another moment."""
+    return _as_large(
+        error, size * np.roll(error, random.integers(len(error) // 8, len(error) - len(error) // 8), axis=0)
+    )
+
+
+def _as_large(error: F64, added: F64) -> F64:
+    """a * error + added, of the same mean square on each axis as the error."""
+    square, cross = (error**2).mean(axis=0), (error * added).mean(axis=0)
+    kept = (-cross + np.sqrt(cross**2 + square * (square - (added**2).mean(axis=0)))) / square
+    return np.asarray(kept * error + added)

@@ -18,7 +18,7 @@ from edgebci.documents import Document
 from edgebci.gating_limits import GateConfig
 from edgebci.gating_statistics import FEWEST_SEEDS
 from edgebci.pipeline.configuration import ComparisonConfig
-from edgebci.pipeline.gating.populations import Noise, Pool, Population, as_good, unchanged, worse
+from edgebci.pipeline.gating.populations import Noise, Pool, Population, as_good, rescaled, unchanged, worse
 from edgebci.pipeline.gating.simulation import Trial, count, retrained, same_weights
 from edgebci.pipeline.gating.step_times import FormTimes
 from edgebci.progress import Progress
@@ -31,6 +31,8 @@ NOISE_TAU_S = (0.0, 0.3, 1.0, 2.0)
 ROUNDING, RECALIBRATION, OTHER_SEED = 0.001, 0.05, 0.45
 """How large the difference is, relative to the decoder's errors: rounding of an int8 form moves an output now and then
 by one step; another calibration interval moves the scales; another seed makes errors that share four fifths."""
+RESCALED = 0.02
+"""Of a trace whose gain another calibration moved by far more than the 0.05 % between float and int8 forms."""
 Truth = Literal["no change", "loss"]
 
 
@@ -189,6 +191,8 @@ def _kinds(pool: Pool, margins: ComparisonConfig) -> Iterator[_Kind]:
     yield _Kind("rebuild", "no change", "same", None, False, same(lambda name, _: unchanged(pool, name)))
     for label, size in (("other rounding order", ROUNDING), ("calibrated on another interval", RECALIBRATION)):
         yield _Kind(label, "no change", "same", None, False, same(_as_good(pool, size)))
+    larger = same(lambda name, _: rescaled(pool, name, RESCALED))
+    yield _Kind(f"output {RESCALED:.0%} larger", "no change", "same", None, False, larger)
     yield _Kind("trained with other seeds", "no change", "retrained", None, False, seeds(0.0, False))
     for drift in (False, True):
         end = ", 60 s drift" if drift else ""

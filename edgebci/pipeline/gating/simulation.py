@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 from edgebci.gating_limits import GateConfig, Growth
 from edgebci.gating_statistics import CELL_S, FEWEST_SEEDS, CellSums, Losses, holm
 from edgebci.metrics import F64
+from edgebci.pipeline.gating.accuracy import p_wrong_gain
+from edgebci.pipeline.gating.gain import Gains, TraceSums
 from edgebci.pipeline.gating.populations import DRIFT_S, DRIFT_SHARE, Pool, Population, correlated
 from edgebci.pipeline.gating.step_times import FormTimes, harmless
 
@@ -45,8 +48,17 @@ class Draw:
         return np.asarray(cells[tile, self.rows])
 
 
-Trial = Callable[[Draw, np.random.Generator], Sequence[tuple[Losses, float]]]
-"""Losses of every artefact in R pull requests, each with its margin."""
+@dataclass(frozen=True, eq=False)
+class Found:
+    """Of one artefact in R pull requests: its losses, their margin, and its gains if the weights are the same."""
+
+    losses: Losses
+    margin: float
+    gains: Gains | None = None
+
+
+Trial = Callable[[Draw, np.random.Generator], Sequence[Found]]
+"""Every artefact in R pull requests."""
 
 
 def count(
@@ -88,21 +100,34 @@ def same_weights(pool: Pool, populations: Sequence[Population], margin: float) -
     truth, squared = pool.cells(pool.truth)[None], pool.cells(pool.truth**2)[None]
     per_cell = round(CELL_S * pool.rate_hz)
 
-    def trial(drawn: Draw, random: np.random.Generator) -> Sequence[tuple[Losses, float]]:
+    def trial(drawn: Draw, random: np.random.Generator) -> Sequence[Found]:
         frames, own, own_squared = np.full(drawn.rows.shape[1], float(per_cell)), drawn.of(truth), drawn.of(squared)
         shape = (*drawn.rows.shape, truth.shape[-1])
         drifts = any(one.drift.any() for one in populations)
         offset = correlated(random, shape, DRIFT_S / CELL_S) if drifts else np.zeros(shape)
         found = []
         for one in populations:
-            lost = drawn.of(one.lost)
+            lost, traces = drawn.of(one.lost), _traces(drawn, one, frames, wander := offset * np.sqrt(one.drift))
             if one.drift.any():
-                wander = offset * np.sqrt(one.drift)
                 lost = lost + 2 * wander * drawn.of(one.error) + per_cell * wander**2
-            found.append((CellSums(frames, own, own_squared, lost).losses(pool.rate_hz), margin))
+            losses = CellSums(frames, own, own_squared, lost).losses(pool.rate_hz)
+            found.append(Found(losses, margin, traces.gains()))
         return found
 
     return trial
+
+
+def _traces(drawn: Draw, one: Population, frames: F64, wander: F64) -> TraceSums:
+    """Both decoded traces, the candidate's with an offset (R, N, D) that stays the same within a cell."""
+    before, before_squared, after, after_squared = (drawn.of(cells) for cells in (*one.before, *one.after))
+    cells = frames[None, :, None]
+    return TraceSums(
+        frames=frames,
+        before=before,
+        before_squared=before_squared,
+        after=after + wander * cells,
+        after_squared=after_squared + 2 * wander * after + wander**2 * cells,
+    )
 
 
 def retrained(pool: Pool, torch: Sequence[Population], forms: Trial, loss: float, drift: bool, margin: float) -> Trial:
@@ -126,7 +151,7 @@ def retrained(pool: Pool, torch: Sequence[Population], forms: Trial, loss: float
         off = random.normal(lost, SEED_SPREAD, (len(drawn.rows), 1, 1))
         return np.asarray((own.of(one.lost) + drawn.of(base)) * (1 + off / room))
 
-    def trial(drawn: Draw, random: np.random.Generator) -> Sequence[tuple[Losses, float]]:
+    def trial(drawn: Draw, random: np.random.Generator) -> Sequence[Found]:
         before = [seed(drawn, one, 0.0, random) for one in torch[:FEWEST_SEEDS]]
         after = [seed(drawn, one, loss * (1 - share), random) for one in torch[FEWEST_SEEDS:]]
         if share:
@@ -142,26 +167,32 @@ def retrained(pool: Pool, torch: Sequence[Population], forms: Trial, loss: float
             lost=np.mean(after, axis=0) - np.mean(before, axis=0),
             seed_errors=(seeds[0], seeds[1]),
         )
-        return [(sums.losses(pool.rate_hz), margin), *forms(drawn, random)]
+        against_torch = (dataclasses.replace(one, gains=None) for one in forms(drawn, random))
+        return [Found(sums.losses(pool.rate_hz), margin), *against_torch]
 
     return trial
 
 
 def _decided(
-    found: Sequence[tuple[Losses, float]],
+    found: Sequence[Found],
     n: int,
     config: GateConfig,
     times: Sequence[FormTimes],
     random: np.random.Generator,
 ) -> tuple[Bool, Bool]:
     """(R,) whether something is shown to be worse, and whether something is not shown to be as good."""
-    good = [losses.not_inferior(margin) for losses, margin in found]
-    p = [losses.p_worse() for losses, _ in found]
-    for one in times:
-        growth, before_us = _growth(one, n, config.times.rounds, random)
+    good = [one.losses.not_inferior(one.margin) for one in found]
+    p = [one.losses.p_worse() for one in found]
+    for timed in times:
+        growth, before_us = _growth(timed, n, config.times.rounds, random)
         p.append(growth.p_longer()[:, None])
         good.append(harmless(growth, before_us, config.times)[:, None])
-    n_accuracy = sum(losses.value.shape[1] for losses, _ in found)
+    n_accuracy = sum(one.losses.value.shape[1] for one in found)
+    for one in found:
+        if one.gains is not None:
+            lost = one.losses.value[:, : one.gains.change.shape[1]]
+            p.append(p_wrong_gain(one.gains, lost, config.gain))
+            good.append(np.zeros(p[-1].shape, bool))
     fine = np.concatenate(good, axis=1)
     worse = holm(np.concatenate(p, axis=1), config.level) & ~fine
     return np.asarray(worse.any(axis=1)), np.asarray(~fine[:, :n_accuracy].all(axis=1))
