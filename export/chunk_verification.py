@@ -49,29 +49,39 @@ def verify_chunk(
     evaluator_chunks: int = 3,
     tolerance: float = 0.0,
     progress: Progress = silent,
+    *,
+    in_runtime: bool = True,
 ) -> ChunkAgreement:
     """Follow both over frames (T, ...), each with its own states; an end that fills no chunk is left out.
 
-    `tolerance` is 0, or for the fp16 form `half_graph.HALF_TOLERANCE`, and is granted to ONNX Runtime only.
+    `tolerance` is 0, or for the fp16 form `half_graph.HALF_TOLERANCE`, and is granted to ONNX Runtime only. An
+    implementation that does not know an operator of the step is left out: `evaluator_chunks` is 0, or `in_runtime`
+    false, not both.
 
     Raises:
         InputError: no part of the stream is as long as a chunk.
         VerificationError: names the implementation, the first tensor and the step whose bits differ.
     """
+    if not (in_runtime or evaluator_chunks):
+        raise ValueError("a chunk is verified in ONNX Runtime, in onnx's evaluator, or in both")
     n_steps = chunk.graph.input[0].type.tensor_type.shape.dim[0].dim_value
     zero = _initial_states(step)
-    runtime = _Follower("ONNX Runtime", runtime_step(open_session(chunk)), runtime_step(open_session(step)), zero)
-    chunks = runtime.stream(frames, reset_before, n_steps, len(frames), tolerance, part(progress, 0.0, 0.5))
-    if not chunks:
+    largest, chunks, evaluated = 0.0, 0, 0
+    if in_runtime:
+        runtime = _Follower("ONNX Runtime", runtime_step(open_session(chunk)), runtime_step(open_session(step)), zero)
+        chunks = runtime.stream(frames, reset_before, n_steps, len(frames), tolerance, part(progress, 0.0, 0.5))
+        largest = runtime.largest
+    if evaluator_chunks:
+        exact = _Follower("reference evaluator", evaluator_step(chunk), evaluator_step(step), zero)
+        evaluated = exact.stream(frames, reset_before, n_steps, evaluator_chunks, 0.0, part(progress, 0.5, 1.0))
+    if not (chunks or evaluated):
         raise InputError(f"no {n_steps} of the {len(frames)} frames follow each other; give a longer stream")
-    exact = _Follower("reference evaluator", evaluator_step(chunk), evaluator_step(step), zero)
-    evaluated = exact.stream(frames, reset_before, n_steps, evaluator_chunks, 0.0, part(progress, 0.5, 1.0))
     return ChunkAgreement(
         n_steps=n_steps,
         chunks=chunks,
         evaluator_chunks=evaluated,
         tolerance=tolerance,
-        largest_error=runtime.largest,
+        largest_error=largest,
     )
 
 

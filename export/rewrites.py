@@ -4,10 +4,11 @@
     CausalConvWithState-27, LinearAttention-27                           the same in ONNX itself, opset 27
 
 The plain form stays the default. A contrib operator is used only if a probe (a tiny model with the same attributes)
-runs in the installed runtime and gives the right numbers. Opset 27 is held to onnx.checker and onnx's reference
-evaluator, and to ONNX Runtime too where the probe shows that it loads it (1.31 does so only with the environment
-variable ALLOW_RELEASED_ONNX_OPSET_ONLY=0). Each rewrite is verified before the next; each is recorded, those that were
-not applied with the reason.
+runs in the installed runtime and gives the right numbers. What fits is the float Mamba-2 step, in a decoder of frames
+and in one of spikes, as one step and in the chunk form that is written of it (`verify_rewritten_chunk`). Opset 27 is
+held to onnx.checker and onnx's reference evaluator, and to ONNX Runtime too where the probe shows that it loads it
+(1.31 does so only with the environment variable ALLOW_RELEASED_ONNX_OPSET_ONLY=0). Each rewrite is verified before the
+next; each is recorded, those that were not applied with the reason.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from onnx import helper
 
 from edgebci.documents import Document, nearest
 from edgebci.errors import InputError
+from edgebci.export.chunk_graph import chunk_graph
+from edgebci.export.chunk_verification import ChunkAgreement, verify_chunk
 from edgebci.export.rewrite_bodies import BODIES, STEP
 from edgebci.export.rewrite_probe import CONTRIB, Probe, probe
 from edgebci.export.step_runner import Step, evaluator_step, open_session, runtime_step
@@ -36,6 +39,7 @@ Rewrite = Literal[
 ]
 REWRITES: tuple[Rewrite, ...] = get_args(Rewrite)
 OPSET = 27
+TOKENIZER = "TokenizerStep"
 EVALUATED = 300
 """Steps through onnx's evaluator, which is slow."""
 
@@ -51,6 +55,8 @@ class RewriteRecord(Document):
     """What the probe found in the installed ONNX Runtime."""
     reason: str
     """Why it was not applied; empty where it was."""
+    left: str = ""
+    """What of the graph stays in its plain form although the operator resembles it, and why."""
     largest_error: dict[str, float]
     """By implementation that followed the whole graph after this rewrite, relative to the largest value."""
     steps: dict[str, int]
@@ -105,11 +111,13 @@ def _one(
 ) -> tuple[onnx.ModelProto, RewriteRecord]:
     operator, domain = _operator(name)
     found = probe(operator, domain)
+    left = _left(model, operator)
     reason = _obstacle(model) or ("" if found.runs or not domain else found.sentence)
     if reason:
         record = RewriteRecord(
-            name=name, applied=False, fused_nodes=0, runtime=found.sentence, reason=reason, largest_error={}, steps={}
-        )
+            name=name, applied=False, fused_nodes=0, runtime=found.sentence, reason=reason, left=left,
+            largest_error={}, steps={},
+        )  # fmt: skip
         return model, record
     changed = _rewritten(model, operator, domain)
     flat = inline(changed)
@@ -121,6 +129,7 @@ def _one(
         fused_nodes=sum(node.op_type == operator for node in flat.graph.node),
         runtime=found.sentence,
         reason="",
+        left=left,
         largest_error=errors,
         steps=steps,
     )
@@ -135,6 +144,40 @@ def _obstacle(model: onnx.ModelProto) -> str:
     if "ssm_scale" in step.input:
         return "the quantized step keeps and reads its states in integers, which these operators do not round"
     return ""
+
+
+def _left(model: onnx.ModelProto, operator: str) -> str:
+    """Of a tokenizer's convolution, which CausalConvWithState is not."""
+    tokenizers = [function.name for function in model.functions if TOKENIZER in function.name]
+    if operator != "CausalConvWithState" or not tokenizers:
+        return ""
+    return (
+        f"the convolution of {', '.join(tokenizers)} makes several features of each channel's one window, and the "
+        "operator keeps a window for each feature: it stays plain"
+    )
+
+
+def verify_rewritten_chunk(
+    model: onnx.ModelProto,
+    n_steps: int,
+    frames: NDArray[Any],
+    reset_before: Bool | None = None,
+) -> tuple[onnx.ModelProto, ChunkAgreement]:
+    """The chunk form of a rewritten step, followed over frames (T, ...) wherever its operators are known.
+
+    Raises:
+        InputError: as `chunk_graph`, or too few frames. VerificationError: a chunk does not give the bits of its steps.
+    """
+    chunk = chunk_graph(model, n_steps)
+    contrib = any(entry.domain == CONTRIB for entry in model.opset_import)
+    in_runtime = all(probe(operator, CONTRIB if contrib else "").runs for operator in _fused(model))
+    evaluator_chunks = 0 if contrib else EVALUATED // n_steps
+    seen = frames, reset_before, evaluator_chunks
+    return chunk, verify_chunk(chunk, model, *seen, in_runtime=in_runtime)
+
+
+def _fused(model: onnx.ModelProto) -> set[str]:
+    return {node.op_type for function in model.functions for node in function.node} & set(BODIES)
 
 
 def _rewritten(model: onnx.ModelProto, operator: str, domain: str) -> onnx.ModelProto:

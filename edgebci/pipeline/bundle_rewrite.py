@@ -15,7 +15,8 @@ from edgebci.decoder_float import F64, States
 from edgebci.documents import Document
 from edgebci.errors import InputError
 from edgebci.export.c_graph import STATE_SUFFIX
-from edgebci.export.rewrites import RewriteRecord, rewrite
+from edgebci.export.chunk_verification import ChunkAgreement
+from edgebci.export.rewrites import RewriteRecord, rewrite, verify_rewritten_chunk
 from edgebci.export.step_runner import OnnxStepRunner
 from edgebci.files import replacing
 from edgebci.operators.cell import Tap
@@ -32,6 +33,8 @@ class RewrittenGraph(Document):
     graph: Path | None
     """None where no rewrite could be applied, and nothing was written."""
     records: tuple[RewriteRecord, ...]
+    chunk: ChunkAgreement | None = None
+    """Of the chunk form, where that was asked for and written."""
 
 
 class PlainStep:
@@ -59,15 +62,18 @@ class PlainStep:
         return np.stack(outputs).astype(np.float64), {name: values.astype(np.float64) for name, values in now.items()}
 
 
-def rewrite_bundle(folder: Path, names: Sequence[str], out: Path, steps: int = STEPS) -> RewrittenGraph:
+def rewrite_bundle(
+    folder: Path, names: Sequence[str], out: Path, steps: int = STEPS, chunk_steps: int = 1
+) -> RewrittenGraph:
     """Apply `names` to the bundle's float step and write the result to `out`; the bundle stays as it is.
 
     Verified after each over `steps` random frames with a reset, against the plain step. Where none can be applied, the
-    records say why and nothing is written.
+    records say why and nothing is written. With more than one of `chunk_steps` the result is that many steps in one
+    run, which give the bits of the rewritten step.
 
     Raises:
-        InputError: there is no bundle, or an unknown rewrite. VerificationError: a rewritten graph computes something
-            else; nothing is written.
+        InputError: there is no bundle, an unknown rewrite or no length of a chunk.
+        VerificationError: a rewritten graph computes something else; nothing is written.
     """
     kind, _ = manifest_of(folder)
     path = folder / FLOAT_ONNX
@@ -82,6 +88,9 @@ def rewrite_bundle(folder: Path, names: Sequence[str], out: Path, steps: int = S
     model, records = rewrite(onnx.load(path), names, PlainStep(path), frames, resets)
     if not any(record.applied for record in records):
         return RewrittenGraph(graph=None, records=records)
+    chunk = None
+    if chunk_steps != 1:
+        model, chunk = verify_rewritten_chunk(model, chunk_steps, frames, resets)
     with replacing(out) as temporary:
         temporary.write_bytes(model.SerializeToString(deterministic=True))
-    return RewrittenGraph(graph=out, records=records)
+    return RewrittenGraph(graph=out, records=records, chunk=chunk)

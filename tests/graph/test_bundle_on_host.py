@@ -26,7 +26,7 @@ from edgebci.export.rewrite_probe import Probe
 from edgebci.export.runtime_timing import RuntimeTiming, StepTime
 from edgebci.features.cases import front_end_case
 from edgebci.frame_stream import FrameStream
-from edgebci.pipeline import bundle_on_host
+from edgebci.pipeline import bundle_on_host, bundle_rewrite
 from edgebci.pipeline.bundle_on_host import IN_C, full_chunks, host_sentence
 from edgebci.pipeline.bundle_rewrite import RewrittenGraph
 from edgebci.pipeline.portable_bits import HERE, HOST_TWIN, MUST_BE_EQUAL, QEMU
@@ -120,6 +120,22 @@ def test_a_rewritten_step_is_written_beside_the_bundle_and_computes_the_same(bun
     step = next(function for function in onnx.load(out).functions if function.name == "Mamba2Step")
     assert {"CausalConvWithState", "LinearAttention"} <= {node.op_type for node in step.node}
     assert {path: path.read_bytes() for path in bundle.rglob("*") if path.is_file()} == before
+
+
+def test_a_rewritten_step_leaves_as_a_chunk_that_says_what_followed_it(bundle: Path, tmp_path: Path) -> None:
+    given = "CausalConvWithState-27", "--out", tmp_path / "fused.onnx", "--steps", 10, "--chunk", 2
+    shown = run("rewrite", bundle, *given)
+    assert shown.exit_code == 0, shown.output
+    assert "2 steps in one run, bit for bit those of single steps over" in " ".join(shown.stdout.split())
+    frames = onnx.load(tmp_path / "fused.onnx").graph.input[0]
+    assert (frames.name, frames.type.tensor_type.shape.dim[0].dim_value) == ("frames", 2)
+
+
+def test_a_chunk_of_no_length_is_refused_and_nothing_is_written(bundle: Path, tmp_path: Path) -> None:
+    out = tmp_path / "fused.onnx"
+    with pytest.raises(InputError, match=r"a chunk of 65 steps; choose from 1 to 64"):
+        bundle_rewrite.rewrite_bundle(bundle, ["LinearAttention-27"], out, 10, 65)
+    assert not out.exists()
 
 
 def test_a_rewrite_that_has_no_place_is_told_and_nothing_is_written(

@@ -16,9 +16,11 @@ from onnx.reference import ReferenceEvaluator
 
 from edgebci.errors import InputError, VerificationError
 from edgebci.export import rewrites
+from edgebci.export.chunk_graph import chunk_graph
+from edgebci.export.chunk_verification import verify_chunk
 from edgebci.export.rewrite_bodies import BODIES
 from edgebci.export.rewrite_probe import Probe, probe, tiny_model
-from edgebci.export.rewrites import OPSET, REWRITES, rewrite
+from edgebci.export.rewrites import OPSET, REWRITES, rewrite, verify_rewritten_chunk
 from edgebci.export.stream_comparison import FLOAT_TOLERANCE
 from edgebci.export.traceability import trace
 from tests.graph.conftest import step_form
@@ -91,6 +93,51 @@ def test_opset_27_passes_the_checker_and_computes_the_float_decoder(name: str) -
         assert max(record.largest_error.values()) < FLOAT_TOLERANCE / 10
     assert {entry.domain: entry.version for entry in model.opset_import} == {"": OPSET, "edgebci": 1}
     assert all(entry.version == OPSET for function in model.functions for entry in function.opset_import)
+
+
+@pytest.mark.parametrize(
+    ("name", "chosen"),
+    [("mamba2", CONTRIB), ("possm mamba2", CONTRIB), ("mamba2", STANDARD)],
+    ids=["mamba2, com.microsoft", "possm mamba2, com.microsoft", "mamba2, opset 27"],
+)
+def test_the_chunk_form_of_a_rewritten_step_has_its_bits_and_its_operators(name: str, chosen: Any) -> None:
+    form, resets = step_form(name), np.arange(14) == 8
+    model, records = rewrite(form.float_graph, chosen, form.float_reference, form.frames[:5])
+    if chosen == CONTRIB and not all(record.applied for record in records):
+        pytest.skip(f"this onnxruntime lacks them: {[record.runtime for record in records]}")
+    chunk, found = verify_rewritten_chunk(model, 3, form.frames[:14], resets)
+    # 8 and 6 frames follow each other, 4 chunks of 3. The evaluator knows no operator of com.microsoft, a runtime may
+    # not know opset 27, and what is not known is not counted.
+    assert found.evaluator_chunks == (0 if chosen == CONTRIB else 4)
+    loads = chosen == CONTRIB or probe("LinearAttention", "").runs
+    assert found.chunks == (4 if loads else 0)
+    fused = [node for node in trace(chunk) if node.operator in OPERATORS]
+    assert len(fused) == 3 * 2 * len(OPERATORS)  # steps, layers, operators
+    assert {entry.version for entry in chunk.opset_import if not entry.domain} == {21 if chosen == CONTRIB else OPSET}
+
+
+def test_a_chunk_of_a_broken_rewrite_is_named_by_its_tensor_and_step(mamba2: Any) -> None:
+    model, _ = rewrite(mamba2.float_graph, STANDARD, mamba2.float_reference, mamba2.frames[:3])
+    broken = chunk_graph(model, 4)
+    second = next(node for node in broken.graph.node if node.name == "step.1/layers.0.mixer")
+    second.input[2] = "ssm.0"  # a state that is a step too old
+    with pytest.raises(VerificationError, match=r"reference evaluator, chunk form: .* at step \d"):
+        verify_chunk(broken, model, mamba2.frames[:8], in_runtime=False)
+
+
+@pytest.mark.parametrize("name", ["tokenizer", "wide tokenizer"])
+def test_the_convolution_of_a_tokenizer_is_left_and_the_record_says_why(name: str) -> None:
+    form = step_form(name)
+    model, records = rewrite(form.float_graph, CONTRIB, form.float_reference, form.frames[:10])
+    convolution, attention = records
+    assert "TokenizerStep makes several features of each channel's one window" in convolution.left
+    assert attention.left == ""
+
+    def tokenizer(of: onnx.ModelProto) -> list[str]:
+        step = next(function for function in of.functions if "TokenizerStep" in function.name)
+        return [node.op_type for node in step.node]
+
+    assert tokenizer(model) == tokenizer(form.float_graph)
 
 
 def test_a_runtime_that_is_told_to_load_opset_27_is_followed_too_or_quoted() -> None:
