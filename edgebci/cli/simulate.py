@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from edgebci.firmware_sim.uncertainty import Estimate
     from edgebci.pipeline.simulation.closed_loop import ClosedLoop
     from edgebci.pipeline.simulation.device_side import DeviceSide
-    from edgebci.pipeline.simulation.report import SimulationReport
+    from edgebci.pipeline.simulation.report import OutputLoss, SimulationReport
     from edgebci.pipeline.simulation.sweeps import Sweep
 
 Rows = list[tuple[str, str]]
@@ -89,7 +89,7 @@ def _show(report: SimulationReport, written: Rows) -> None:
     if report.closed_loop:
         print_rows("a simulated user, feedback delayed", _loop(report.closed_loop))
     if report.device:
-        print_rows("the device (modelled)", _device(report.device))
+        print_rows("the device (modelled)", [*_device(report.device), *_outputs(report.output_loss)])
 
 
 def _accuracy(report: SimulationReport) -> Rows:
@@ -142,7 +142,8 @@ def _recoveries(report: SimulationReport) -> Rows:
 def _losses(report: SimulationReport) -> Rows:
     loss = report.packet_loss
     assert loss is not None
-    rows = [("lost", f"{loss.lost_share:.2%} of the rows, the longest gap {loss.longest_gap_ms:.0f} ms")]
+    gaps = f"gaps of {loss.mean_gap_ms:.0f} ms in the mean, the longest {loss.longest_gap_ms:.0f} ms"
+    rows = [("why", loss.origin), ("lost", f"{loss.lost_share:.2%} of the rows, {gaps}")]
     return rows + [(one.policy, f"R² {one.r2:.3f}, {one.r2_lost:.3f} less than without") for one in loss.policies]
 
 
@@ -173,10 +174,11 @@ def _loop(loop: ClosedLoop) -> Rows:
 
 def _device(device: DeviceSide) -> Rows:
     report, transport = device.budget.report, device.timeline.transport
-    rows = [(f"power, {one.part}", _span(one.power)) for one in report.power]
+    rows = [("cycles", f"{device.budget.cycles_from}; {report.core} at {device.budget.clock_mhz:g} MHz")]
+    rows += [(f"power, {one.part}", _span(one.power)) for one in report.power]
     rows.append(("power, total", _span(report.total)))
     rows += [
-        (f"warming, {one.source}", f"{_span(one.rise_c)}; limit {one.limit_c:g} C: {one.within_limit}")
+        (f"warming, {one.source} in {one.tissue}", f"{_span(one.rise_c)}; limit {one.limit_c:g} C: {one.within_limit}")
         for one in report.warming
     ]
     if transport is not None:
@@ -195,6 +197,13 @@ def _device(device: DeviceSide) -> Rows:
         verdict = "within" if device.lag.within_budget else "over"
         rows.append(("with the effective lag", f"{device.lag.total_ms:.0f} ms, {verdict} {device.lag.budget_ms:g} ms"))
     return [*rows, ("fits", device.budget.fits)]
+
+
+def _outputs(loss: OutputLoss | None) -> Rows:
+    if loss is None:
+        return []
+    lost = f"{loss.lost_share:.2%} lost or later than the loop allows; R² {loss.r2:.3f}, {loss.r2_lost:.3f} less"
+    return [("outputs on the way out", f"{lost}, the receiver holding the last")]
 
 
 def _span(one: Estimate) -> str:

@@ -59,7 +59,7 @@ def load_of(order: BudgetOrder, compute: ComputePart) -> Loaded:
     decoder = order.decoder.name if order.decoder else "as typed"
     if order.measured is not None:
         report = _target_report(order.measured, compute)
-        return Loaded(_emulated(counts, compute, report), counts, decoder, f"emulated on {report.core}")
+        return loaded_by_run(order, compute, _cost_of(report), f"emulated on {report.core}")
     if order.cycles is not None:
         load = _load(counts, compute, 0.0, order.cycles)
         return Loaded(load, counts, decoder, "given, front end and decoder together")
@@ -101,12 +101,40 @@ def _target_report(path: Path, compute: ComputePart) -> _Run:
     return report
 
 
-def _emulated(counts: Counts, compute: ComputePart, report: _Run) -> DecoderLoad:
+@dataclass(frozen=True)
+class RunCost:
+    """What an emulated run took: cycles of a step and of its front end in the mean, of the worst step, and bytes."""
+
+    front_end_cycles: float
+    step_cycles: float
+    worst_cycles: float
+    flash_bytes: int
+    ram_bytes: int
+
+
+def loaded_by_run(order: BudgetOrder, compute: ComputePart, cost: RunCost, said: str) -> Loaded:
+    """The load of a decoder whose cycles an emulated run gave; `said`: where from. Raises InputError as `load_of`."""
+    counts = counts_for(order)
+    decoder = order.decoder.name if order.decoder else "as typed"
+    return Loaded(_emulated(counts, compute, cost), counts, decoder, said)
+
+
+def _emulated(counts: Counts, compute: ComputePart, cost: RunCost) -> DecoderLoad:
+    load = _load(counts, compute, cost.front_end_cycles, cost.step_cycles - cost.front_end_cycles)
+    sizes = {"flash_bytes": cost.flash_bytes, "ram_bytes": cost.ram_bytes}
+    return load.model_copy(update=sizes | {"worst_cycles_per_frame": cost.worst_cycles})
+
+
+def _cost_of(report: _Run) -> RunCost:
     steps = {step.name: step for step in report.step_cycles}
     whole, front = steps["step"], steps["front end"]
-    load = _load(counts, compute, front.mean_cycles, whole.mean_cycles - front.mean_cycles)
-    sizes = {"flash_bytes": report.flash_bytes, "ram_bytes": report.ram_bytes}
-    return load.model_copy(update=sizes | {"worst_cycles_per_frame": float(whole.worst_cycles)})
+    return RunCost(
+        front_end_cycles=front.mean_cycles,
+        step_cycles=whole.mean_cycles,
+        worst_cycles=float(whole.worst_cycles),
+        flash_bytes=report.flash_bytes,
+        ram_bytes=report.ram_bytes,
+    )
 
 
 def _load(counts: Counts, compute: ComputePart, front_end: float, decoder: float) -> DecoderLoad:

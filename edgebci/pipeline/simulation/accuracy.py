@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-from numpy.typing import NDArray
-
 from edgebci.comparison import Comparison, compare
-from edgebci.pipeline.simulation.losses import lost_rows, policies
+from edgebci.pipeline.simulation.device_side import Device
+from edgebci.pipeline.simulation.losses import Losses, policies
 from edgebci.pipeline.simulation.playing import Degraded, Played
-from edgebci.pipeline.simulation.report import Clipping, FormAccuracy, PacketLoss, PolicyLoss
+from edgebci.pipeline.simulation.report import Clipping, FormAccuracy, OutputLoss, PacketLoss, PolicyLoss
 from edgebci.pipeline.simulation.setting import Setting
 from edgebci.pipeline.simulation.truth import Truth
 from edgebci.recordings.intervals import runs
@@ -23,13 +21,6 @@ MARGIN = 0.02
 def other_reference(setting: Setting) -> str:
     """Without a common reference, or with one where the decoder has none."""
     return "average" if setting.bundle.manifest.features.reference == "none" else "none"
-
-
-def lost_samples(setting: Setting) -> NDArray[np.bool_]:
-    """Which rows of samples are lost, (T,); the conditions name packets."""
-    packets = setting.conditions.packets
-    assert packets is not None
-    return lost_rows(packets, setting.model.rate_hz, setting.n_rows, setting.conditions.seed)
 
 
 def accuracies(setting: Setting, truth: Truth, played: Mapping[str, Played]) -> tuple[FormAccuracy, ...]:
@@ -66,17 +57,21 @@ def clipping_of(degraded: Degraded) -> Clipping:
     )
 
 
-def packet_loss(setting: Setting, truth: Truth, played: Mapping[str, Played]) -> PacketLoss | None:
-    """What lost packets cost under each policy; None where none were asked for."""
-    packets, features = setting.conditions.packets, setting.bundle.manifest.features
-    if packets is None:
+def packet_loss(
+    setting: Setting, losses: Losses | None, truth: Truth, played: Mapping[str, Played]
+) -> PacketLoss | None:
+    """What lost packets cost under each policy; None where nothing says which are lost."""
+    if losses is None:
         return None
-    lost, whole = lost_samples(setting), truth.r2(played[CLEAN])
-    gaps = runs(lost)
+    features, whole = setting.bundle.manifest.features, truth.r2(played[CLEAN])
+    gaps = runs(losses.rows)
+    gaps_ms = 1000 * (gaps[:, 1] - gaps[:, 0]) / features.rate_hz
     return PacketLoss(
-        packets=packets,
-        lost_share=float(lost.mean()),
-        longest_gap_ms=1000 * float((gaps[:, 1] - gaps[:, 0]).max(initial=0)) / features.rate_hz,
+        origin=losses.origin,
+        packets=losses.packets,
+        lost_share=float(losses.rows.mean()),
+        longest_gap_ms=float(gaps_ms.max(initial=0)),
+        mean_gap_ms=float(gaps_ms.mean()) if len(gaps_ms) else 0.0,
         policies=tuple(
             PolicyLoss(
                 policy=name,
@@ -86,4 +81,16 @@ def packet_loss(setting: Setting, truth: Truth, played: Mapping[str, Played]) ->
             )
             for name in policies(features)
         ),
+    )
+
+
+def output_loss(device: Device | None, truth: Truth, decoded: Played) -> OutputLoss | None:
+    """What outputs cost that the radio did not bring in time; None without a radio."""
+    if device is None:
+        return None
+    received = Played(decoded.outputs, decoded.valid & device.arrived[: len(decoded.valid)])
+    return OutputLoss(
+        lost_share=float(1 - device.arrived.mean()),
+        r2=truth.r2(received),
+        r2_lost=truth.r2(decoded) - truth.r2(received),
     )

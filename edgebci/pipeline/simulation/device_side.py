@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from edgebci.bundle import open_bundle
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
 from edgebci.documents import Document
 from edgebci.errors import InputError
 from edgebci.firmware_sim.design import Design
 from edgebci.firmware_sim.timeline.figure import timeline_svg
+from edgebci.firmware_sim.timeline.plan import TimelineSettings
 from edgebci.firmware_sim.timeline.response import feature_delays
-from edgebci.firmware_sim.timeline.simulation import long_summary
-from edgebci.firmware_sim.timeline.summary import TimelineSummary, TotalLag, total_lag
+from edgebci.firmware_sim.timeline.simulation import TimelinePart, simulate_timeline
+from edgebci.firmware_sim.timeline.summary import BUDGET_MS, TimelineSummary, TotalLag, total_lag
 from edgebci.hardware import ComputePart, load_profile
-from edgebci.pipeline.budget.answer import budget, design_of
-from edgebci.pipeline.budget.load import load_of
+from edgebci.pipeline.budget.answer import budget_of, design_of
 from edgebci.pipeline.budget.order import BudgetOrder
 from edgebci.pipeline.budget.report import BudgetReport
-from edgebci.pipeline.simulation.order import SimulationOrder
+from edgebci.pipeline.simulation.emulated import device_cycles
+from edgebci.pipeline.simulation.setting import Setting
 
 
 class FeatureLag(Document):
@@ -43,34 +49,60 @@ class DeviceSide(Document):
         return self.model_copy(update={"lag": total_lag(self.timeline, effective_lag_ms)})
 
 
-def device_side(order: SimulationOrder, seconds: float, seed: int) -> DeviceSide | None:
-    """Ask the budget, and run the timeline for as long as the recording; None where no chip and radio are named.
+@dataclass(frozen=True, eq=False)
+class Device:
+    """The device of a simulation: its report, and what the rest of the simulation takes from it.
+
+    Fields:
+        design: with the load of the emulated program, sending what is decoded.
+        settings: of its timeline. arrived: (K,) frames whose output came within the loop's budget.
+        note: why nothing was emulated, or None.
+    """
+
+    side: DeviceSide
+    design: Design
+    settings: TimelineSettings
+    arrived: NDArray[np.bool_]
+    note: str | None
+
+    def picture(self, seed: int) -> str:
+        """A few frames in time, as SVG."""
+        return timeline_svg(self.design, seed, settings=self.settings)
+
+
+def device_side(setting: Setting, n_frames: int) -> Device | None:
+    """Emulate, ask the budget, and run the timeline for as long as the recording; None where no chip is named.
 
     Raises:
-        InputError: only one of the two is named, or the design is impossible.
+        InputError: only one of chip and radio is named, or the design is impossible.
     """
+    order = setting.order
     if order.compute is None and order.radio is None:
         return None
     if order.compute is None or order.radio is None:
         raise InputError(
             "power and latency need a chip and a radio, one of them is missing; give --compute and --radio"
         )
-    asked, design = _design(order, order.compute, order.radio)
-    lags = feature_delays(open_bundle(order.bundle).manifest.features)
-    return DeviceSide(
-        budget=budget(asked),
-        timeline=long_summary(design, max(round(seconds), 1), seed),
-        features=tuple(FeatureLag(kind=lag.kind, delay_ms=lag.delay_ms, settled_ms=lag.settled_ms) for lag in lags),
+    asked = BudgetOrder(implant=order.implant, compute=order.compute, radio=order.radio, decoder=order.bundle)
+    found = device_cycles(setting, asked, load_profile(ComputePart, order.compute))
+    design = design_of(found.loaded.load, asked)
+    settings = TimelineSettings(step_cycles=found.step_cycles)
+    frame_hz = setting.bundle.manifest.features.frame_rate_hz
+    timeline = simulate_timeline(design, max(math.ceil(n_frames / frame_hz), 1), setting.conditions.seed, settings)
+    side = DeviceSide(
+        budget=budget_of(found.loaded.load, asked, found.loaded),
+        timeline=timeline.summary,
+        features=_lags(setting),
     )
+    return Device(side, design, settings, in_time(timeline)[:n_frames], found.note)
 
 
-def timeline_picture(order: SimulationOrder, seed: int) -> str | None:
-    """A few frames of the design in time, as SVG; None where no chip and radio are named."""
-    if order.compute is None or order.radio is None:
-        return None
-    return timeline_svg(_design(order, order.compute, order.radio)[1], seed)
+def in_time(timeline: TimelinePart) -> NDArray[np.bool_]:
+    """(N,) frames that were delivered within the loop's budget after their last sample; later is no use to a loop."""
+    late = np.nan_to_num(timeline.transport_s, nan=np.inf) > BUDGET_MS * 1e-3
+    return ~timeline.lost & ~late
 
 
-def _design(order: SimulationOrder, compute: str, radio: str) -> tuple[BudgetOrder, Design]:
-    asked = BudgetOrder(implant=order.implant, compute=compute, radio=radio, decoder=order.bundle)
-    return asked, design_of(load_of(asked, load_profile(ComputePart, compute)).load, asked)
+def _lags(setting: Setting) -> tuple[FeatureLag, ...]:
+    lags = feature_delays(setting.bundle.manifest.features)
+    return tuple(FeatureLag(kind=lag.kind, delay_ms=lag.delay_ms, settled_ms=lag.settled_ms) for lag in lags)

@@ -8,7 +8,6 @@ import numpy as np
 
 from edgebci.files import replacing_folder, write_text
 from edgebci.pipeline.simulation.accuracy import CLEAN, DEGRADED
-from edgebci.pipeline.simulation.device_side import timeline_picture
 from edgebci.pipeline.simulation.run import Simulated
 from edgebci.pipeline.simulation.sweeps import Sweep
 from edgebci.pipeline.simulation.truth import Truth
@@ -24,8 +23,8 @@ def write_simulation(simulated: Simulated, folder: Path) -> tuple[str, ...]:
     clean_r2 = simulated.report.accuracy[0].r2
     drawn = [sweep for sweep in simulated.report.sweeps if any(point.r2 is not None for point in sweep.points)]
     files |= {f"sweep_{sweep.name}.svg": sweep_picture(sweep, clean_r2) for sweep in drawn}
-    timeline = timeline_picture(simulated.order, simulated.report.front_end.seed)
-    files |= {"timeline.svg": timeline} if timeline else {}
+    if simulated.device is not None:
+        files["timeline.svg"] = simulated.device.picture(simulated.report.front_end.seed)
     with replacing_folder(folder) as fresh:
         for name, text in files.items():
             write_text(fresh / name, text)

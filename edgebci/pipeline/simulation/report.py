@@ -45,13 +45,27 @@ class PolicyLoss(Document):
 
 
 class PacketLoss(Document):
-    """A trace of lost packets, and each policy under it."""
+    """A trace of lost packets of samples, and each policy of a decoder outside under it."""
 
-    packets: Packets
+    origin: str
+    """What lost them: the conditions, or the named radio's link."""
+    packets: Packets | None
+    """As the conditions gave them."""
     lost_share: float
     """Of the rows of samples, in this trace."""
     longest_gap_ms: float
+    mean_gap_ms: float
     policies: tuple[PolicyLoss, ...]
+
+
+class OutputLoss(Document):
+    """Decoding on the implant: outputs that did not arrive within the loop's budget, the receiver holding the last."""
+
+    lost_share: float
+    """Of all frames."""
+    r2: float
+    r2_lost: float
+    """Against the same outputs, all of them received."""
 
 
 class SimulationReport(Document):
@@ -78,6 +92,7 @@ class SimulationReport(Document):
     clipping: Clipping
     recoveries: tuple[Recovery, ...]
     packet_loss: PacketLoss | None
+    output_loss: OutputLoss | None = None
     sweeps: tuple[Sweep, ...] = ()
     closed_loop: ClosedLoop | None = None
     device: DeviceSide | None = None

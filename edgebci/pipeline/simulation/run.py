@@ -23,14 +23,14 @@ from edgebci.pipeline.simulation.accuracy import (
     accuracies,
     clipping_of,
     compared,
-    lost_samples,
     other_reference,
+    output_loss,
     packet_loss,
 )
 from edgebci.pipeline.simulation.closed_loop import ClosedLoop, channel_of, close_loop
-from edgebci.pipeline.simulation.device_side import device_side
+from edgebci.pipeline.simulation.device_side import Device, device_side
 from edgebci.pipeline.simulation.front_end import described
-from edgebci.pipeline.simulation.losses import policies
+from edgebci.pipeline.simulation.losses import Losses, losses_of, policies
 from edgebci.pipeline.simulation.order import SimulationOrder
 from edgebci.pipeline.simulation.playing import Lossy, Played, Route, Source, play
 from edgebci.pipeline.simulation.recovery import Recovery, recoveries
@@ -50,6 +50,7 @@ class Simulated:
     report: SimulationReport
     truth: Truth
     played: Mapping[str, Played]
+    device: Device | None = None
 
 
 def simulate(order: SimulationOrder, progress: Progress = silent) -> Simulated:
@@ -76,11 +77,11 @@ def _simulate(setting: Setting, progress: Progress) -> Simulated:
     # First, so that what cannot be scored is said before anything is played.
     n_frames = setting.n_rows // setting.bundle.manifest.features.samples_per_frame
     known = truth_of(setting.recording, setting.bundle, setting.order.behavior, n_frames)
-    seconds = setting.n_rows / setting.model.rate_hz
-    device = device_side(setting.order, seconds, setting.conditions.seed)
+    device = device_side(setting, n_frames)
+    losses, not_lost = losses_of(setting, device)
     order, degraded = setting.order, setting.degraded(setting.model)
     library = forms.shipped(setting.bundle, setting.folder)
-    sources, routes = _wiring(setting, library)
+    sources, routes = _wiring(setting, losses, library)
     until = 0.2 if order.sweeps else 0.9
     played = play(
         setting.recording,
@@ -100,17 +101,19 @@ def _simulate(setting: Setting, progress: Progress) -> Simulated:
     lag_ms = truth.effective_lag_ms(played[DEGRADED])
     report = SimulationReport(
         **_identity(setting, truth, quality),
+        notes=_notes(setting, (device.note if device else None, not_lost)),
         accuracy=accuracies(setting, truth, played),
         degraded_against_clean=compared(truth, played),
         effective_lag_ms=lag_ms,
         clipping=clipping_of(degraded),
         recoveries=_recoveries(setting, truth, played),
-        packet_loss=packet_loss(setting, truth, played),
+        packet_loss=packet_loss(setting, losses, truth, played),
+        output_loss=output_loss(device, truth, played[DEGRADED]),
         sweeps=sweeps,
-        device=device and device.with_lag(lag_ms),
+        device=device and device.side.with_lag(lag_ms),
         closed_loop=_closed_loop(setting, truth, played[DEGRADED]) if order.closed_loop else None,
     )
-    return Simulated(order, report, truth, played)
+    return Simulated(order, report, truth, played, device)
 
 
 def _identity(setting: Setting, truth: Truth, quality: SourceQuality) -> dict[str, Any]:
@@ -125,7 +128,6 @@ def _identity(setting: Setting, truth: Truth, quality: SourceQuality) -> dict[st
         "rate_hz": features.rate_hz,
         "frames_scored": int(truth.counted.sum()),
         "only_test_intervals": truth.held_out,
-        "notes": _notes(setting),
         "source": quality,
         "front_end": setting.model,
     }
@@ -147,7 +149,7 @@ def _closed_loop(setting: Setting, truth: Truth, degraded: Played) -> ClosedLoop
     return close_loop(channel, truth.unit, setting.conditions.seed)
 
 
-def _wiring(setting: Setting, library: Path) -> tuple[dict[str, Source], dict[str, Route]]:
+def _wiring(setting: Setting, losses: Losses | None, library: Path) -> tuple[dict[str, Source], dict[str, Route]]:
     """What is played but for the degraded source, and the decoders that listen."""
     bundle, folder = setting.bundle, setting.folder
     other = other_reference(setting)
@@ -158,8 +160,8 @@ def _wiring(setting: Setting, library: Path) -> tuple[dict[str, Source], dict[st
     if setting.model.events:
         sources[UNDISTURBED] = setting.degraded(setting.model.model_copy(update={"events": ()}))
         routes[UNDISTURBED] = Route(UNDISTURBED, library)
-    if setting.conditions.packets is not None:
-        sources[LOSSY] = Lossy(setting.clean(), lost_samples(setting))
+    if losses is not None:
+        sources[LOSSY] = Lossy(setting.clean(), losses.rows)
         for i, (name, policy) in enumerate(policies(bundle.manifest.features).items()):
             # The policy that the decoder was made with is in the C that ships.
             same = policy == bundle.manifest.features.missing
@@ -167,8 +169,8 @@ def _wiring(setting: Setting, library: Path) -> tuple[dict[str, Source], dict[st
     return sources, routes
 
 
-def _notes(setting: Setting) -> tuple[str, ...]:
-    notes = list(setting.front_end.notes)
+def _notes(setting: Setting, more: tuple[str | None, ...]) -> tuple[str, ...]:
+    notes = [*setting.front_end.notes, *(note for note in more if note)]
     notes.append(
         "the recording stands for the potential at the electrode; what its own amplifier and converter added is in "
         "both the clean and the degraded run"
