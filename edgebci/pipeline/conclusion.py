@@ -12,7 +12,6 @@ import edgebci
 from edgebci.bundle import Accuracy, Bundle
 from edgebci.checkpoint import Checkpoint, load_checkpoint
 from edgebci.files import sha256, write_text
-from edgebci.firmware_sim.design import DecoderLoad
 from edgebci.metrics import F64
 from edgebci.pipeline import learning
 from edgebci.pipeline.configuration import PipelineConfig
@@ -21,6 +20,7 @@ from edgebci.pipeline.exporting import graph_checks, load_bundle, load_outputs
 from edgebci.pipeline.placement import decoder_load, put_into
 from edgebci.pipeline.preparation import Prepared
 from edgebci.pipeline.report_sections import pictures_of, quantization_of
+from edgebci.pipeline.report_timeline import with_timeline
 from edgebci.pipeline.scoring import TORCH_FORM, TestPart, judge, residual_autocorrelation_s, score_forms
 from edgebci.pipeline.split import gap_reasons_s
 from edgebci.recordings import open_recording
@@ -30,6 +30,7 @@ from edgebci.reporting.schema import (
     DataSection,
     DecoderSection,
     FormScore,
+    ImplantSection,
     SplitSection,
     StageSection,
 )
@@ -95,7 +96,7 @@ def conclude(
         graphs=graph_checks(manifest.float_agreement, manifest.quantized_agreement),
         bit_exactness=decoded.device.header.bit_exactness,
         firmware=decoded.device.header.firmware,
-        implants=tuple(put_into(placement, _load(config, prepared, decoded)) for placement in config.implants),
+        implants=_implants(config, prepared, decoded),
         stages=stages,
         configuration=config.model_dump(mode="json", by_alias=True),
         pictures=pictures_of(test, {DEVICE_FORM: decoded.forms[DEVICE_FORM], "ridge": decoded.ridge}),
@@ -213,6 +214,7 @@ def _decoder_section(config: PipelineConfig, folders: RunFolders, decoded: Decod
     )
 
 
-def _load(config: PipelineConfig, prepared: Prepared, decoded: Decoded) -> DecoderLoad:
+def _implants(config: PipelineConfig, prepared: Prepared, decoded: Decoded) -> tuple[ImplantSection, ...]:
     firmware = decoded.device.header.firmware
-    return decoder_load(config.firmware.core, firmware, prepared.front_end, decoded.checkpoint.spec.n_outputs)
+    load = decoder_load(config.firmware.core, firmware, prepared.front_end, decoded.checkpoint.spec.n_outputs)
+    return tuple(with_timeline(put_into(placement, load), placement, load) for placement in config.implants)

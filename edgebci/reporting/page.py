@@ -15,6 +15,7 @@ from edgebci.reporting.report_figures import (
     scatter_svg,
     timeline_svg,
     tornado_svg,
+    transport_svg,
 )
 from edgebci.reporting.schema import ImplantSection, Report, Span
 from edgebci.reporting.sentences import decision, interval_text, span_text
@@ -81,6 +82,8 @@ def _implant_figures(implant: ImplantSection) -> dict[str, object]:
         drawn["tornado"] = tornado_svg(implant)
     if implant.timeline is not None and implant.timeline.events:
         drawn["timeline"] = timeline_svg(implant.timeline)
+    if implant.transport is not None and implant.transport.counts:
+        drawn["transport"] = transport_svg(implant.transport)
     return _drawings(drawn.items())
 
 

@@ -9,10 +9,20 @@ from matplotlib.figure import Figure
 
 from edgebci.reporting.drawing import INK, PALETTE, STYLE, name_rows, svg_text
 from edgebci.reporting.schema import FirmwareSection, ImplantSection
-from edgebci.reporting.sections import CycleDistribution, ErrorSection, ScatterSection, TimelineSection
+from edgebci.reporting.sections import (
+    CycleDistribution,
+    ErrorSection,
+    Event,
+    ScatterSection,
+    TimelineSection,
+    TransportSection,
+)
 from edgebci.reporting.verdicts import limits
 
 _HOLDS = {"yes": PALETTE[0], "depends": PALETTE[1], "no": PALETTE[5], "cannot tell": PALETTE[7]}
+
+_THINNEST = 0.003
+"""Of the picture's width: so that a packet of microseconds is seen."""
 
 
 def scatter_svg(scatter: ScatterSection, axes_names: tuple[str, ...], unit: str) -> str:
@@ -95,21 +105,53 @@ def limits_svg(implant: ImplantSection) -> str:
 
 
 def timeline_svg(timeline: TimelineSection) -> str:
-    """What happens when; dashed: frame borders."""
+    """What happens when; dashed: frame borders, diamonds: moments, beside them what they took."""
     lanes = list(dict.fromkeys(event.lane for event in timeline.events))
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(9, 0.4 * len(lanes) + 0.9), layout="constrained")
         axes = figure.subplots()
-        for event in timeline.events:
-            y = lanes.index(event.lane)
-            length = event.stop_ms - event.start_ms
-            axes.barh(y, length, left=event.start_ms, color=PALETTE[y % len(PALETTE)], height=0.6)
         last_ms = max(event.stop_ms for event in timeline.events)
-        for k in range(int(last_ms / timeline.period_ms) + 1):
-            axes.axvline(k * timeline.period_ms, color=INK, lw=0.8, ls="--")
+        for event in timeline.events:
+            _event(axes, event, lanes.index(event.lane), _THINNEST * last_ms)
+        # Moments have text beside them, so a border ends above their lane.
+        bars = {event.lane for event in timeline.events if event.stop_ms > event.start_ms}
+        borders = np.arange(int(last_ms / timeline.period_ms) + 1) * timeline.period_ms
+        axes.vlines(borders, -0.5, len(bars) - 0.5, color=INK, lw=0.8, ls="--")
         name_rows(axes, lanes)
+        axes.set_ylim(len(lanes) - 0.5, -0.5)
+        # Room for what stands beside the last moment.
+        axes.set_xlim(0, 1.06 * last_ms)
         axes.set_xlabel("time (ms), modelled")
         return svg_text(figure, "Timeline")
+
+
+def _event(axes: Axes, event: Event, y: int, thinnest_ms: float) -> None:
+    color, length_ms = PALETTE[y % len(PALETTE)], event.stop_ms - event.start_ms
+    if length_ms > 0:
+        axes.barh(y, max(length_ms, thinnest_ms), left=event.start_ms, color=color, height=0.6)
+    else:
+        axes.plot(event.start_ms, y, "D", color=color, ms=6)
+        axes.annotate(event.note, (event.start_ms, y), (7, 0), textcoords="offset points", va="center", fontsize=8)
+
+
+def transport_svg(transport: TransportSection) -> str:
+    """How late outputs arrive, and how late they may be."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(9, 1.9), layout="constrained")
+        axes = figure.subplots()
+        edges, counts = np.array(transport.edges_ms), np.array(transport.counts)
+        n_all = counts.sum() + transport.n_lost
+        # Half an output: the lowest step still has a height.
+        axes.stairs(np.maximum(counts, 0.5) / n_all, edges, fill=True, baseline=0.5 / n_all, color=PALETTE[0])
+        if edges[-1] > transport.budget_ms / 2:
+            axes.axvline(transport.budget_ms, color=PALETTE[5], lw=1.6, ls="--", label="users get worse above")
+            axes.legend(loc="lower left", bbox_to_anchor=(0, 1))
+        axes.set_yscale("log")
+        axes.set_ylim(0.5 / n_all, 1.5)
+        axes.set_xlim(0, None)
+        axes.set_ylabel("share of outputs")
+        axes.set_xlabel("from a frame's last sample to its output at the receiver (ms), modelled")
+        return svg_text(figure, "Transport latency")
 
 
 def _row(figure: Figure, n: int) -> list[Axes]:

@@ -12,7 +12,7 @@ from pydantic import Field, JsonValue
 from edgebci.comparison import Comparison, Score
 from edgebci.documents import Document
 from edgebci.quantization_error import QuantizationReport
-from edgebci.reporting.sections import CycleDistribution, Pictures, TimelineSection, TornadoBar
+from edgebci.reporting.sections import CycleDistribution, Pictures, TimelineSection, TornadoBar, TransportSection
 
 
 class Span(Document):
@@ -184,6 +184,8 @@ class ImplantSection(Document):
     tornado: tuple[TornadoBar, ...] = ()
     """What each input does to total_uw, in microwatt, the widest first."""
     timeline: TimelineSection | None = None
+    transport: TransportSection | None = None
+    """Both None in reports of older runs."""
     details: JsonValue = None
     """The simulator's own report, with the inputs of every figure."""
 

@@ -135,6 +135,36 @@ class TimelineSection(Document):
     """What simulated it."""
 
 
+class TransportSection(Document):
+    """From the last sample of a frame to its output at the receiver, over some minutes of one implant; modelled."""
+
+    edges_ms: tuple[float, ...]
+    """Of the bins, one more than there are counts; both are empty where no output arrived."""
+    counts: tuple[int, ...]
+    p50_ms: float | None
+    p99_ms: float | None
+    p999_ms: float | None
+    worst_ms: float | None
+    n_lost: int
+    """Outputs that never arrived."""
+    seconds: float
+    budget_ms: float
+    """From neural activity to its effect; the decoder's own lag counts as well."""
+
+    @classmethod
+    def of(cls, arrived_ms: F64, n_lost: int, seconds: float, budget_ms: float, n_bins: int = 60) -> TransportSection:
+        """Of the latency (N,) of each output that arrived."""
+        named = {"n_lost": n_lost, "seconds": seconds, "budget_ms": budget_ms}
+        if not len(arrived_ms):
+            nothing = dict.fromkeys(("p50_ms", "p99_ms", "p999_ms", "worst_ms"))
+            return cls.model_validate({"edges_ms": (), "counts": (), **nothing, **named})
+        counts, edges = np.histogram(arrived_ms, bins=n_bins, range=(0.0, float(arrived_ms.max())))
+        p50, p99, p999 = np.quantile(arrived_ms, [0.5, 0.99, 0.999]).tolist()
+        quantiles = {"p50_ms": p50, "p99_ms": p99, "p999_ms": p999, "worst_ms": float(arrived_ms.max())}
+        shown = {"edges_ms": _short(edges), "counts": tuple(counts.tolist())}
+        return cls.model_validate(shown | quantiles | named)
+
+
 class Pictures(Document):
     """What the accuracy pictures are drawn from."""
 

@@ -13,17 +13,23 @@ def interval_text(interval: Interval) -> str:
 
     >>> interval_text(Interval(value=0.412, low=0.371, high=0.449))
     '0.412 (0.371 to 0.449)'
+    >>> interval_text(Interval(value=-0.0004, low=-0.001, high=0.0))
+    '0.000 (-0.001 to 0.000)'
     """
-    return f"{interval.value:.3f} ({interval.low:.3f} to {interval.high:.3f})"
+    value, low, high = (f"{end:z.3f}" for end in (interval.value, interval.low, interval.high))
+    return f"{value} ({low} to {high})"
 
 
 def span_text(span: Span, unit: str = "") -> str:
-    """A figure with its range, in three significant digits.
+    """A figure with its range, in three significant digits; one without a range stands alone.
 
     >>> span_text(Span(low=10.13, typical=12.34, high=15.04), "mW")
     '12.3 (10.1 to 15) mW'
+    >>> span_text(Span(low=10400, typical=10400, high=10400), "bit/s")
+    '10,400 bit/s'
     """
-    return f"{_short(span.typical)} ({_short(span.low)} to {_short(span.high)}) {unit}".rstrip()
+    spread = "" if span.low == span.high else f" ({_short(span.low)} to {_short(span.high)})"
+    return f"{_short(span.typical)}{spread} {unit}".rstrip()
 
 
 def decision(report: Report) -> list[str]:

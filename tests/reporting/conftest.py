@@ -37,6 +37,7 @@ from edgebci.reporting.sections import (
     TornadoBar,
     Traces,
     TraceSection,
+    TransportSection,
 )
 from edgebci.reporting.sentences import DEVICE_FORM
 
@@ -205,7 +206,13 @@ def implant_section() -> ImplantSection:
         memory=MemorySection(flash_bytes=1000, flash_available_bytes=4000, ram_bytes=500, ram_available_bytes=1000),
         tornado=(TornadoBar(input="compute.energy", at_low=3000, at_high=4500),),
         timeline=TimelineSection(
-            period_ms=20.0, events=(Event(lane="core", start_ms=0.0, stop_ms=5.0),), source="A simulation."
+            period_ms=20.0,
+            events=(
+                Event(lane="core", start_ms=0.0, stop_ms=5.0),
+                Event(lane="output", start_ms=6.0, stop_ms=6.0, note="6.0 ms"),
+            ),
+            source="A simulation.",
         ),
+        transport=TransportSection.of(np.array([6.0, 6.5, 7.0]), n_lost=1, seconds=60, budget_ms=100),
         assumed=(AssumedInput(name="sleep current", value="2 µA", source="from memory"),),
     )

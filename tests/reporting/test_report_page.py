@@ -5,12 +5,14 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edgebci.documents import load_json
 from edgebci.errors import InputError
 from edgebci.files import write_text
 from edgebci.reporting import Report, render
+from edgebci.reporting.sections import TransportSection
 from edgebci.reporting.sentences import bit_exact_line, decision
 
 
@@ -29,8 +31,8 @@ def test_the_page_needs_no_network(page: str) -> None:
 
 
 def test_the_page_shows_every_picture_and_every_implant(page: str, report: Report) -> None:
-    # Nine of the run, and limits, tornado and timeline of each implant.
-    assert page.count("<svg") == 9 + 3 * len(report.implants)
+    # Nine of the run, and limits, tornado, timeline and transport latency of each implant.
+    assert page.count("<svg") == 9 + 4 * len(report.implants)
     assert page.count("assumed inputs") == len(report.implants)
     assert "modelled" in page
 
@@ -46,7 +48,7 @@ def test_a_report_of_an_older_run_says_what_it_lacks(report: Report, tmp_path: P
     older = report.model_dump(mode="json", exclude={"pictures", "quantization", "versions", "hashes"})
     del older["firmware"]["step_cycles"]
     for implant in older["implants"]:
-        for part in ("memory", "tornado", "timeline"):
+        for part in ("memory", "tornado", "timeline", "transport"):
             del implant[part]
     write_text(tmp_path / "old.json", json.dumps(older))
     render(load_json(tmp_path / "old.json", Report), tmp_path / "old.html")
@@ -59,6 +61,20 @@ def test_every_figure_of_a_chip_or_of_tissue_is_marked_as_modelled(page: str) ->
     for part in ("latency", "power"):
         heading = page[page.index(f'<h2 id="{part}"') :]
         assert "modelled" in heading[: heading.index("</h2>")]
+
+
+def test_the_moment_of_an_output_and_what_was_lost_are_said(page: str, report: Report) -> None:
+    assert page.count(">6.0 ms<") == len(report.implants)
+    assert page.count("3 outputs in 60 s: half arrive within 6.5 ms") == len(report.implants)
+    assert page.count("; 1 lost.") == len(report.implants)
+
+
+def test_an_implant_whose_outputs_never_arrive_says_so(report: Report, tmp_path: Path) -> None:
+    silent = TransportSection.of(np.zeros(0), n_lost=9, seconds=60, budget_ms=100)
+    implants = (report.implants[0].model_copy(update={"transport": silent, "tornado": ()}),)
+    short = {"implants": implants, "pictures": None, "quantization": None}
+    render(report.model_copy(update=short), tmp_path / "silent.html")
+    assert (tmp_path / "silent.html").read_text().count("No output arrived in 60 s.") == 1
 
 
 def test_hashes_versions_and_assumed_numbers_stand_under_provenance(page: str, report: Report) -> None:

@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgebci.reporting.sections import CycleDistribution, ErrorSection, ScatterSection, Traces, TraceSection
+from edgebci.reporting.sections import (
+    CycleDistribution,
+    ErrorSection,
+    ScatterSection,
+    Traces,
+    TraceSection,
+    TransportSection,
+)
 
 
 def test_an_excerpt_of_traces_is_the_middle_of_the_test_part(traces: Traces) -> None:
@@ -42,3 +49,11 @@ def test_a_histogram_of_cycles_counts_every_step_even_if_all_are_equal() -> None
     assert sum(spread.counts) == 1000
     assert spread.edges[0] == 0
     assert spread.p50 < spread.p99 < spread.p999 < spread.worst == 999.0
+
+
+def test_a_histogram_of_latency_counts_every_output_that_arrived() -> None:
+    found = TransportSection.of(np.linspace(8, 16, 1001), n_lost=3, seconds=20, budget_ms=100)
+    assert (sum(found.counts), found.n_lost) == (1001, 3)
+    assert found.p50_ms == pytest.approx(12)
+    assert found.worst_ms == 16
+    assert found.edges_ms[0] == 0
