@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgebci.hierarchical import FEWEST_SUBJECTS, THIS_RECORDING
+from edgebci.hierarchical import THIS_RECORDING
 from edgebci.pipeline.studies.asking import Question, ask
 from edgebci.pipeline.studies.cohort import Cohort, obtain_cohort
 from edgebci.pipeline.studies.rats import R1838, obtain_rat
@@ -64,9 +64,9 @@ def run(size: StudySize, root: Path, progress: Progress) -> tuple[Row, ...]:
     A size with too few subjects for a verdict tries the first world alone. `root/alignment.svg` shows how alike the
     views of spikes and LFP are.
     """
-    worlds = WORLDS if size.subjects >= FEWEST_SUBJECTS else {MAIN: WORLDS[MAIN]}
+    worlds = size.asked_of(tuple(WORLDS.items()))
     rows: list[Row] = []
-    for i, (world, constants) in enumerate(worlds.items()):
+    for i, (world, constants) in enumerate(worlds):
         share = part(progress, 0.9 * i / len(worlds), 0.9 * (i + 1) / len(worlds))
         here = size if world == MAIN else size.control()
         spec = here.cohort(duration_s=size.taught_s, **constants)
@@ -181,6 +181,4 @@ def _rat(size: StudySize, root: Path, progress: Progress) -> Sequence[Row]:
         *claims(family, size, "superior", "superior"),
         Question("do spikes turned round in time teach less?", taught, shifted, "superior"),
     ]
-    # A size that supports no verdict over subjects shows that this runs too, by the first question.
-    chosen = asked if size.subjects >= FEWEST_SUBJECTS else asked[:1]
-    return [ask(NAME, grid, [session], question.about(R1838.name), THIS_RECORDING) for question in chosen]
+    return [ask(NAME, grid, [session], question.about(R1838.name), THIS_RECORDING) for question in size.asked_of(asked)]

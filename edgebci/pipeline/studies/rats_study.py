@@ -22,8 +22,8 @@ NAME, TARGET = "rats", "speed"
 
 
 def run(size: StudySize, root: Path, progress: Progress) -> tuple[Row, ...]:
-    """All questions of the rats whose recordings are there."""
-    found = [rat for rat in RATS if rat.path.is_file()]
+    """All questions of the rats whose recordings are there; a size that supports no verdict tries the first of one."""
+    found = size.asked_of([rat for rat in RATS if rat.path.is_file()])
     rows: list[Row] = []
     for i, rat in enumerate(found):
         rows += _of(rat, size, root / rat.name, part(progress, i / len(found), (i + 1) / len(found)))
@@ -39,7 +39,10 @@ def _of(rat: Rat, size: StudySize, root: Path, progress: Progress) -> list[Row]:
     session = obtain_rat(rat, TARGET, root / "sessions", part(progress, 0.0, 0.05))
     grid = Grid(root / "trials", size.seeds, part(progress, 0.4, 1.0))
     encoders = _encoders(session, size, root / "encoders", part(progress, 0.05, 0.4))
-    asked = [*distillation_study.questions(size), *realm_study.questions(encoders, size)]
+    asked = [
+        *size.asked_of(distillation_study.questions(size)),
+        *size.asked_of(realm_study.questions(encoders, size)),
+    ]
     whole = [ask(NAME, grid, [session], question.about(rat.name), THIS_RECORDING) for question in asked]
     few = realm_study.few_labels(NAME, encoders, [session], grid, size, THIS_RECORDING)
     named = [row.model_copy(update={"question": f"{row.question} ({rat.name})", "headline": False}) for row in few]

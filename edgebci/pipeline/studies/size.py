@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TypeVar
+
 from pydantic import Field
 
 from edgebci.documents import Document
+from edgebci.hierarchical import FEWEST_SUBJECTS
 from edgebci.pipeline.studies.cohort import CohortSpec
 from edgebci.synthetic.specification import SyntheticSpec
 from edgebci.training.recipe import Optimiser, StudentRecipe, TeacherRecipe, TrainingRecipe
+
+Asked = TypeVar("Asked")
 
 THREADS = 1
 """Of every training: a second process on the same folder does more than a second thread."""
@@ -54,6 +60,10 @@ class StudySize(Document):
     def control(self) -> StudySize:
         """The same for a world beside that of a claim: fewer sessions and seeds."""
         return self.model_copy(update={"held_out_sessions": self.control_sessions, "seeds": self.control_seeds})
+
+    def asked_of(self, all_of_them: Sequence[Asked]) -> Sequence[Asked]:
+        """All of them, or the first alone where too few subjects support no verdict, to show that the rest runs."""
+        return all_of_them if self.subjects >= FEWEST_SUBJECTS else all_of_them[:1]
 
     def labelled_cohort(self) -> CohortSpec:
         """One long session of every subject, later than all others."""
