@@ -132,7 +132,7 @@ def _recoveries(report: SimulationReport) -> Rows:
         (
             f"{one.kind.replace('_', ' ')} at {one.at_s:g} s",
             f"output off by up to {one.largest_deviation_sd:.1f} sd; "
-            + ("not back before the next" if one.output_s is None else f"back {one.output_s:.2f} s after its end")
+            + (f"not back: {one.why}" if one.output_s is None else f"back {one.output_s:.2f} s after its end")
             + f"; {one.invalid_s:.2f} s called invalid",
         )
         for one in report.recoveries

@@ -9,8 +9,9 @@ from edgebci.firmware_sim.electronics.conditions import Converter, FrontEndModel
 from edgebci.firmware_sim.electronics.events import MotionStep
 from edgebci.firmware_sim.electronics.source import noise_density_nv, refusal, step_uv
 from edgebci.pipeline.simulation.playing import Played
-from edgebci.pipeline.simulation.recovery import recoveries
+from edgebci.pipeline.simulation.recovery import Pair, recoveries
 from edgebci.pipeline.simulation.sweeps import SweepPoint, knees, planned
+from edgebci.synthetic.signals import F32
 
 
 def points(r2: list[float | None]) -> list[SweepPoint]:
@@ -54,8 +55,30 @@ def test_recovery_is_counted_from_the_end_of_the_event() -> None:
     disturbed[250:300] += 5
     flagged[240:260] = False
     step = MotionStep(kind="motion_step", at_s=4.0, decay_s=0.25)
-    found = recoveries([step], times_s, Played(disturbed, flagged), Played(calm, valid), 10.0)[0]
+    found = recoveries([step], times_s, Pair(Played(disturbed, flagged), Played(calm, valid)), None, 120.0, 10.0)[0]
     # The event ends at 4.75 s, the output is off from 5 s, held from frame 239 on while invalid, to 6 s.
     assert found.output_s == pytest.approx(6.0 - 4.76, abs=0.03)
     assert found.invalid_s == pytest.approx(0.4)
     assert found.largest_deviation_sd > 2
+
+
+def test_an_output_that_is_not_back_is_told_why() -> None:
+    times_s, valid = 10 + np.arange(1000) / 50, np.ones(1000, bool)
+    calm = np.random.default_rng(2).standard_normal((1000, 2)).astype(np.float32)
+    step = MotionStep(kind="motion_step", at_s=4.0, decay_s=0.25)
+    off, back = calm.copy(), calm.copy()
+    off[250:] += 0.8
+    back[250:300] += 5
+
+    def why(shipped: F32, held: F32 | None, n: int = 1000) -> str:
+        pairs = [Pair(Played(x[:n], valid[:n]), Played(calm[:n], valid[:n])) for x in (shipped, held) if x is not None]
+        found = recoveries([step], times_s[:n], pairs[0], pairs[1] if len(pairs) > 1 else None, 120.0, 10.0)[0]
+        assert found.output_s is None
+        assert found.why is not None
+        return found.why
+
+    assert "time constant 120 s) has learnt the event" in why(off, back)
+    assert "the output is back after 1.2" in why(off, back)
+    assert "not back with held statistics either" in why(off, off)
+    assert "the normalisation learns nothing" in why(off, None)
+    assert "needed to tell" in why(off, None, 250)

@@ -14,6 +14,8 @@ from edgebci.pipeline.simulation.truth import Truth
 from edgebci.recordings.intervals import runs
 
 CLEAN, DEGRADED, UNDISTURBED, LOSSY, OTHER = "clean", "degraded", "undisturbed", "lossy", "other reference"
+HELD, HELD_UNDISTURBED = "held statistics", "held statistics, undisturbed"
+"""Of a decoder whose normalisation learns nothing, with the events and without."""
 MARGIN = 0.02
 """Loss in R2 that would be accepted: what the partitions of the budget call the same accuracy."""
 
@@ -57,13 +59,18 @@ def clipping_of(degraded: Degraded) -> Clipping:
     )
 
 
+def whole_name(policy: str) -> str:
+    """The same program on the same recording, nothing lost: it may have been generated anew, by another version."""
+    return f"{policy}, nothing lost"
+
+
 def packet_loss(
     setting: Setting, losses: Losses | None, truth: Truth, played: Mapping[str, Played]
 ) -> PacketLoss | None:
     """What lost packets cost under each policy; None where nothing says which are lost."""
     if losses is None:
         return None
-    features, whole = setting.bundle.manifest.features, truth.r2(played[CLEAN])
+    features = setting.bundle.manifest.features
     gaps = runs(losses.rows)
     gaps_ms = 1000 * (gaps[:, 1] - gaps[:, 0]) / features.rate_hz
     return PacketLoss(
@@ -76,7 +83,7 @@ def packet_loss(
             PolicyLoss(
                 policy=name,
                 r2=truth.r2(played[name]),
-                r2_lost=whole - truth.r2(played[name]),
+                r2_lost=truth.r2(played[whole_name(name)]) - truth.r2(played[name]),
                 valid_share=float(played[name].valid[truth.counted].mean()),
             )
             for name in policies(features)

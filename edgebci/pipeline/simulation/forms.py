@@ -51,6 +51,14 @@ def with_policy(bundle: Bundle, missing: Missing, folder: Path, name: str) -> Pa
     return _generated(bundle, replace(front_end, spec=spec), folder, name)
 
 
+def with_held_statistics(bundle: Bundle, folder: Path) -> Path:
+    """The library of the decoder whose normalisation stays at the statistics that it was exported with."""
+    front_end = bundle.front_end()
+    held = front_end.spec.normalization.model_copy(update={"mode": "frozen"})
+    spec = front_end.spec.model_copy(update={"normalization": held})
+    return _generated(bundle, replace(front_end, spec=spec), folder, "held_statistics")
+
+
 def with_reference(bundle: Bundle, reference: str, recording: Recording, source: Source, folder: Path) -> Path:
     """The library of the decoder with another reference, its statistics fitted to the first minute of `source`.
 

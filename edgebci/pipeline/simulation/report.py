@@ -40,7 +40,7 @@ class PolicyLoss(Document):
     policy: str
     r2: float
     r2_lost: float
-    """Against the same recording without losses."""
+    """Against the same program on the same recording without losses."""
     valid_share: float
 
 

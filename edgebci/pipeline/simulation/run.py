@@ -17,6 +17,8 @@ from edgebci.pipeline.simulation import forms
 from edgebci.pipeline.simulation.accuracy import (
     CLEAN,
     DEGRADED,
+    HELD,
+    HELD_UNDISTURBED,
     LOSSY,
     OTHER,
     UNDISTURBED,
@@ -26,6 +28,7 @@ from edgebci.pipeline.simulation.accuracy import (
     other_reference,
     output_loss,
     packet_loss,
+    whole_name,
 )
 from edgebci.pipeline.simulation.closed_loop import ClosedLoop, channel_of, close_loop
 from edgebci.pipeline.simulation.device_side import Device, device_side
@@ -33,7 +36,7 @@ from edgebci.pipeline.simulation.front_end import described
 from edgebci.pipeline.simulation.losses import Losses, losses_of, policies
 from edgebci.pipeline.simulation.order import SimulationOrder
 from edgebci.pipeline.simulation.playing import Lossy, Played, Route, Source, play
-from edgebci.pipeline.simulation.recovery import Recovery, recoveries
+from edgebci.pipeline.simulation.recovery import Pair, Recovery, recoveries
 from edgebci.pipeline.simulation.report import SimulationReport
 from edgebci.pipeline.simulation.setting import Setting, check_fit
 from edgebci.pipeline.simulation.sweeping import run_sweeps
@@ -136,8 +139,10 @@ def _identity(setting: Setting, truth: Truth, quality: SourceQuality) -> dict[st
 def _recoveries(setting: Setting, truth: Truth, played: Mapping[str, Played]) -> tuple[Recovery, ...]:
     if not setting.model.events:
         return ()
-    start_s = setting.recording.info.start_s
-    return recoveries(setting.model.events, truth.times_s, played[DEGRADED], played[UNDISTURBED], start_s)
+    start_s, tau_s = setting.recording.info.start_s, setting.bundle.manifest.features.normalization.tau_s
+    held = Pair(played[HELD], played[HELD_UNDISTURBED]) if HELD in played else None
+    shipped = Pair(played[DEGRADED], played[UNDISTURBED])
+    return recoveries(setting.model.events, truth.times_s, shipped, held, tau_s, start_s)
 
 
 def _closed_loop(setting: Setting, truth: Truth, degraded: Played) -> ClosedLoop:
@@ -160,12 +165,16 @@ def _wiring(setting: Setting, losses: Losses | None, library: Path) -> tuple[dic
     if setting.model.events:
         sources[UNDISTURBED] = setting.degraded(setting.model.model_copy(update={"events": ()}))
         routes[UNDISTURBED] = Route(UNDISTURBED, library)
+        if bundle.manifest.features.normalization.mode == "running":
+            held = forms.with_held_statistics(bundle, folder)
+            routes |= {HELD: Route(DEGRADED, held), HELD_UNDISTURBED: Route(UNDISTURBED, held)}
     if losses is not None:
         sources[LOSSY] = Lossy(setting.clean(), losses.rows)
         for i, (name, policy) in enumerate(policies(bundle.manifest.features).items()):
             # The policy that the decoder was made with is in the C that ships.
             same = policy == bundle.manifest.features.missing
-            routes[name] = Route(LOSSY, library if same else forms.with_policy(bundle, policy, folder, f"policy_{i}"))
+            program = library if same else forms.with_policy(bundle, policy, folder, f"policy_{i}")
+            routes |= {name: Route(LOSSY, program), whole_name(name): Route(CLEAN, program)}
     return sources, routes
 
 
