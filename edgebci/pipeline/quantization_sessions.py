@@ -1,5 +1,5 @@
-"""What the study of losses quantizes: decoders of every cell on a synthetic session with a test part as long as wanted
-and on two rats' recordings, and POSSM on the spikes of the synthetic session.
+"""What the study of losses quantizes: decoders of every cell and REALM's edge decoders, on a synthetic session with a
+test part as long as wanted and on two rats' recordings, and POSSM on the spikes of the synthetic session.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from edgebci.operators.cells import CellKind
 from edgebci.pipeline.cache import run_stage
 from edgebci.pipeline.configuration import PreparationConfig, RecordingConfig, SplitConfig
 from edgebci.pipeline.imports import training_digest
+from edgebci.pipeline.quantization_realm import REALM_READOUTS, RealmReadout, realm_decoder
 from edgebci.pipeline.quantization_spikes import spike_losses
 from edgebci.pipeline.quantization_study import Case, LossTable, measure_losses, write_table
 from edgebci.pipeline.sessions import obtain_session
@@ -44,7 +45,9 @@ class QuantizationSize(Document):
     student_epochs: int
     quantized_epochs: int
     cells: tuple[CellKind, ...] = ("mamba2", "s4d", "gru")
-    backbones: tuple[Backbone, ...] = ("gru", "mamba2")
+    realm: tuple[RealmReadout, ...] = REALM_READOUTS
+    """Of REALM's edge student, on every session."""
+    backbones: tuple[Backbone, ...] = ("gru", "mamba2", "s4d")
     """Of POSSM on the spikes of the synthetic session."""
     rats: bool
     """Whether the rats' recordings are asked for; an absent one is named."""
@@ -122,12 +125,21 @@ def reproduce_quantization(size: QuantizationSize, root: Path, progress: Progres
 
 
 def _cases(size: QuantizationSize, sessions: Mapping[str, Session], root: Path, progress: Progress) -> list[Case]:
-    """A float student of every cell for every session, by the start of its name."""
-    kinds, cases = [(start, cell) for start in sessions for cell in size.cells], []
-    for i, (start, cell) in enumerate(kinds):
-        done = part(progress, i / len(kinds), (i + 1) / len(kinds))
-        path = _student(size, sessions[start], cell, f"{start}{cell}", root, done)
-        cases.append(Case(f"{start}{cell}", path, sessions[start].data))
+    """A float student of every cell, and REALM's decoders, for every session, by the start of its name."""
+    cases: list[Case] = []
+    n_cases = len(sessions) * len((*size.cells, *size.realm))
+
+    def done() -> Progress:
+        return part(progress, len(cases) / n_cases, (len(cases) + 1) / n_cases)
+
+    for start, session in sessions.items():
+        for cell in size.cells:
+            path = _student(size, session, cell, f"{start}{cell}", root, done())
+            cases.append(Case(f"{start}{cell}", path, session.data))
+        for readout in size.realm:
+            name = f"{start}realm_{readout.replace('-', '_')}"
+            path = realm_decoder(session, readout, size.student_epochs, size.seed, root, name, done())
+            cases.append(Case(name, path, session.data))
     return cases
 
 
