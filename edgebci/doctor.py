@@ -181,6 +181,7 @@ def _card(here: Machine) -> str | None:
 def _programs(here: Machine) -> list[Part]:
     return [
         _apt(here, "gcc", ("gcc",), "gcc", "compiling the host twin with a second compiler"),
+        _apt(here, "clang", ("clang",), "clang", "fuzzing the C of a bundle with libFuzzer, and its analyzer"),
         _apt(here, "qemu-user", ("qemu-x86_64",), "qemu-user", "hashing a bundle on another processor (Haswell)"),
         _apt(here, "qemu-system-arm", ("qemu-system-arm",), "qemu-system-arm", "emulating cores that unicorn lacks"),
         _apt(here, "chromium", ("chromium", "chromium-browser", "google-chrome"), "chromium", "testing report pages"),

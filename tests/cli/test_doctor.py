@@ -17,7 +17,7 @@ from edgebci.doctor import Machine, diagnose, package_folder
 
 NAMES = [
     *("python", "torch", "onnxruntime", "ziglang", "unicorn", "nvidia gpu", "cuda", "tensorrt"),
-    *("gcc", "qemu-user", "qemu-system-arm", "chromium", "test recordings"),
+    *("gcc", "clang", "qemu-user", "qemu-system-arm", "chromium", "test recordings"),
 ]
 HEAVY = ("torch", "onnxruntime", "onnx", "numpy", "scipy", "unicorn", "tensorrt", "matplotlib", "h5py")
 
@@ -63,7 +63,7 @@ def test_a_bare_machine_is_told_the_one_line_that_installs_what_can_be(bare: Mac
     assert [part.name for part in found.parts if part.found] == ["python"]
     assert found.install_line == (
         "pip install 'edgebci[train]' onnxruntime ziglang unicorn && "
-        "apt-get install gcc qemu-user qemu-system-arm chromium"
+        "apt-get install gcc clang qemu-user qemu-system-arm chromium"
     )
 
 
