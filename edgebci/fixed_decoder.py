@@ -75,7 +75,7 @@ class FixedDecoder:
         """Shapes by name, layer after layer."""
         block = self.spec.block
         one: dict[str, Shape] = {
-            "conv": (block.conv_dim, padded_taps(block.d_conv)),
+            "conv": (padded_taps(block.d_conv), block.conv_dim),
             "ssm": (block.n_heads, block.headdim, block.d_state),
             "x": (block.d_inner, SLOTS),
             "B": (SLOTS, block.d_state),

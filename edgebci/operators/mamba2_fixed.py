@@ -8,6 +8,8 @@ the product of the decays and w_j that of step j's dt and the decays after it. T
 with one W_j per head: two multiply-accumulates for what would be a pass over the state. Head i is rewritten at steps
 i, i + 4, ..., so that every step costs the same. H is rounded a quarter as often as a state that every step writes.
 
+The window of the convolution is a ring, so that no step moves it: the inputs of step t lie in slot t modulo its taps.
+
 dt, s and w are float32 as in `edgebci.operators.mamba2`: softplus and exp of a few numbers per head. All else is
 integers; no sum can overflow, whatever comes in (the limits of C, W and w B see to that).
 """
@@ -43,8 +45,8 @@ def readout_limit(d_state: int) -> int:
 
 
 def padded_taps(d_conv: int) -> int:
-    """Taps in pairs."""
-    return d_conv + d_conv % 2
+    """Taps of the window: whole turns of the slots, so that one phase counts both."""
+    return d_conv + -d_conv % SLOTS
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class FixedMamba2:
     """One layer between its projections. Letters as in the class's module; scales per head.
 
     Fields:
-        conv_weight: oldest tap first, +-4095, an unused oldest one added where taps are odd.
+        conv_weight: oldest tap first, +-4095, unused oldest ones added up to a multiple of 4.
         conv_multiplier, conv_bias: from sums to counts of 2^-11.
         readout: of W per count of w (B . C). skip: D in counts of W.
         state_gain: multiplier of C H at s = 1. inject: counts of w B per count of w B, times 2^16.
@@ -75,7 +77,7 @@ class FixedMamba2:
         """Steps p (T, z, x, B, C, dt) that follow each other, to g (T, d_inner) and the next states."""
         d_inner, d_state = len(states["x"]), states["ssm"].shape[2]
         z, xbc, dt_raw = np.split(p, [d_inner, d_inner + len(self.conv_weight)], axis=1)
-        u, conv = self._convolution(xbc, states["conv"])
+        u, conv = self._convolution(xbc, states["conv"], int(states["phase"][0]))
         x, B, C = np.split(u, [d_inner, d_inner + d_state], axis=1)
         dt = arithmetic.softplus(dt_raw[:, : len(self.A)].astype(np.float32) * GATE_UNIT + self.dt_bias)
         decay, counts, now = arithmetic.exp(dt * self.A), self._readout_counts(C), dict(states)
@@ -86,7 +88,8 @@ class FixedMamba2:
 
     def _step(self, x: I16, B: I16, C: I64, dt: F32, decay: F32, states: States) -> tuple[I64, States]:
         """One step from u on: y (n_heads, headdim) and the next states."""
-        slot = int(states["phase"][0])
+        phase, taps = int(states["phase"][0]), len(states["conv"])
+        slot = phase % SLOTS
         now = np.arange(SLOTS) == slot
         ring_x, ring_b = np.where(now, x[:, None], states["x"]), np.where(now[:, None], B, states["B"])
         aged = arithmetic.flush(states["kept"] * decay[:, None])
@@ -94,15 +97,16 @@ class FixedMamba2:
         y = self._read(states["ssm"], ring_x, ring_b, C, kept, now)
         ssm, kept = self._rewritten(states["ssm"], ring_x, ring_b, kept, slot)
         following = {"ssm": ssm, "x": ring_x, "B": ring_b, "kept": kept}
-        return y, states | following | {"phase": np.array([(slot + 1) % SLOTS], np.int32)}
+        return y, states | following | {"phase": np.array([(phase + 1) % taps], np.int32)}
 
-    def _convolution(self, xbc: I16, window: I16) -> tuple[I16, I16]:
-        """(T, conv_dim) of inputs, to u of the same shape and the next window."""
-        padded = np.concatenate([window[:, 1:], xbc.T], axis=1)
-        windows = np.lib.stride_tricks.sliding_window_view(padded, window.shape[1], axis=1)
-        sums = (windows.astype(np.int64) * self.conv_weight[:, None]).sum(axis=-1).T
+    def _convolution(self, xbc: I16, ring: I16, phase: int) -> tuple[I16, I16]:
+        """(T, conv_dim) of inputs, to u of the same shape and the next ring (taps, conv_dim)."""
+        taps = len(ring)
+        inputs = np.concatenate([np.roll(ring, -phase, axis=0), xbc])  # oldest first
+        windows = np.lib.stride_tricks.sliding_window_view(inputs[1:], taps, axis=0)
+        sums = (windows.astype(np.int64) * self.conv_weight).sum(axis=-1)
         counts = saturated(multiplied(sums, self.conv_multiplier) + self.conv_bias)
-        return looked_up(self.silu, counts), padded[:, -window.shape[1] :].copy()
+        return looked_up(self.silu, counts), np.roll(inputs[-taps:], (phase + len(xbc)) % taps, axis=0)
 
     def _readout_counts(self, C: I16) -> I64:
         half, limit = 1 << self.c_shift >> 1, readout_limit(C.shape[-1])

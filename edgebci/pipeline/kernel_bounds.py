@@ -6,9 +6,11 @@ instruction takes a cycle; on one of two, multiply-accumulates take one each and
 (`edgebci.firmware_sim.cycles`) knows more: latencies, branches, the first load of a row.
 
 Where cycles were saved: sums begin with a product, so that nothing is cleared; four rows of the state are read and put
-out in one piece, without a sum in memory; two rows share the loads of what is injected; taps and scaling of a channel
-lie side by side; frames saturate to a whole number of bits, one instruction after a rounding conversion; on an M33,
-where a load takes a cycle wherever it stands, eight rows of weights share the loads of activations.
+out in one piece, without a sum in memory; two rows share the loads of what is injected; the window of the convolution
+is a ring, two channels to a word, so that no step moves it; frames come eight to a load and saturate to a whole number
+of bits, one instruction after a rounding conversion; norms round with the saturation; sums of rows are scaled where
+they lie, with pointers that move by themselves; on an M33, where a load takes a cycle wherever it stands, eight rows of
+weights share the loads of activations.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ from edgebci.firmware_sim.target_run import TargetRun, run_on_target
 from edgebci.firmware_sim.toolchain import compile_target
 from edgebci.fixed_decoder import FixedDecoder
 from edgebci.operators.dense_fixed import FixedDense
-from edgebci.operators.mamba2_fixed import SLOTS
+from edgebci.operators.mamba2_fixed import SLOTS, padded_taps
 from edgebci.progress import Progress, part, silent
 
 CALIBRATION_FRAMES, FRAMES = 150, 8
@@ -131,7 +133,7 @@ def needs(decoder: FixedDecoder) -> dict[str, tuple[int, Needs]]:
     macs = sum(dense.weight.size for dense in _dense(decoder))
     rows = sum(len(dense.weight) for dense in _dense(decoder))
     state, values = block.d_inner * block.d_state * layers, block.d_inner * layers
-    channels, pairs = block.conv_dim * layers, next(iter(decoder.layers)).step.conv_weight.shape[1] // 2
+    channels, taps = block.conv_dim * layers, padded_taps(block.d_conv)
     normed = (layers + 1) * decoder.spec.d_model + values
     # Of four products: a word of two rows and columns, a quarter of a word of activations (eight rows share it), two
     # multiplications, an extension.
@@ -139,16 +141,18 @@ def needs(decoder: FixedDecoder) -> dict[str, tuple[int, Needs]]:
     dense = Needs((1 + 0.25) * macs / 4 + 2 * rows, macs / 2 + rows, macs / 4 + 2 * rows)
     return {
         "dense_fixed": (macs, dense),
-        # Window, weights, input, scaling and line of SiLU; shifts, stores, saturation, index, packing, store.
-        "_convolution": (channels, Needs(2 * pairs + 4, pairs + 2, 3 * pairs + 5).times(channels)),
+        # Of two channels in a word: ring, weights; of each: scaling, line of SiLU; half a store, saturation, index,
+        # shift, sum, store.
+        "_convolution": (channels, Needs(taps + 3, taps + 2, 5.5).times(channels)),
         # A word of two elements, a quarter of one of C; of a value: its ring, W and gain.
         "_read": (state, Needs(0.625 * state + 2 * values, 0.5 * state + 3 * values, values)),
         # A quarter of the heads: of two elements of two rows each two words of h, and four of w B that both rows share.
         "_rewrite": (state, Needs(1.5 * state / SLOTS, 3 * state / SLOTS, 2 * state / SLOTS)),
         "_gate": (values, Needs(2.5 * values, 2 * values, 6 * values)),
-        "norm_fixed": (normed, Needs(normed, 1.5 * normed, 2.5 * normed)),
-        # Conversion, move to a core register, saturation; half a packing and half a store.
-        "quantize_fixed": (decoder.spec.n_inputs, Needs(1, 1, 4).times(decoder.spec.n_inputs)),
+        # Two halves of a load, saturation; half a packing and half a store.
+        "norm_fixed": (normed, Needs(normed, 1.5 * normed, 2 * normed)),
+        # Conversion, saturation; half a move to core registers, half a packing and half a store.
+        "quantize_fixed": (decoder.spec.n_inputs, Needs(1, 1, 3.5).times(decoder.spec.n_inputs)),
     }
 
 

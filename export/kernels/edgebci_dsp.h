@@ -48,21 +48,6 @@ typedef uint32_t __attribute__((may_alias)) edgebci_word_t;
 #define EDGEBCI_LOADED_5(a, b, c, d, e) (void)0
 #endif
 
-/* Four words that lie side by side, by loads that stand together: the compiler would pair some of them, which is slower. */
-static EDGEBCI_INLINE void edgebci_load_four(const int32_t *at, int32_t *a, int32_t *b, int32_t *c, int32_t *d)
-{
-#if EDGEBCI_HAS_DSP
-    __asm__("ldr %0, [%4]\n\tldr %1, [%4, #4]\n\tldr %2, [%4, #8]\n\tldr %3, [%4, #12]"
-            : "=&r"(*a), "=&r"(*b), "=&r"(*c), "=&r"(*d)
-            : "r"(at), "m"(*(const int32_t(*)[4])at));
-#else
-    *a = at[0];
-    *b = at[1];
-    *c = at[2];
-    *d = at[3];
-#endif
-}
-
 /* Two int16 that lie side by side on a word. */
 static inline uint32_t edgebci_load_pair(const int16_t *at)
 {
@@ -102,27 +87,6 @@ static inline uint32_t edgebci_sxtb16(uint32_t pair)
     return (uint32_t)__sxtb16((int8x4_t)pair);
 #else
     return edgebci_pair((int8_t)(uint8_t)pair, (int8_t)(uint8_t)(pair >> 16));
-#endif
-}
-
-/* sum + x.low, and sum + x.high. */
-static inline int32_t edgebci_add_low(int32_t sum, uint32_t x)
-{
-#if EDGEBCI_HAS_DSP
-    __asm__("sxtah %0, %0, %1" : "+r"(sum) : "r"(x));
-    return sum;
-#else
-    return sum + edgebci_low_half(x);
-#endif
-}
-
-static inline int32_t edgebci_add_high(int32_t sum, uint32_t x)
-{
-#if EDGEBCI_HAS_DSP
-    __asm__("sxtah %0, %0, %1, ror #16" : "+r"(sum) : "r"(x));
-    return sum;
-#else
-    return sum + edgebci_high_half(x);
 #endif
 }
 

@@ -5,11 +5,11 @@
  * `void name(m, p, conv, ssm, x, B, kept, phase, g)`, and its parts as functions of their own.
  *
  *     p [z | x | B | C | dt]                 int16
- *     conv [conv_dim][taps]                  int16, oldest first; taps even; conv_dim = heads * headdim + 2 * N
+ *     conv [taps][conv_dim]                  int16, a ring: step t lies in slot t % taps; conv_dim = heads * headdim + 2 N
  *     ssm [heads][headdim][N]                int16; N = state_size, a multiple of 8
  *     x [heads * headdim][4], B [4][N]       int16, of the last steps: step t lies in slot t % 4
  *     kept [heads][5]                        float: decay since the rewrite, weight of each slot
- *     phase [1]                              int32, the slot of the step
+ *     phase [1]                              int32, the step modulo taps, which are 4 or 8
  *     g [heads * headdim]                    out, int16
  *
  * headdim is a multiple of 4. All arrays begin on a word.
@@ -30,10 +30,11 @@
 #define EDGEBCI_LOADS_TOGETHER 0
 #endif
 #define EDGEBCI_GATE_UNIT 0x1.0p-11f
+#define EDGEBCI_WIDEST_RING 682u /* channels: the last of four slots lies within the offset of a load */
 #define EDGEBCI_LARGEST_GAIN 2147483520.0f /* the largest float below 2^31 */
 
 typedef struct {
-    const int32_t *channel;  /* [conv_dim][taps / 2 + 2]: taps in pairs, multiplier, bias */
+    const int32_t *channel;  /* [conv_dim / 2][taps + 4]: taps, multiplier and bias of two channels */
     const int16_t *silu;     /* [512][2]: intercept, slope */
     const float *dt_bias;    /* [heads] */
     const float *A;          /* [heads], negative */
@@ -65,80 +66,114 @@ static EDGEBCI_INLINE void edgebci_silu_fixed(const int16_t *middle, uint32_t pa
 #endif
 }
 
-/* Where the convolution is: the next channel's numbers, input, window and output. */
+/* Where the convolution is: the next two channels' numbers, input, place in the ring's slot 0, and output. */
 typedef struct {
-    const int32_t *channel; /* [channels][taps / 2 + 2] */
+    const int32_t *channel; /* [channels / 2][taps + 4] */
     const int16_t *newest;  /* [channels] */
-    int16_t *window;        /* [channels][taps] */
+    int16_t *ring;          /* [taps][conv_dim] */
     int16_t *u;
-} edgebci_mamba2_channel_t;
+} edgebci_mamba2_channels_t;
 
-/* One channel: shift its window, whose newest input is `newest`, sum over its taps, SiLU; and on to the next. */
-static EDGEBCI_INLINE void edgebci_mamba2_fixed_next(const int16_t *middle, uint32_t taps, uint32_t stride,
-                                                     edgebci_mamba2_channel_t *c)
+/* A sum as a count of SiLU's table, and what the table says. */
+static EDGEBCI_INLINE int16_t edgebci_mamba2_fixed_activated(const int16_t *middle, int32_t sum, const int32_t *scaling)
 {
-    int32_t sum = 0;
-    uint32_t pair = edgebci_load_pair(c->window);
-    for (uint32_t k = 0; k < taps; k += 2, c->window += 2) {
-        const uint32_t next = k + 2 < taps ? edgebci_load_pair(c->window + 2) : (uint32_t)*c->newest;
-        const uint32_t moved = edgebci_pair(edgebci_high_half(pair), edgebci_low_half(next));
-        edgebci_store_pair(c->window, moved);
-        sum = edgebci_smlad(moved, (uint32_t)*c->channel++, sum);
-        pair = next;
-    }
-    const int32_t counts = edgebci_ssat16(edgebci_smmlar(sum, c->channel[0], c->channel[1]));
+    const int32_t counts = edgebci_ssat16(edgebci_smmlar(sum, scaling[0], scaling[1]));
     const uint32_t line = edgebci_load_pair(middle + 2 * (counts >> 7));
-    *c->u = (int16_t)(edgebci_smlad(line, edgebci_pair(128, counts), 64) >> 7);
-    c->channel += 2;
-    c->newest++;
-    c->u += stride;
+    return (int16_t)(edgebci_smlad(line, edgebci_pair(128, counts), 64) >> 7);
+}
+
+/* Two channels: their newest inputs into slot `phase` of the ring, sums over its taps, SiLU; and on to the next. */
+static EDGEBCI_INLINE void edgebci_mamba2_fixed_next(const int16_t *middle, uint32_t phase, uint32_t width, uint32_t taps,
+                                                     uint32_t stride, edgebci_mamba2_channels_t *c)
+{
+    int32_t first = 0, second = 0;
+    edgebci_store_pair(c->ring + phase * width, edgebci_load_pair(c->newest));
+    for (uint32_t k = 0; k < taps; k++) {
+        const uint32_t pair = edgebci_load_pair(c->ring + (phase + 1u + k) % taps * width);
+        const uint32_t weight = (uint32_t)c->channel[k];
+        first += edgebci_low_half(pair) * edgebci_low_half(weight);
+        second += edgebci_high_half(pair) * edgebci_high_half(weight);
+    }
+    c->u[0] = edgebci_mamba2_fixed_activated(middle, first, c->channel + taps);
+    c->u[stride] = edgebci_mamba2_fixed_activated(middle, second, c->channel + taps + 2);
+    c->channel += taps + 4u;
+    c->newest += 2;
+    c->ring += 2;
+    c->u += 2u * stride;
 }
 
 #if EDGEBCI_HAS_DSP
-/* The same for four taps: 7 loads that stand together, 4 multiply-accumulates; 25 cycles on a Cortex-M4. */
-static EDGEBCI_INLINE void edgebci_mamba2_fixed_next_of_four(const int16_t *middle, uint32_t stride,
-                                                             edgebci_mamba2_channel_t *c)
+/* The same for four taps; `phase` is a constant, so that all places in the ring are. Loads stand together: 40 cycles for
+ * two channels on a Cortex-M4. */
+static EDGEBCI_INLINE void edgebci_mamba2_fixed_next_of_four(const int16_t *middle, uint32_t phase, uint32_t width,
+                                                             uint32_t stride, edgebci_mamba2_channels_t *c)
 {
-    uint32_t v01, v23, v4, w01, w23;
-    int32_t m, counts;
+    uint32_t a, b, d, e, f, g;
+    int32_t first, second;
     __asm__ volatile(
-        "ldr %[v01], [%[v]]\n\tldr %[v23], [%[v], #4]\n\tldrsh %[v4], [%[x]], #2\n\tldr %[w23], [%[k], #4]\n\t"
-        "ldr %[m], [%[k], #8]\n\tldr %[counts], [%[k], #12]\n\tldr %[w01], [%[k]], #16\n\t"
-        "lsr %[v01], %[v01], #16\n\tpkhbt %[v01], %[v01], %[v23], lsl #16\n\t"
-        "lsr %[v23], %[v23], #16\n\tpkhbt %[v23], %[v23], %[v4], lsl #16\n\t"
-        "smuad %[w01], %[v01], %[w01]\n\tstr %[v01], [%[v]], #4\n\tsmlad %[w01], %[v23], %[w23], %[w01]\n\t"
-        "str %[v23], [%[v]], #4\n\tsmmlar %[counts], %[w01], %[m], %[counts]\n\tssat %[counts], #16, %[counts]\n\t"
-        "asr %[m], %[counts], #7\n\tpkhbt %[counts], %[unit], %[counts], lsl #16\n\t"
-        "ldr %[m], [%[middle], %[m], lsl #2]\n\tsmlad %[counts], %[m], %[counts], %[half]\n\t"
-        "asr %[counts], %[counts], #7\n\tstrh %[counts], [%[u]], %[step]"
-        : [v01] "=&r"(v01), [v23] "=&r"(v23), [v4] "=&r"(v4), [w01] "=&r"(w01), [w23] "=&r"(w23), [m] "=&r"(m),
-          [counts] "=&r"(counts), [v] "+&r"(c->window), [x] "+&r"(c->newest), [k] "+&r"(c->channel), [u] "+&r"(c->u)
-        : [middle] "r"(middle), [unit] "r"(128), [half] "r"(64), [step] "i"(2u * stride)
+        "ldr %[a], [%[v], %[oldest]]\n\tldr %[b], [%[v], %[older]]\n\tldr %[d], [%[v], %[old]]\n\t"
+        "ldr %[e], [%[k]]\n\tldr %[f], [%[k], #4]\n\tldr %[g], [%[k], #8]\n\t"
+        "smulbb %[first], %[a], %[e]\n\tsmultt %[second], %[a], %[e]\n\t"
+        "smlabb %[first], %[b], %[f], %[first]\n\tsmlatt %[second], %[b], %[f], %[second]\n\t"
+        "smlabb %[first], %[d], %[g], %[first]\n\tsmlatt %[second], %[d], %[g], %[second]\n\t"
+        "ldr %[a], [%[x]], #4\n\tldr %[b], [%[k], #12]\n\tldr %[d], [%[k], #16]\n\tldr %[e], [%[k], #20]\n\t"
+        "ldr %[f], [%[k], #24]\n\tldr %[g], [%[k], #28]\n\tstr %[a], [%[v], %[now]]\n\t"
+        "smlabb %[first], %[a], %[b], %[first]\n\tsmlatt %[second], %[a], %[b], %[second]\n\t"
+        "smmlar %[first], %[first], %[d], %[e]\n\tsmmlar %[second], %[second], %[f], %[g]\n\t"
+        "ssat %[first], #16, %[first]\n\tssat %[second], #16, %[second]\n\t"
+        "asr %[a], %[first], #7\n\tasr %[b], %[second], #7\n\tadd %[k], %[k], #32\n\tadd %[v], %[v], #4\n\t"
+        "ldr %[a], [%[middle], %[a], lsl #2]\n\tldr %[b], [%[middle], %[b], lsl #2]\n\t"
+        "smlatb %[first], %[a], %[first], %[half]\n\tsmlatb %[second], %[b], %[second], %[half]\n\t"
+        "asr %[first], %[first], #7\n\tasr %[second], %[second], #7\n\t"
+        "sxtah %[first], %[first], %[a]\n\tsxtah %[second], %[second], %[b]\n\t"
+        "strh %[first], [%[u]], %[step]\n\tstrh %[second], [%[u]], %[step]"
+        : [a] "=&r"(a), [b] "=&r"(b), [d] "=&r"(d), [e] "=&r"(e), [f] "=&r"(f), [g] "=&r"(g), [first] "=&r"(first),
+          [second] "=&r"(second), [v] "+&r"(c->ring), [x] "+&r"(c->newest), [k] "+&r"(c->channel), [u] "+&r"(c->u)
+        : [middle] "r"(middle), [half] "r"(64), [step] "i"(2u * stride), [oldest] "i"((phase + 1u) % 4u * 2u * width),
+          [older] "i"((phase + 2u) % 4u * 2u * width), [old] "i"((phase + 3u) % 4u * 2u * width),
+          [now] "i"(phase * 2u * width)
         : "memory");
 }
 #else
-static EDGEBCI_INLINE void edgebci_mamba2_fixed_next_of_four(const int16_t *middle, uint32_t stride,
-                                                             edgebci_mamba2_channel_t *c)
+static EDGEBCI_INLINE void edgebci_mamba2_fixed_next_of_four(const int16_t *middle, uint32_t phase, uint32_t width,
+                                                             uint32_t stride, edgebci_mamba2_channels_t *c)
 {
-    edgebci_mamba2_fixed_next(middle, 4, stride, c);
+    edgebci_mamba2_fixed_next(middle, phase, width, 4, stride, c);
 }
 #endif
 
-/* n channels from the first on, a multiple of 4: convolution and SiLU; u[0], u[stride], ... */
-static EDGEBCI_INLINE void edgebci_mamba2_fixed_channels(const edgebci_mamba2_fixed_t *m, uint32_t first, uint32_t n,
-                                                         uint32_t taps, const int16_t *xbc, int16_t *conv, int16_t *u,
-                                                         uint32_t stride)
+/* Channels up to the output `end`, a multiple of 4; `phase` is a constant where taps are four. */
+static EDGEBCI_INLINE void edgebci_mamba2_fixed_turn(const int16_t *middle, uint32_t phase, uint32_t width, uint32_t taps,
+                                                     uint32_t stride, edgebci_mamba2_channels_t c, const int16_t *end)
 {
-    const int16_t *const silu = m->silu + 512;
-    edgebci_mamba2_channel_t c = {m->channel + first * (taps / 2u + 2u), xbc + first, conv + first * taps, u};
-    for (const int16_t *const end = u + n * stride; c.u != end;) {
-        for (uint32_t i = 0; i < 4; i++) {
-            if (taps == 4) {
-                edgebci_mamba2_fixed_next_of_four(silu, stride, &c);
+    while (c.u != end) {
+        for (uint32_t i = 0; i < 2; i++) {
+            if (taps == 4 && width <= EDGEBCI_WIDEST_RING) {
+                edgebci_mamba2_fixed_next_of_four(middle, phase, width, stride, &c);
             } else {
-                edgebci_mamba2_fixed_next(silu, taps, stride, &c);
+                edgebci_mamba2_fixed_next(middle, phase, width, taps, stride, &c);
             }
         }
+    }
+}
+
+/* n channels from the first on: convolution and SiLU; u[0], u[stride], ... */
+static EDGEBCI_INLINE void edgebci_mamba2_fixed_channels(const edgebci_mamba2_fixed_t *m, uint32_t phase, uint32_t first,
+                                                         uint32_t n, uint32_t width, uint32_t taps, const int16_t *xbc,
+                                                         int16_t *conv, int16_t *u, uint32_t stride)
+{
+    const int16_t *const silu = m->silu + 512, *const end = u + n * stride;
+    const edgebci_mamba2_channels_t c = {m->channel + first / 2u * (taps + 4u), xbc + first, conv + first, u};
+    if (taps != 4) {
+        edgebci_mamba2_fixed_turn(silu, phase, width, taps, stride, c, end);
+    } else if (phase == 0) {
+        edgebci_mamba2_fixed_turn(silu, 0, width, taps, stride, c, end);
+    } else if (phase == 1) {
+        edgebci_mamba2_fixed_turn(silu, 1, width, taps, stride, c, end);
+    } else if (phase == 2) {
+        edgebci_mamba2_fixed_turn(silu, 2, width, taps, stride, c, end);
+    } else {
+        edgebci_mamba2_fixed_turn(silu, 3, width, taps, stride, c, end);
     }
 }
 
@@ -471,14 +506,14 @@ static EDGEBCI_INLINE void edgebci_mamba2_fixed_gate(const edgebci_mamba2_fixed_
 }
 
 #define EDGEBCI_DEFINE_MAMBA2_FIXED(name, heads, headdim, state_size, taps)                                           \
-    static EDGEBCI_KERNEL void name##_convolution(const edgebci_mamba2_fixed_t *m, uint32_t slot, const int16_t *xbc, \
+    static EDGEBCI_KERNEL void name##_convolution(const edgebci_mamba2_fixed_t *m, uint32_t phase, const int16_t *xbc,\
                                                   int16_t *conv, int16_t *x, int16_t *B, int16_t *C)                  \
     {                                                                                                                 \
-        const uint32_t inner = heads * headdim;                                                                       \
-        edgebci_mamba2_fixed_channels(m, 0, inner, taps, xbc, conv, x + slot, EDGEBCI_SLOTS);                         \
-        edgebci_mamba2_fixed_channels(m, inner, state_size, taps, xbc, conv, B + slot * state_size, 1);               \
-        edgebci_mamba2_fixed_channels(m, inner + state_size, state_size, taps, xbc, conv, C, 1);                      \
-        edgebci_mamba2_fixed_limit(state_size, m->c_shift, C);                                                        \
+        const uint32_t inner = heads * headdim, n = state_size, all = inner + 2u * n, slot = phase % EDGEBCI_SLOTS;   \
+        edgebci_mamba2_fixed_channels(m, phase, 0, inner, all, taps, xbc, conv, x + slot, EDGEBCI_SLOTS);             \
+        edgebci_mamba2_fixed_channels(m, phase, inner, n, all, taps, xbc, conv, B + slot * n, 1);                     \
+        edgebci_mamba2_fixed_channels(m, phase, inner + n, n, all, taps, xbc, conv, C, 1);                            \
+        edgebci_mamba2_fixed_limit(n, m->c_shift, C);                                                                 \
     }                                                                                                                 \
                                                                                                                       \
     static EDGEBCI_KERNEL void name##_age(const edgebci_mamba2_fixed_t *m, uint32_t slot, const int16_t *dt_raw,      \
@@ -510,15 +545,15 @@ static EDGEBCI_INLINE void edgebci_mamba2_fixed_gate(const edgebci_mamba2_fixed_
     static EDGEBCI_KERNEL void name(const edgebci_mamba2_fixed_t *m, const int16_t *p, int16_t *conv, int16_t *ssm,   \
                                     int16_t *x, int16_t *B, float *kept, int32_t *phase, int16_t *g)                  \
     {                                                                                                                 \
-        const uint32_t inner = heads * headdim, slot = (uint32_t)phase[0];                                            \
+        const uint32_t inner = heads * headdim, step = (uint32_t)phase[0], slot = step % EDGEBCI_SLOTS;               \
         int16_t C[state_size] EDGEBCI_ALIGNED;                                                                        \
         int32_t y[heads * headdim];                                                                                   \
-        name##_convolution(m, slot, p + inner, conv, x, B, C);                                                        \
+        name##_convolution(m, step, p + inner, conv, x, B, C);                                                        \
         name##_age(m, slot, p + 2u * inner + 2u * state_size, kept);                                                  \
         name##_read(m, slot, ssm, x, B, C, kept, y);                                                                  \
         name##_rewrite(m, slot, ssm, x, B, kept);                                                                     \
         name##_gate(m, p, y, g);                                                                                      \
-        phase[0] = (int32_t)((slot + 1u) % EDGEBCI_SLOTS);                                                            \
+        phase[0] = (int32_t)((step + 1u) % taps);                                                                     \
     }
 
 #endif

@@ -51,9 +51,37 @@ static EDGEBCI_INLINE int32_t edgebci_saturated(float v, uint32_t bits)
 #define EDGEBCI_CONVERTED(a, b, c, d) ((void)(a), (void)(b), (void)(c), (void)(d))
 #endif
 
-static EDGEBCI_INLINE void edgebci_quantize_fixed(const float *restrict x, float inverse_scale, uint32_t bits, uint32_t n,
-                                                  int16_t *restrict q)
+#if EDGEBCI_HAS_DSP
+/* Eight values, and on to the next: one load and one move between the register files for several of them. */
+#define EDGEBCI_QUANTIZE_FOUR(v0, v1, v2, v3)                                                                         \
+    "vmov %[a], %[b], " v0 ", " v1 "\n\tvmov %[c], %[d], " v2 ", " v3 "\n\t"                                          \
+    "ssat %[a], %[bits], %[a]\n\tssat %[b], %[bits], %[b]\n\tssat %[c], %[bits], %[c]\n\t"                          \
+    "ssat %[d], %[bits], %[d]\n\tpkhbt %[a], %[a], %[b], lsl #16\n\tpkhbt %[c], %[c], %[d], lsl #16\n\t"            \
+    "str %[a], [%[q]], #4\n\tstr %[c], [%[q]], #4\n\t"
+#define EDGEBCI_SCALE_FLOAT(v) "vmul.f32 " v ", " v ", %[scale]\n\t"
+#define EDGEBCI_CONVERT_FLOAT(v) "vcvtr.s32.f32 " v ", " v "\n\t"
+#define EDGEBCI_OF_EIGHT(op) op("s0") op("s1") op("s2") op("s3") op("s4") op("s5") op("s6") op("s7")
+
+static EDGEBCI_INLINE void edgebci_quantize_eight(const float **x, float inverse_scale, uint32_t bits, int16_t **q)
 {
+    int32_t a, b, c, d;
+    __asm__ volatile("vldm %[x]!, {s0-s7}\n\t" EDGEBCI_OF_EIGHT(EDGEBCI_SCALE_FLOAT) EDGEBCI_OF_EIGHT(EDGEBCI_CONVERT_FLOAT)
+                         EDGEBCI_QUANTIZE_FOUR("s0", "s1", "s2", "s3") EDGEBCI_QUANTIZE_FOUR("s4", "s5", "s6", "s7")
+                     : [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c), [d] "=&r"(d), [x] "+&r"(*x), [q] "+&r"(*q)
+                     : [scale] "t"(inverse_scale), [bits] "i"(bits)
+                     : "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "memory");
+}
+#endif
+
+static EDGEBCI_INLINE void edgebci_quantize_fixed(const float *x, float inverse_scale, uint32_t bits, uint32_t n,
+                                                  int16_t *q)
+{
+#if EDGEBCI_HAS_DSP
+    for (const float *const end = x + n / 8u * 8u; x != end;) {
+        edgebci_quantize_eight(&x, inverse_scale, bits, &q);
+    }
+    n %= 8u;
+#endif
     const uint32_t whole = n / 4u * 4u;
     for (uint32_t i = 0; i < whole; i += 4) {
         float a = x[i] * inverse_scale, b = x[i + 1] * inverse_scale;
@@ -78,12 +106,22 @@ static inline int32_t edgebci_truncate(float v, float highest)
     return (int32_t)edgebci_clamp(v, 0.0f, highest);
 }
 
-/* Both halves times multiplier / 2^16. */
-static inline uint32_t edgebci_norm_fixed_pair(uint32_t pair, int32_t multiplier)
+/* Both halves times `twice` / 2^17, to the nearest integer, halves up: a bit more than is wanted, one added, is halved
+ * with the saturation, so that no half has to be brought to the top. */
+static EDGEBCI_INLINE uint32_t edgebci_norm_fixed_pair(uint32_t pair, int32_t twice)
 {
-    const int32_t low = edgebci_smmlar((int32_t)(pair << 16), multiplier, 0);
-    const int32_t high = edgebci_smmlar((int32_t)(pair & 0xFFFF0000u), multiplier, 0);
+#if EDGEBCI_HAS_DSP
+    uint32_t low;
+    __asm__("smlawb %[low], %[m], %[pair], %[one]\n\tsmlawt %[pair], %[m], %[pair], %[one]\n\t"
+            "ssat %[low], #16, %[low], asr #1\n\tssat %[pair], #16, %[pair], asr #1\n\t"
+            "pkhbt %[pair], %[low], %[pair], lsl #16"
+            : [low] "=&r"(low), [pair] "+&r"(pair)
+            : [m] "r"(twice), [one] "r"(1));
+    return pair;
+#else
+    const int32_t low = edgebci_smlawb(twice, pair, 1) >> 1, high = edgebci_smlawt(twice, pair, 1) >> 1;
     return edgebci_pair(edgebci_ssat16(low), edgebci_ssat16(high));
+#endif
 }
 
 static EDGEBCI_INLINE void edgebci_norm_fixed(const edgebci_norm_fixed_t *norm, uint32_t n, const int16_t *restrict x,
@@ -98,11 +136,15 @@ static EDGEBCI_INLINE void edgebci_norm_fixed(const edgebci_norm_fixed_t *norm, 
     const float mean_square = (float)(uint32_t)(squares >> 8) * norm->mean;
     const float r = edgebci_reciprocal_sqrt(mean_square + norm->epsilon);
     const int32_t multiplier = edgebci_truncate(r * norm->unit, 0x1.0p30f);
-    for (uint32_t i = 0; i < n; i += 4) {
-        uint32_t a = edgebci_load_pair(x + i), b = edgebci_load_pair(x + i + 2);
-        EDGEBCI_LOADED_2(a, b);
-        edgebci_store_pair(q + i, edgebci_norm_fixed_pair(a, multiplier));
-        edgebci_store_pair(q + i + 2, edgebci_norm_fixed_pair(b, multiplier));
+    const int32_t twice = multiplier + (multiplier - (multiplier >> 30)); /* 2^31 would not fit; one less does the same */
+    const uint32_t together = n % 16u == 0 ? 4 : 1;
+    for (const int16_t *const end = x + n; x != end;) {
+        for (uint32_t i = 0; i < together; i++, x += 4, q += 4) {
+            uint32_t a = edgebci_load_pair(x), b = edgebci_load_pair(x + 2);
+            EDGEBCI_LOADED_2(a, b);
+            edgebci_store_pair(q, edgebci_norm_fixed_pair(a, twice));
+            edgebci_store_pair(q + 2, edgebci_norm_fixed_pair(b, twice));
+        }
     }
 }
 

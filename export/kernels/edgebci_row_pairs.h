@@ -85,8 +85,12 @@ static EDGEBCI_INLINE edgebci_row_sums_t edgebci_row_pairs(const int16_t *weight
     edgebci_row_sums_t s;
     uint32_t w01, w23, t, u, x0, x2;
     const int16_t *const end = x + columns;
-    const uint32_t begun = columns >= 64 ? 64 : columns >= 16 ? 16 : 4, rest = columns - begun;
-    if (columns >= 64) {
+    const uint32_t begun = columns >= 128 ? 128 : columns >= 64 ? 64 : columns >= 16 ? 16 : 4, rest = columns - begun;
+    if (columns >= 128) { /* in one piece: between two, compilers put the sums into memory */
+        EDGEBCI_ROW_PAIRS_STEP(128, "=&r", EDGEBCI_COLUMNS_BY(0, 0, EDGEBCI_FIRST_PRODUCT) EDGEBCI_TWELVE_COLUMNS(16, 8)
+                                               EDGEBCI_48_COLUMNS(64, 32) EDGEBCI_SIXTEEN_COLUMNS(256, 128)
+                                                   EDGEBCI_48_COLUMNS(320, 160));
+    } else if (columns >= 64) {
         EDGEBCI_ROW_PAIRS_STEP(64, "=&r", EDGEBCI_COLUMNS_BY(0, 0, EDGEBCI_FIRST_PRODUCT) EDGEBCI_TWELVE_COLUMNS(16, 8)
                                               EDGEBCI_48_COLUMNS(64, 32));
     } else if (columns >= 16) {

@@ -109,7 +109,7 @@ def _step(node: Node, graph: StepGraph, sizes: dict[str, int]) -> Operation:
     p, *rest = node.inputs
     states, weights = rest[: len(STATES)], dict(zip(WEIGHTS, rest[len(STATES) :], strict=True))
     heads, headdim, n = graph.inputs[states[1]]
-    channels, taps = graph.inputs[states[0]]
+    taps, channels = graph.inputs[states[0]]
     check_columns(node, _padded(heads * headdim + channels + heads), sizes[p])
     if headdim % GROUP or n % (2 * GROUP):
         raise InputError(f"{node.name} has headdim {headdim} and d_state {n}; the C kernel needs multiples of 4 and 8")
@@ -122,7 +122,7 @@ def _step(node: Node, graph: StepGraph, sizes: dict[str, int]) -> Operation:
         node,
         reads=(p,),
         writes=Buffer(node.outputs[0], "int16_t", heads * headdim),
-        shapes=f"int16 [{sizes[p]}] -> int16 [{heads * headdim}], states int16 [{channels}][{taps}], "
+        shapes=f"int16 [{sizes[p]}] -> int16 [{heads * headdim}], states int16 [{taps}][{channels}], "
         f"[{heads}][{headdim}][{n}], and those of four steps",
         call=f"{kernel}(&{name}, {{0}}, {places}, {{out}});",
         kernel=f"EDGEBCI_DEFINE_MAMBA2_FIXED({kernel}, {heads}u, {headdim}u, {n}u, {taps}u)",
@@ -137,13 +137,19 @@ def _step(node: Node, graph: StepGraph, sizes: dict[str, int]) -> Operation:
 def _step_constants(graph: StepGraph, name: str, weights: dict[str, str]) -> tuple[Constant, ...]:
     """In the order of edgebci_mamba2_fixed_t."""
     given: dict[str, NDArray[Any]] = {part: graph.constants[tensor] for part, tensor in weights.items()}
-    taps = given["conv_weight"].astype("<i2").view("<i4")  # two in a word
-    scaling = np.stack([given["conv_multiplier"], given["conv_bias"]], axis=1)
-    arrays = {"channel": np.concatenate([taps, scaling], axis=1).astype(np.int32), "silu": given["silu"]}
+    arrays = {"channel": _channel_pairs(given), "silu": given["silu"]}
     arrays |= {part: given[part] for part in _FLOATS}
     return tuple(
         Constant(f"{name}_{part}", values, f"{name}: {part} {list(values.shape)}") for part, values in arrays.items()
     )
+
+
+def _channel_pairs(given: dict[str, NDArray[Any]]) -> NDArray[np.int32]:
+    """Of two channels, (conv_dim / 2, taps + 4): the weights of a tap in a word; multiplier and bias of each."""
+    weight = given["conv_weight"].reshape(-1, 2, given["conv_weight"].shape[1]).swapaxes(1, 2)
+    taps = np.ascontiguousarray(weight, "<i2").view("<i4")[..., 0]
+    scaling = np.stack([given["conv_multiplier"], given["conv_bias"]], axis=1).reshape(len(taps), 4)
+    return np.concatenate([taps, scaling], axis=1).astype(np.int32)
 
 
 def _padded(n: int) -> int:

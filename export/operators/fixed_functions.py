@@ -23,7 +23,7 @@ from edgebci.export.graph_builder import formal
 from edgebci.export.graph_functions import EPSILON
 from edgebci.export.operators.exact_functions import ExactBody
 from edgebci.export.operators.integer_body import FLOAT, INT16, INT32, IntegerBody
-from edgebci.operators.mamba2_fixed import FOLDED_LIMIT, GATE_UNIT, SLOTS, STATE_BITS, readout_limit
+from edgebci.operators.mamba2_fixed import FOLDED_LIMIT, GATE_UNIT, SLOTS, STATE_BITS, padded_taps, readout_limit
 
 STATES = ("conv", "ssm", "x", "B", "kept", "phase")
 WEIGHTS = (
@@ -93,6 +93,7 @@ class _Now:
     B: ir.Value  # (4, d_state)
     C: ir.Value  # (d_state,)
     kept: ir.Value  # (n_heads, 5) float32
+    slot: ir.Value  # (1,) the newest's, wide
     slots: ir.Value  # (4,) bool, true for the newest
 
 
@@ -103,7 +104,7 @@ def step_function(block: BlockSpec) -> ir.Function:
     given = {value.name or "": value for value in inputs}
     sizes = body.integers(block.d_inner, block.conv_dim, block.n_heads)
     z, xbc, dt_raw = body.call("Split", [given["p"], sizes], "split_p", ["z", "xbc", "dt_raw"], {"axis": 0})
-    window, u = _convolution(body, given, xbc)
+    ring, u = _convolution(body, given, xbc, padded_taps(block.d_conv))
     parts = body.call(
         "Split",
         [u, body.integers(block.d_inner, block.d_state, block.d_state)],
@@ -111,7 +112,8 @@ def step_function(block: BlockSpec) -> ir.Function:
         ["x", "B", "C"],
         {"axis": 0},
     )
-    slots = body.two("Equal", body.integers(*range(SLOTS)), body.wide(given["phase_state"], "phase"), "slots")
+    slot = body.two("Mod", body.wide(given["phase_state"], "phase"), body.integers(SLOTS), "slot")
+    slots = body.two("Equal", body.integers(*range(SLOTS)), slot, "slots")
     ring_x = _put(body, parts[0], given["x_state"], slots, 1, "ring_x")
     ring_b = _put(body, parts[1], given["B_state"], slots, 0, "ring_B")
     shape = body.integers(block.n_heads, block.headdim, SLOTS)
@@ -120,28 +122,35 @@ def step_function(block: BlockSpec) -> ir.Function:
         B=ring_b,
         C=_readout_counts(body, given, parts[2], block.d_state),
         kept=_kept(body, given, dt_raw, slots),
+        slot=slot,
         slots=slots,
     )
     y = _read(body, given, now)
     ssm, kept = _rewritten(body, given, now, block)
     g = _gated(body, given, body.node("Reshape", [y, body.axes(block.d_inner)], "y_flat"), z)
     phase = body.two("Add", body.wide(given["phase_state"], "old_phase"), body.integers(1), "later")
-    following = body.cast(body.two("Mod", phase, body.integers(SLOTS), "turned"), INT32, "phase_next")
+    following = body.cast(
+        body.two("Mod", phase, body.integers(padded_taps(block.d_conv)), "turned"), INT32, "phase_next"
+    )
     rings = [body.cast(ring, INT16, f"{name}_next") for name, ring in (("x", ring_x), ("B", ring_b))]
-    return body.function("Mamba2StepFixed", inputs, [g, window, ssm, *rings, kept, following])
+    return body.function("Mamba2StepFixed", inputs, [g, ring, ssm, *rings, kept, following])
 
 
-def _convolution(body: IntegerBody, given: dict[str, ir.Value], xbc: ir.Value) -> tuple[ir.Value, ir.Value]:
-    """The window (conv_dim, taps) int16 and u, wide."""
-    bounds = [body.axes(1), body.axes(1 << 30), body.axes(1)]
-    kept = body.node("Slice", [given["conv_state"], *bounds], "kept_taps")
-    column = body.node("Unsqueeze", [xbc, body.axes(1)], "newest")
-    window = body.node("Concat", [kept, column], "conv_next", {"axis": 1})
-    products = body.two("Mul", body.wide(window, "window"), body.wide(given["conv_weight"], "taps"), "tap_products")
+def _convolution(body: IntegerBody, given: dict[str, ir.Value], xbc: ir.Value, taps: int) -> tuple[ir.Value, ir.Value]:
+    """The ring (taps, conv_dim) int16 and u, wide."""
+    phase = body.wide(given["phase_state"], "conv_phase")
+    places = body.two("Equal", body.integers(*range(taps)), phase, "conv_slots")
+    ring = _put(body, body.wide(xbc, "xbc"), given["conv_state"], places, 0, "ring_conv")
+    later = body.two("Add", body.integers(*range(1, 1 + taps)), phase, "taps_later")
+    order = body.two("Mod", later, body.integers(taps), "oldest_first")
+    window = body.node("Transpose", [body.node("Gather", [ring, order], "ordered")], "window", {"perm": [1, 0]})
+    products = body.two("Mul", window, body.wide(given["conv_weight"], "taps"), "tap_products")
     sums = body.node("ReduceSum", [products, body.axes(1)], "tap_sums", {"keepdims": 0})
     scaled = body.multiplied(sums, body.wide(given["conv_multiplier"], "tap_multiplier"), "conv_scaled")
     biased = body.two("Add", scaled, body.wide(given["conv_bias"], "tap_bias"), "conv")
-    return window, body.silu(body.limited(biased, -32768, 32767, "conv_counts"), given["silu"], "u")
+    return body.cast(ring, INT16, "conv_next"), body.silu(
+        body.limited(biased, -32768, 32767, "conv_counts"), given["silu"], "u"
+    )
 
 
 def _put(body: IntegerBody, new: ir.Value, ring: ir.Value, slots: ir.Value, axis: int, name: str) -> ir.Value:
@@ -209,7 +218,7 @@ def _column(body: IntegerBody, value: ir.Value, name: str) -> ir.Value:
 def _rewritten(body: IntegerBody, given: dict[str, ir.Value], now: _Now, block: BlockSpec) -> tuple[ir.Value, ir.Value]:
     """H, and what is kept, after the heads whose turn it is were rewritten."""
     turns = body.constant("turns", np.arange(block.n_heads) % SLOTS, np.int64)
-    mine = body.two("Equal", turns, body.wide(given["phase_state"], "phase_now"), "mine")
+    mine = body.two("Equal", turns, now.slot, "mine")
     full = body.constant("full", 2.0**28, np.float32)
     scale = body.truncated(
         body.two("Mul", _columns(body, now.kept, 0, 1, "decay_kept"), full, "scale_float"), 2.0**28, "scale28"

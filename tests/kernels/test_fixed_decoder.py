@@ -53,14 +53,18 @@ class Program:
         return outputs
 
 
-@pytest.fixture(scope="module")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Program:
-    folder = tmp_path_factory.mktemp("fixed")
-    decoder = quantize_fixed(SPEC, random_parameters(SPEC, 1), random_frames(SPEC, 300, 2))
+def programmed(spec: DecoderSpec, folder: Path) -> Program:
+    """A decoder with random weights, its graph, its C and a library of that."""
+    decoder = quantize_fixed(spec, random_parameters(spec, 1), random_frames(spec, 300, 2))
     onnx.save(fixed_step_graph(decoder), folder / "fixed.onnx")
     generate(folder / "fixed.onnx", CASE.front_end, folder / "firmware", "cortex-m4f")
     library = compile_host(folder / "firmware", folder / "probe.so", "gcc", "2", PROBE)
     return Program(decoder, folder / "fixed.onnx", folder / "firmware", ctypes.CDLL(str(library)))
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Program:
+    return programmed(SPEC, tmp_path_factory.mktemp("fixed"))
 
 
 def test_onnx_runtime_and_c_give_the_bits_of_the_reference(program: Program) -> None:
@@ -69,6 +73,15 @@ def test_onnx_runtime_and_c_give_the_bits_of_the_reference(program: Program) -> 
     assert expected.std() > 0.1
     np.testing.assert_array_equal(program.run(frames).view(np.uint32), expected.view(np.uint32))
     np.testing.assert_array_equal(OnnxStepRunner(program.graph).stream(frames), expected)
+
+
+def test_a_window_of_more_than_four_taps_gives_the_same_bits(tmp_path: Path) -> None:
+    spec = SPEC.model_copy(update={"d_conv": 6, "d_model": 8, "n_layers": 1})
+    wide, frames = programmed(spec, tmp_path), random_frames(spec, 30, 5)
+    expected = wide.decoder.stream(frames)
+    assert wide.decoder.state_shapes()["conv.0"][0] == 8
+    np.testing.assert_array_equal(wide.run(frames).view(np.uint32), expected.view(np.uint32))
+    np.testing.assert_array_equal(OnnxStepRunner(wide.graph).stream(frames), expected)
 
 
 @pytest.fixture(scope="module")

@@ -10,10 +10,10 @@ from edgebci.edge_student import load_edge_student
 from edgebci.pipeline.kernel_bounds import StepCycles, step_cycles
 
 STUDENT = Path(__file__).resolve().parents[2] / "examples" / "edge_student.toml"
-MOST_PER_MAC = {"cortex-m4f": 1.38, "cortex-m7": 0.80}
+MOST_PER_MAC = {"cortex-m4f": 1.38, "cortex-m7": 0.80, "cortex-m33": 1.29}
 """Dense layers, requantization included: what the issue asks for."""
-MOST_A_STEP = {"cortex-m4f": 144_000, "cortex-m7": 75_000}
-"""What the issue asks for on the M7; on the M4F it asks for 140,000, and this is what has been reached."""
+MOST_A_STEP = {"cortex-m4f": 140_000, "cortex-m7": 75_000, "cortex-m33": 128_000}
+"""The whole step: what the issue asks for."""
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def test_dense_layers_are_as_fast_as_asked(measured: tuple[StepCycles, ...]) -> 
         assert dense.cycles / dense.units <= MOST_PER_MAC[step.core]
 
 
-def test_a_step_takes_no_more_than_has_been_reached(measured: tuple[StepCycles, ...]) -> None:
+def test_a_step_is_as_fast_as_asked(measured: tuple[StepCycles, ...]) -> None:
     for step in measured:
         assert step.step <= MOST_A_STEP[step.core]
 
