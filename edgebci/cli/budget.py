@@ -11,6 +11,7 @@ import typer
 from edgebci.cli import budget_options as options
 from edgebci.cli.budget_against import against_and_print
 from edgebci.cli.budget_comparison import compare_and_print
+from edgebci.cli.budget_heat import board_rows, heat_rows
 from edgebci.cli.budget_solution import solve_and_print
 from edgebci.cli.output import JsonFlag, print_json, print_rows
 
@@ -44,6 +45,8 @@ def budget(
     recording: options.Recording = None,
     solve: options.Solve = None,
     against: options.Against = None,
+    board: options.Board = None,
+    board_measured: options.BoardMeasured = None,
     html: options.Html = None,
     figure: options.Figure = None,
     measure_cycles: options.MeasureCycles = None,
@@ -74,6 +77,8 @@ def budget(
         sent=parse_sent(send),
         years=years,
         limits=tuple(parse_limit(text) for text in limit or ()),
+        board=board,
+        board_measured=board_measured,
     )
     question.answer(order, json)
 
@@ -171,6 +176,9 @@ def _print(report: BudgetReport) -> None:
     print_rows(f"{title}: power by component", [*rows, ("total", _span(total))])
     print_rows("by state", [(f"{s.part.replace('_', ' ')}, {s.state}", _span(s.power)) for s in report.states])
     print_rows("what spreads the total", _influences(total))
+    print_rows("heat by location (modelled; flux limits nothing)", heat_rows(report.heat))
+    if report.boards:
+        print_rows("the decoder on a board outside", board_rows(report.boards))
     print_rows("does it fit", _fit_rows(report))
 
 

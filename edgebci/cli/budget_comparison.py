@@ -24,12 +24,13 @@ def compare_and_print(
 ) -> None:
     """Compare partitions, and print the table of the order's radio and the winners on every radio."""
     from edgebci.errors import InputError
-    from edgebci.pipeline.budget.accuracy import parse_r2, read_accuracies
+    from edgebci.pipeline.budget.accuracy import parse_r2
+    from edgebci.pipeline.budget.accuracy_sources import read_measured
     from edgebci.pipeline.budget.partition_study import compare_partitions
 
     if what != "partitions":
         raise InputError(f"cannot compare {what!r}; give --compare partitions")
-    measured = [*(read_accuracies(accuracy) if accuracy else ()), *map(parse_r2, r2)]
+    measured = [*(read_measured(accuracy) if accuracy else ()), *map(parse_r2, r2)]
     study = compare_partitions(order, measured, recordings)
     if figure is not None:
         _draw(figure, study, order.radio)
@@ -50,6 +51,7 @@ def _print(study: PartitionStudy, radio: str) -> None:
     for n in dict.fromkeys(row.n_channels for row in study.rows):
         rows = [row for row in study.rows if row.n_channels == n and row.radio == radio]
         print_rows(f"{n:,} channels over {radio}, modelled", [(row.partition, _power(row)) for row in rows])
+    print_rows("how well each decodes", [("accuracy", study.accuracy)])
     print_rows("who wins", [(f"{w.n_channels:,} channels, {w.radio}, {w.noise}", _won(w)) for w in study.winners])
     print_rows("how it is compared", [("note", study.note)])
 

@@ -31,7 +31,7 @@ Compare = Annotated[
     str | None, typer.Option(help="partitions: where to split the work, for 32 to 10,000 channels on every radio.")
 ]
 Accuracy = Annotated[
-    Path | None, typer.Option(help="With --compare: measured R2 of partitions; without it no winner is named.")
+    Path | None, typer.Option(help="With --compare: measured R2: report.json of a run, simulation.json, or a .toml.")
 ]
 R2 = Annotated[list[str] | None, typer.Option(help="The same typed, such as lfp-decoded=0.61; repeatable.")]
 Recording = Annotated[
@@ -42,6 +42,12 @@ Solve = Annotated[
 ]
 Against = Annotated[
     list[str] | None, typer.Option(help="The same in another implant of like scope beside it; repeatable.")
+]
+Board = Annotated[
+    str | None, typer.Option(help="A board outside, such as jetson-orin-nano: its step, estimated and not judged.")
+]
+BoardMeasured = Annotated[
+    Path | None, typer.Option(help="What benchmark.py wrote on that board, in place of the estimate.")
 ]
 Html = Annotated[Path | None, typer.Option(help="Write a page with sliders that works offline.")]
 Figure = Annotated[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from edgebci.pipeline.budget.accuracy import (
     parse_r2,
     read_accuracies,
 )
+from edgebci.pipeline.budget.accuracy_sources import read_measured
 from edgebci.pipeline.budget.answer import budget, design_of
 from edgebci.pipeline.budget.coding import coded_bits, converter_of, measure_coding
 from edgebci.pipeline.budget.counts import read_counts
@@ -99,7 +101,54 @@ def test_broadband_within_reach_leaves_others_beyond_the_margin(study: Partition
 
 def test_without_accuracy_nobody_wins(order: BudgetOrder) -> None:
     study = compare_partitions(order, channels=(96,), radios=("ble-2m",))
-    assert [winner.winner for winner in study.winners] == [None]
+    assert [(winner.winner, winner.reason) for winner in study.winners] == [
+        (None, "no accuracy was given, and power alone names no winner")
+    ]
+    assert "no accuracy was given" in study.accuracy
+
+
+def _json(path: Path, content: object) -> Path:
+    path.write_text(json.dumps(content))
+    return path
+
+
+def test_a_runs_report_says_how_its_streams_and_its_device_decode(order: BudgetOrder, tmp_path: Path) -> None:
+    scores = {"torch": 0.53, "ONNX int8": 0.525, "device (host twin)": 0.52}
+    forms = [{"name": name, "score": {"r2_mean": {"value": r2}}} for name, r2 in scores.items()]
+    data = {"n_channels": 96, "lfp_rate_hz": 1000.0}
+    run = {"schema_version": "edgebci.report/1", "data": data, "forms": forms}
+    measured = read_measured(_json(tmp_path / "report.json", run))
+    assert {one.partition: one.r2 for one in measured} == {
+        **dict.fromkeys(("lfp", "lfp-coded", "lfp-input-rate", "lfp-input-rate-coded"), 0.53),
+        "lfp-features": 0.525,
+        "lfp-decoded": 0.52,
+    }
+    study = compare_partitions(order, measured, channels=(32, 96), radios=("ble-2m",))
+    few, own = study.winners
+    assert few.winner is None
+    assert own.winner is not None
+    assert "from " in study.accuracy
+    with pytest.raises(InputError, match="has no score of device"):
+        read_measured(_json(tmp_path / "short.json", run | {"forms": forms[:2]}))
+
+
+def test_a_simulation_gives_what_the_link_loses_and_what_noise_may_grow_to(tmp_path: Path) -> None:
+    content = {
+        "schema_version": "edgebci.simulation/1",
+        "n_channels": 96,
+        "rate_hz": 500.0,
+        "accuracy": [{"name": "clean", "r2": 0.6}, {"name": "degraded", "r2": 0.5}, {"name": "degraded", "r2": 0.4}],
+        "packet_loss": {"policies": [{"r2_lost": 0.05}, {"r2_lost": 0.03}]},
+        "front_end": {"amplifier": {"noise_nv_per_rthz": 40.0}},
+        "sweeps": [{"name": "noise", "knees": [{"x": 120.0}]}],
+    }
+    measured = {one.partition: one for one in read_measured(_json(tmp_path / "simulation.json", content))}
+    assert measured["lfp-decoded"].r2 == 0.5
+    assert measured["lfp-input-rate"].r2 == pytest.approx(0.47)
+    assert measured["lfp-decoded"].noise_ratio == 3.0
+    assert "lfp" not in measured
+    with pytest.raises(InputError, match="has no accuracy of partitions"):
+        read_measured(_json(tmp_path / "other.json", {"schema_version": "edgebci.gate/1"}))
 
 
 def test_decoding_wins_only_against_a_stream_within_the_margin() -> None:

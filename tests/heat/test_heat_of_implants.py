@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from random import Random
 
 import pytest
 
 from edgebci.errors import InputError
 from edgebci.firmware_sim.battery import recharge_h
-from edgebci.firmware_sim.design import Design, Work, assemble
+from edgebci.firmware_sim.design import Design, assemble
 from edgebci.firmware_sim.heat import body as body_module
 from edgebci.firmware_sim.heat.body import body, body_input_names, surroundings
 from edgebci.firmware_sim.heat.charging import recharge_warmth
@@ -179,15 +180,26 @@ def test_the_report_multiplies_power_by_slopes_and_judges_by_the_binding_tissue(
     name, source = next(iter(design.implant.heat_sources.items()))
     slopes = warmth(source, typical)
     assert (found.source, found.location) == (name, source.location)
-    assert found.power_mw == pytest.approx(dissipated_uw(design, source, typical) * 1e-3)
-    assert found.rise_c == pytest.approx(found.power_mw * slopes.source_c_per_mw)
+    power_mw = dissipated_uw(design, source, typical) * 1e-3
+    assert found.power_mw.typical == pytest.approx(power_mw)
+    assert found.rise_c.typical == pytest.approx(power_mw * slopes.source_c_per_mw)
+    assert found.flux_mw_per_cm2.typical == pytest.approx(power_mw / source.contact_area_cm2.typical)
     assert [layer.layer for layer in found.layers] == [layer.layer for layer in slopes.layers]
-    assert found.within_limit == all(layer.rise_c <= layer.limit_c for layer in found.layers)
+    for layer, slope in zip(found.layers, slopes.layers, strict=True):
+        assert layer.rise_c.typical == pytest.approx(power_mw * slope.c_per_mw)
+        assert layer.rise_c.low <= layer.rise_c.typical <= layer.rise_c.high
+        assert (layer.within_limit == "yes") == (layer.rise_c.high <= layer.limit_c)
     assert found.recharge is not None
-    assert found.recharge.charging_c > found.rise_c
+    assert found.recharge.charging_c > found.rise_c.typical
     # A can under the scalp touches skin and skull.
     assert found.recharge.limit_c == 2.0
-    hot = design.doing(Work(1e12, 64))
-    scorched = heat_by_location(hot, lambda q: q.high * (1e4 if q.unit == "uW" else 1.0))
-    assert not scorched[0].within_limit
     assert type(found).model_validate_json(found.model_dump_json()) == found
+
+
+def test_a_watt_scorches_and_the_allowed_power_does_not() -> None:
+    design = _design(charge_mw=None)
+    hot = replace(design, implant=design.implant.model_copy(update={"standing_uw": _quantity(1e6, "uW")}))
+    (found,) = heat_by_location(hot)
+    assert {layer.within_limit for layer in found.layers} >= {"no"}
+    slopes = {layer.layer: layer.rise_c.high / found.power_mw.high for layer in found.layers}
+    assert all(found.allowed_mw * slopes[layer.layer] <= layer.limit_c * (1 + 1e-9) for layer in found.layers)

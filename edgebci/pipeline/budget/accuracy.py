@@ -95,6 +95,8 @@ class Outcome:
 def decide(contenders: Sequence[Contender]) -> Outcome:
     """Name a winner where the rule allows one."""
     known = [(one, one.r2) for one in contenders if one.r2 is not None]
+    if not known:
+        return Outcome(None, None, "no accuracy was given, and power alone names no winner")
     if len(known) < 2:
         return Outcome(None, None, "the R2 of at least two partitions that the link carries is needed")
     best = max(r2 for _, r2 in known)

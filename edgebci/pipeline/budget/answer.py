@@ -11,6 +11,7 @@ from functools import partial
 from edgebci.errors import InputError
 from edgebci.firmware_sim.battery import design_runtime_h, droop_v, peak_uw, recharge_h
 from edgebci.firmware_sim.design import DecoderLoad, Design, Work, assemble, unchecked
+from edgebci.firmware_sim.heat.report import heat_by_location
 from edgebci.firmware_sim.implant import place_design
 from edgebci.firmware_sim.limits import bounds, overall
 from edgebci.firmware_sim.monte_carlo import spread
@@ -21,6 +22,7 @@ from edgebci.firmware_sim.states import STATES
 from edgebci.firmware_sim.supply import efficiency
 from edgebci.firmware_sim.uncertainty import Estimate, Pick, estimate
 from edgebci.hardware import Battery, ComputePart, Implant, Radio, at_clock, load_profile
+from edgebci.pipeline.budget.boards import board_steps
 from edgebci.pipeline.budget.load import Loaded, load_of
 from edgebci.pipeline.budget.order import BudgetOrder
 from edgebci.pipeline.budget.report import BudgetReport, StatePower, SupplyReport
@@ -63,6 +65,8 @@ def budget_of(load: DecoderLoad, order: BudgetOrder, loaded: Loaded | None = Non
             for bound in kept
             if bound.name == "temperature_rise_c"
         },
+        heat=heat_by_location(design),
+        boards=board_steps(order, loaded.counts) if loaded else (),
     )
 
 

@@ -36,6 +36,7 @@ class BudgetOrder(Document):
         clock_mhz: below the compute part's own.
         sent: what leaves the implant; samples are sent as the converter gives them.
         years: that the battery has been in use.
+        board: that would run the decoder outside; board_measured: what benchmark.py wrote there.
     """
 
     implant: str
@@ -49,6 +50,8 @@ class BudgetOrder(Document):
     sent: Sent = "decoded"
     years: float = Field(default=0.0, ge=0)
     limits: tuple[Limit, ...] = ()
+    board: str | None = None
+    board_measured: Path | None = None
 
 
 def parse_limit(text: str) -> Limit:

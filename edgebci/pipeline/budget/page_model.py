@@ -7,23 +7,28 @@ the result smallest and largest. Which end that is does not depend on the slider
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from edgebci.documents import Document
 from edgebci.firmware_sim.design import Design
 from edgebci.firmware_sim.expressions import Node, javascript, node_of, variable
+from edgebci.firmware_sim.heat.slope import slopes
 from edgebci.firmware_sim.latency import deadline_ms, step_ms
 from edgebci.firmware_sim.limits import Bound, bounds
 from edgebci.firmware_sim.power import POWER, duty, total_uw
 from edgebci.firmware_sim.radio import payload_bits_per_s, utilization
+from edgebci.firmware_sim.thermal import dissipated_uw
 from edgebci.firmware_sim.uncertainty import Estimate, Pick, estimate, inputs_of
+from edgebci.hardware import HeatSource
 from edgebci.pipeline.budget.order import SENT, Sent
 from edgebci.pipeline.budget.sliders import Reach, Setting, converting, design_at
 from edgebci.quantity import Quantity
 
 Formula = Callable[[Design, Pick], float]
+LAYER = "heat, "
+"""How the names of rises in layers begin."""
 _SLIDERS = {name: variable(name) for name in ("n_channels", "rate_hz", "bits", "size")}
 
 
@@ -67,12 +72,25 @@ def results(reach: Reach) -> tuple[Result, ...]:
         Result("step", "ms", step_ms, deadline_ms(reach.design)),
         Result("link use", "1", utilization, 1.0),
     ]
-    return (*powers, *others, *(_heat(bound) for bound in heat_bounds(reach)))
+    judged = (_heat(bound) for bound in heat_bounds(reach))
+    return (*powers, *others, *judged, *_layers(reach.design))
 
 
 def heat_bounds(reach: Reach) -> list[Bound]:
     """The limits of temperature, whose rise per milliwatt is one figure."""
     return [bound for bound in bounds(reach.design, {}) if bound.name == "temperature_rise_c"]
+
+
+def _layers(design: Design) -> Iterator[Result]:
+    """Each layer of tissue around each heat source, with the limit of that tissue."""
+    for name, source in design.implant.heat_sources.items():
+        for layer in slopes(source).layers:
+            title = f"{LAYER}{name} ({source.location}), {layer.layer}"
+            yield Result(title, "C", partial(_rise_of, source, layer.c_per_mw), layer.limit_c)
+
+
+def _rise_of(source: HeatSource, c_per_mw: Quantity, design: Design, pick: Pick) -> float:
+    return dissipated_uw(design, source, pick) * 1e-3 * pick(c_per_mw)
 
 
 def _heat(bound: Bound) -> Result:
@@ -168,6 +186,7 @@ def script(reach: Reach) -> str:
         "sliders": [one.model_dump() for one in ranges(reach)],
         "limits": {one.name: one.limit for one in shown if one.limit is not None},
         "units": {one.name: one.unit for one in shown},
+        "layer": LAYER,
         "start": {"radio": reach.design.radio.name, "sent": "decoded"},
     }
     return f"const model = {json.dumps(model)};\nconst formulas = {{\n{formulas}\n}};\n{_EVALUATE}"

@@ -86,6 +86,8 @@ class PartitionStudy(Document):
     implant_scope: str
     compute: str
     note: str = NOTE
+    accuracy: str
+    """Where the accuracies are from, or that none was given."""
     coding: tuple[CodedData, ...]
     rows: tuple[PartitionPower, ...]
     winners: tuple[Winner, ...]
@@ -123,10 +125,26 @@ def compare_partitions(
         implant=design.implant.name,
         implant_scope=design.implant.scope,
         compute=design.compute.name,
+        accuracy=_accuracy(measured),
         coding=coding,
         rows=tuple(rows),
         winners=tuple(winners),
     )
+
+
+def _accuracy(measured: Sequence[Measured]) -> str:
+    if not measured:
+        return (
+            "no accuracy was given, so nobody is said to win: give --accuracy with the report.json of edgebci run, the "
+            "simulation.json of edgebci simulate or a .toml, or --r2"
+        )
+    rows = [
+        f"{one.partition} R2 {one.r2:.3g}"
+        + (f" with {one.n_channels} channels" if one.n_channels else " for any number of channels")
+        + (f", noise {one.noise_ratio:.3g} times as dense for 0.01 less" if one.noise_ratio > 1 else "")
+        for one in measured
+    ]
+    return f"{'; '.join(rows)}; from {', '.join(sorted({one.source for one in measured}))}"
 
 
 def _with_radio(design: Design, radio: Radio) -> Design:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 from edgebci.documents import Document
+from edgebci.firmware_sim.board_estimate import BoardStep
+from edgebci.firmware_sim.heat.report import SourceHeat
 from edgebci.firmware_sim.implant_report import ImplantReport, Verdict
 from edgebci.firmware_sim.limits import LimitCheck
 from edgebci.firmware_sim.monte_carlo import Spread
@@ -57,3 +59,6 @@ class BudgetReport(Document):
     total_mw: Spread
     rise_c: dict[str, Spread]
     """By heat source."""
+    heat: tuple[SourceHeat, ...]
+    boards: tuple[BoardStep, ...] = ()
+    """The decoder on a board outside, in each of its power modes; no verdict rests on an estimate."""
