@@ -30,7 +30,8 @@ def run_on_target(
     """Compile the bundle's C for a core and run the binary over a recording, emulated.
 
     Gives outputs, instructions and bytes (exact), and cycles by part, function and source line (modelled, each with
-    the band of its core). Every output is compared with the host's, bit for bit.
+    the band of its core). Of a decoder in fixed point it also says what bounds each part and how far it is from that.
+    Every output is compared with the host's, bit for bit.
 
     Exit code 0: equal; 1: the core computed something else; 2: nothing to run.
     """
@@ -43,6 +44,9 @@ def run_on_target(
         print_json(report)
         return
     print_rows(f"{bundle} on {core} over {recording}", _rows(report))
+    if report.parts:
+        bounds = [(one.name, one.sentence()) for one in report.parts]
+        print_rows(f"cycles a step of the decoder, and what bounds them ({report.band})", bounds)
     print_rows(f"cycles a step by function ({report.band})", _shares(report, report.functions[:lines]))
     print_rows(f"cycles a step by line ({report.band})", _shares(report, report.lines[:lines]))
 

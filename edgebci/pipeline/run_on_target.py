@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from edgebci.bundle import Bundle, Manifest, open_bundle
+from edgebci.bundle import Bundle, open_bundle
 from edgebci.device_reference import FrontEndForm, run_reference
 from edgebci.documents import Document
 from edgebci.errors import InputError, VerificationError
@@ -18,6 +18,7 @@ from edgebci.features.specification import Counts
 from edgebci.firmware_sim.host_twin import DeviceRun, HostTwin
 from edgebci.firmware_sim.target_run import TargetRun, run_on_target
 from edgebci.firmware_sim.toolchain import compile_host, compile_target
+from edgebci.fixed_decoder import FixedDecoder
 from edgebci.pipeline.behavior_choice import behavior_for
 from edgebci.pipeline.bundle_kinds import manifest_of
 from edgebci.pipeline.configuration import RecordingConfig, check_recording_path
@@ -31,6 +32,7 @@ from edgebci.pipeline.cycle_costs import (
     line_costs,
 )
 from edgebci.pipeline.device import reference_difference, target_difference
+from edgebci.pipeline.part_bounds import PartCycles, part_cycles
 from edgebci.pipeline.source import obtain, read_part, recording_path
 from edgebci.progress import Progress, part, silent
 from edgebci.recordings import open_recording
@@ -88,6 +90,8 @@ class TargetReport(Document):
     """What the board adds over the whole run, where one was given."""
     functions: tuple[Cost, ...]
     lines: tuple[Cost, ...]
+    parts: tuple[PartCycles, ...]
+    """Of the decoder in fixed point, each with what bounds it; of another arithmetic none."""
     flash_bytes: int
     ram_bytes: int
     stack_bytes: int
@@ -117,7 +121,7 @@ def run_bundle_on_target(order: TargetOrder, progress: Progress = silent) -> Tar
         difference = target_difference(twin, host, run) or _reference_difference(bundle, counts, missing, twin, host)
     if difference:
         raise VerificationError(f"{difference}, on {order.core}; report it with the bundle in {order.bundle}")
-    return _report(order, run, manifest)
+    return _report(order, run, bundle)
 
 
 def _reference_difference(
@@ -169,8 +173,13 @@ def _hdf5(bundle: Bundle, order: TargetOrder, folder: Path, progress: Progress) 
     return recording_path(source, folder)
 
 
-def _report(order: TargetOrder, run: TargetRun, manifest: Manifest) -> TargetReport:
-    cycles = run.cycles
+def _parts(order: TargetOrder, run: TargetRun, bundle: Bundle) -> tuple[PartCycles, ...]:
+    decoder = bundle.quantized_decoder() if bundle.manifest.arithmetic == "fixed" else None
+    return part_cycles(order.core, decoder, run) if isinstance(decoder, FixedDecoder) else ()
+
+
+def _report(order: TargetOrder, run: TargetRun, bundle: Bundle) -> TargetReport:
+    cycles, manifest = run.cycles, bundle.manifest
     step = next(step.mean for step in cycles.steps if step.name == "step")
     return TargetReport(
         core=order.core,
@@ -192,6 +201,7 @@ def _report(order: TargetOrder, run: TargetRun, manifest: Manifest) -> TargetRep
         flash=flash_cost(cycles.cycles, run.flash),
         functions=function_costs(cycles),
         lines=line_costs(run.lines),
+        parts=_parts(order, run, bundle),
         flash_bytes=run.memory.flash_bytes,
         ram_bytes=run.memory.ram_bytes,
         stack_bytes=run.memory.stack_bytes,

@@ -7,11 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import typer
 from numpy.typing import NDArray
+from typer.testing import CliRunner
 
 from edgebci.bundle import Bundle, open_bundle
 from edgebci.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from edgebci.cli.export import front_end_options
+from edgebci.cli.run_on_target import run_on_target as run_on_target_command
 from edgebci.device_reference import DeviceTrace, run_reference
 from edgebci.errors import InputError
 from edgebci.export.calibration import QuantizationRecipe
@@ -28,6 +31,7 @@ from edgebci.pipeline.export_command import export
 from edgebci.pipeline.export_order import ExportOrder, ExportResult
 from edgebci.pipeline.export_scoring import C_FORM, INT8_ARITHMETIC
 from edgebci.pipeline.preparation import load_prepared, prepare
+from edgebci.pipeline.run_on_target import TargetReport
 from edgebci.progress import silent
 from edgebci.training.recalibration import refit_readout
 from edgebci.training.recipe import RidgeRecipe
@@ -157,3 +161,18 @@ def test_the_option_of_the_front_end_takes_a_form_a_folder_or_both() -> None:
     assert front_end_options([]) == (None, "float32")
     with pytest.raises(InputError, match="give a form"):
         front_end_options(["fixed", "float32"])
+
+
+def test_a_run_on_a_core_tells_what_bounds_each_part_of_the_decoder(bundle: Bundle, finished_run: Any) -> None:
+    app = typer.Typer()
+    app.command()(run_on_target_command)
+    options = ["--core", "cortex-m4f", "--recording", str(finished_run.recording), "--seconds", "1", "--json"]
+    result = CliRunner().invoke(app, [str(bundle.folder), *options])
+    assert result.exit_code == 0, result.output
+    report = TargetReport.model_validate_json(result.stdout)
+    dense = next(one for one in report.parts if one.name == "dense_fixed")
+    assert dense.bounded_by == "multiply-accumulates"
+    assert all(one.over_bound >= 1.0 for one in report.parts), report.parts
+    decoder = next(step.mean_cycles for step in report.step_cycles if step.name == "decoder")
+    assert sum(one.cycles for one in report.parts) == pytest.approx(decoder)
+    assert f"bound {dense.bound:,.0f} (multiply-accumulates)" in dense.sentence()
