@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
+# pytester forgets what a run within it imports first, and a library in C loads once only.
+import edgebci.pipeline.gating.own_predictions  # noqa: F401
 from edgebci.cli.gate import gate_app
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -129,6 +129,7 @@ def _gain_check(found: Gains, lost: float, k: int, name: str, limit: float, reje
     low, high = (float(end[0, k]) for end in found.interval())
     gain = float(np.exp(found.change[0, k]))
     beyond = abs(found.change[0, k]) > np.log1p(limit)
+    said = "the same size" if low == gain == high == 1 else f"{gain:.4f} of the baseline's ({low:.4f} to {high:.4f})"
     better = ", and R² did not fall" if beyond and lost <= 0 else ""
     return Check(
         name=name,
@@ -139,10 +140,7 @@ def _gain_check(found: Gains, lost: float, k: int, name: str, limit: float, reje
         baseline=1.0,
         candidate=gain,
         limit=None,
-        sentence=(
-            f"{gain:.4f} of the baseline's ({low:.4f} to {high:.4f}){better}; the same weights may not change it by "
-            f"more than {limit:.0%} unless R² rises"
-        ),
+        sentence=(f"{said}{better}; the same weights may not change it by more than {limit:.0%} unless R² rises"),
     )
 
 

@@ -92,7 +92,7 @@ def _below(name: str, pair: tuple[float | None, float], limit: float, unit: str,
         baseline=before,
         candidate=value,
         limit=allowed,
-        sentence=f"{value:.4g} {unit} ({limits.corner} corner, modelled), the limit is {limit:.4g} {unit}{note}",
+        sentence=f"{_text(value)} {unit} ({limits.corner} corner, modelled), the limit is {_text(limit)} {unit}{note}",
     )
 
 
@@ -108,8 +108,8 @@ def _grown(name: str, pair: Sequence[float], absolute: float, unit: str, limits:
         candidate=after,
         limit=max(before * (1 + limits.relative), before + absolute),
         sentence=(
-            f"{after:.4g} {unit} after {before:.4g} {unit} ({limits.corner} corner, modelled); refused above both "
-            f"{limits.relative:.0%} and {absolute:.3g} {unit} more"
+            f"{_text(after)} {unit} after {_text(before)} {unit} ({limits.corner} corner, modelled); refused above "
+            f"both {limits.relative:.0%} and {absolute:.3g} {unit} more"
         ),
     )
 
@@ -126,3 +126,8 @@ def _lost(name: str) -> Check:
         limit=None,
         sentence="the baseline has this implant and the candidate was not placed into it; put it back or accept",
     )
+
+
+def _text(value: float) -> str:
+    """Four digits, and no power of ten."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
