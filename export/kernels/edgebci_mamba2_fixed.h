@@ -443,19 +443,23 @@ static EDGEBCI_INLINE void edgebci_mamba2_fixed_rewrite(const edgebci_mamba2_fix
             gain[j] = edgebci_truncate(own[1u + j] * m->inject[head], EDGEBCI_LARGEST_GAIN);
             own[1u + j] = 0.0f;
         }
-        for (uint32_t i = 0; i < n; i++) {
-            int32_t f[EDGEBCI_SLOTS];
+        for (uint32_t i = 0; i < n; i += 2) {
+            int32_t f[EDGEBCI_SLOTS], next[EDGEBCI_SLOTS];
             for (uint32_t j = 0; j < EDGEBCI_SLOTS; j++) {
-                const int32_t b = (int32_t)((uint32_t)(int32_t)B[n * j + i] << 16);
-                f[j] = edgebci_ssat14(edgebci_smmlar(b, gain[j], 0));
+                const uint32_t pair = edgebci_load_pair(B + n * j + i);
+                f[j] = edgebci_ssat14(edgebci_smmlar((int32_t)(pair << 16), gain[j], 0));
+                next[j] = edgebci_ssat14(edgebci_smmlar((int32_t)(pair & 0xFFFF0000u), gain[j], 0));
             }
-            edgebci_store_pair(folded + EDGEBCI_SLOTS * i, edgebci_pair(f[0], f[1]));
-            edgebci_store_pair(folded + EDGEBCI_SLOTS * i + 2u, edgebci_pair(f[2], f[3]));
+            int16_t *const at = folded + EDGEBCI_SLOTS * i;
+            edgebci_store_pair(at, edgebci_pair(f[0], f[1]));
+            edgebci_store_pair(at + 2, edgebci_pair(f[2], f[3]));
+            edgebci_store_pair(at + 4, edgebci_pair(next[0], next[1]));
+            edgebci_store_pair(at + 6, edgebci_pair(next[2], next[3]));
         }
         const int32_t scale = edgebci_truncate(own[0] * 0x1.0p28f, 0x1.0p28f);
         own[0] = 1.0f;
-        const uint32_t at = headdim * head;
-        edgebci_mamba2_fixed_inject(headdim, n, scale, x + EDGEBCI_SLOTS * at, folded, ssm + n * at);
+        const uint32_t row = headdim * head;
+        edgebci_mamba2_fixed_inject(headdim, n, scale, x + EDGEBCI_SLOTS * row, folded, ssm + n * row);
     }
 }
 
