@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from scipy import stats
 from scipy.signal import lfilter
 
 from edgebci.gating_baseline import Predictions
@@ -14,6 +15,7 @@ from edgebci.metrics import F64
 from edgebci.pipeline.configuration import ComparisonConfig
 from edgebci.pipeline.gating import populations
 from edgebci.pipeline.gating.populations import Noise, Pool, Population, as_good, rescaled, unchanged, worse
+from edgebci.pipeline.gating.retrained_needs import Spread
 from edgebci.pipeline.gating.self_test import SimulatedKind, self_test
 from edgebci.pipeline.gating.simulation import count, draw, same_weights
 from edgebci.pipeline.gating.step_times import FormTimes
@@ -126,7 +128,30 @@ def test_the_self_test_counts_every_request_and_says_both_goals(pool: Pool, monk
         "a test", dataclasses.replace(pool, dead=None), (), CONFIG, ComparisonConfig(), 1, (5.0,), silent
     )
     assert not any("dead" in one.name for one in without.kinds)
-    assert "dead channel was not tried" in without.notes[0]
+    assert "dead channel was not tried" in without.notes[1]
+    assert "seeds a side in 10 minutes: a loss is known to" in without.notes[0]
+
+
+def test_what_retrained_decoders_need_falls_with_seeds_and_few_seeds_never_do() -> None:
+    spread = Spread(blocks=0.015**2, minutes=10, seeds=0.0075, level=0.0008)
+    assert spread.minutes_needed(5, 0.02) is None
+    ten, twenty = spread.minutes_needed(10, 0.02), spread.minutes_needed(20, 0.02)
+    assert ten is not None
+    assert twenty is not None
+    assert 20 < twenty < ten
+    assert spread.findable(20, twenty) <= 0.02 < spread.findable(20, twenty - 1)
+    assert "5 seeds a side: no test of a day; 10 seeds a side: about" in spread.sentence(0.02)
+
+
+def test_the_loss_that_would_be_found_is_found_in_95_of_100_draws() -> None:
+    """Against drawn losses, five seeds a side and hardly any blocks: Student's t with 8 degrees of freedom."""
+    spread, n, rng = Spread(blocks=1e-10, minutes=10, seeds=0.0075, level=0.01), 4000, np.random.default_rng(0)
+    loss = spread.findable(5, 10)
+    before, after = (rng.normal(mean, 0.0075, (n, 5)) for mean in (0.0, loss))
+    error = np.sqrt((before.var(axis=1, ddof=1) + after.var(axis=1, ddof=1)) / 5)
+    found = (after.mean(axis=1) - before.mean(axis=1)) / error > stats.t.isf(0.01, 8)
+    # The normal approximation of the power is a few percent too hopeful at 8 degrees of freedom.
+    assert 0.90 < found.mean() < 0.97
 
 
 def test_the_bound_of_false_alarms_is_clopper_and_pearsons() -> None:

@@ -19,7 +19,8 @@ from edgebci.gating_limits import GateConfig
 from edgebci.gating_statistics import FEWEST_SEEDS
 from edgebci.pipeline.configuration import ComparisonConfig
 from edgebci.pipeline.gating.populations import Noise, Pool, Population, as_good, rescaled, unchanged, worse
-from edgebci.pipeline.gating.simulation import Trial, count, retrained, same_weights
+from edgebci.pipeline.gating.retrained_needs import Spread
+from edgebci.pipeline.gating.simulation import SEED_SPREAD, Trial, count, draw, retrained, same_weights
 from edgebci.pipeline.gating.step_times import FormTimes
 from edgebci.progress import Progress
 
@@ -33,6 +34,7 @@ ROUNDING, RECALIBRATION, OTHER_SEED = 0.001, 0.05, 0.45
 by one step; another calibration interval moves the scales; another seed makes errors that share four fifths."""
 RESCALED = 0.02
 """Of a trace whose gain another calibration moved by far more than the 0.05 % between float and int8 forms."""
+_NEEDS_REQUESTS = 50
 Truth = Literal["no change", "loss"]
 
 
@@ -157,7 +159,15 @@ def self_test(
             found.append(
                 SimulatedKind.model_validate(what | given | {"tau_s": kind.tau_s, "drift": kind.drift, "minutes": one})
             )
-    notes = () if pool.dead is not None else ("no decoder was at hand to lose a channel: a dead channel was not tried",)
+    needs = _needs(next(one for one in kinds if one.weights == "retrained" and one.truth == "loss"), pool, config, seed)
+    notes = (
+        (needs,)
+        if pool.dead is not None
+        else (
+            needs,
+            "no decoder was at hand to lose a channel: a dead channel was not tried",
+        )
+    )
     if not times:
         notes = (*notes, "times were left out: no bundle was at hand")
     return SelfTest(
@@ -171,6 +181,17 @@ def self_test(
         kinds=tuple(found),
         notes=notes,
     )
+
+
+def _needs(kind: _Kind, pool: Pool, config: GateConfig, seed: int) -> str:
+    """What would find the retrained losses that this one does not."""
+    random = np.random.default_rng(seed)
+    found = kind.make(random)(draw(pool, _NEEDS_REQUESTS, FOUND_MINUTES, random), random)
+    variance = float((found[0].losses.standard_error[:, -1] ** 2).mean())
+    n_tests = sum(one.losses.value.shape[1] for one in found)
+    own = 2 * SEED_SPREAD**2 / FEWEST_SEEDS
+    spread = Spread(max(variance - own, 0.0), FOUND_MINUTES, SEED_SPREAD, config.level / n_tests)
+    return spread.sentence(LOSS)
 
 
 def _kinds(pool: Pool, margins: ComparisonConfig) -> Iterator[_Kind]:
