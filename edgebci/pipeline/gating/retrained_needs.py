@@ -57,8 +57,8 @@ class Spread:
         return (
             f"retrained, {FEWEST_SEEDS} seeds a side in {self.minutes:g} minutes: a loss is known to "
             f"{math.sqrt(self.blocks + own):.4f} R² (blocks {math.sqrt(self.blocks):.4f}, seeds {math.sqrt(own):.4f}), "
-            f"so one of {self.findable(FEWEST_SEEDS, self.minutes):.3f} would be found with {POWER:.0%} power; for one of "
-            f"{loss:g}, by calculation, {needs}"
+            f"so one of {self.findable(FEWEST_SEEDS, self.minutes):.3f} would be found with {POWER:.0%} power; for "
+            f"one of {loss:g}, by calculation, {needs}"
         )
 
 
