@@ -39,7 +39,9 @@ def traces_svg(
             _mark(axes, events, with_names=d == 0)
             axes.set_ylabel(f"{name} ({unit})")
         rows[-1].set_xlabel("time (s)")
-        rows[0].legend(ncols=4, loc="lower right", bbox_to_anchor=(1, 1))
+        # An event may end after what is shown; above the axes there is a line for its name, and the legend above that.
+        rows[-1].set_xlim(times_s[0], times_s[-1])
+        rows[0].legend(ncols=4, loc="lower right", bbox_to_anchor=(1, 1.12))
         return svg_text(figure, "Decoded under each condition")
 
 
