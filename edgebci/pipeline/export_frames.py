@@ -74,8 +74,8 @@ def find_frames(
         prepared, recording = load_prepared(_require_prepared(path, place)), _source_of(path, place)
     _check_fit(path, checkpoint, prepared)
     data, said = prepared.data, checkpoint.training.data_sha256.values()
+    _require_long_enough(prepared)
     calibration = part_stream(data, "train")
-    _require_long_enough(calibration, prepared)
     return ExportFrames(
         prepared=prepared,
         calibration=calibration,
@@ -181,8 +181,8 @@ def _check_fit(path: Path, checkpoint: Checkpoint, prepared: Prepared) -> None:
         )
 
 
-def _require_long_enough(calibration: FrameStream, prepared: Prepared) -> None:
-    seconds = len(calibration) / prepared.data.frame_rate_hz
+def _require_long_enough(prepared: Prepared) -> None:
+    seconds = sum(stop - start for start, stop in prepared.data.train) / prepared.data.frame_rate_hz
     if seconds < SHORTEST_PART_S:
         raise InputError(
             f"{seconds:.1f} s of training frames are too few to calibrate with, needed are {SHORTEST_PART_S:g} s; "

@@ -51,10 +51,8 @@ def realm_decoder(
     def work(folder: Path) -> None:
         save_checkpoint(folder / DECODER_NAME, made[readout](folder))
 
-    stage = f"{name}realm_{readout.replace('-', '_')}"
-    return (
-        run_stage(root, stage, [encoders.identity, str(seed)], work, training_digest(*_MODULES)).folder / DECODER_NAME
-    )
+    inputs = [encoders.identity, str(seed), readout]
+    return run_stage(root, name, inputs, work, training_digest(*_MODULES)).folder / DECODER_NAME
 
 
 def _fine_tuned(encoders: Encoders, session: Session, seed: int, folder: Path, progress: Progress) -> Checkpoint:

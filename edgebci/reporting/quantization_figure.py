@@ -11,22 +11,35 @@ from edgebci.quantization_error import QuantizationReport, QuantizerError
 from edgebci.reporting.drawing import INK, PALETTE, STYLE, name_rows, svg_text
 
 _STYLES = ("-", "--", ":", "-.")
+_NAMED = 5
+"""Quantizers of the noise's picture that have a colour each: more cannot be told apart."""
 
 
 def noise_svg(report: QuantizationReport) -> str:
-    """Signal to quantization noise of every quantizer over time."""
+    """Signal to quantization noise over time: of the output, of the noisiest quantizers by name, and of the others."""
+    inner = [one for one in report.quantizers if one.kind != "output"]
+    known = [one for one in inner if one.sqnr_db is not None]
+    noisiest = sorted(known, key=lambda one: one.sqnr_db or 0.0)[:_NAMED]
+    others = [one for one in inner if one not in noisiest]
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(9, 4.2), layout="constrained")
-        axes = figure.subplots()
-        for i, one in enumerate(report.quantizers):
-            decibels = np.array([np.nan if d is None else d for d in one.sqnr_db_per_bin])
-            ink = one.kind == "output"
-            color, line = (INK, "-") if ink else (PALETTE[i % len(PALETTE)], _STYLES[i // len(PALETTE) % 4])
-            axes.plot(_times_s(report), decibels, line, color=color, lw=1.8 if ink else 1.1, label=one.name)
+        axes, times_s = figure.subplots(), _times_s(report)
+        for i, one in enumerate(others):
+            label = f"{len(others)} with less noise" if i == 0 else None
+            axes.plot(times_s, _decibels(one), color=PALETTE[7], lw=0.7, alpha=0.5, label=label)
+        for color, one in zip(PALETTE, noisiest, strict=False):
+            axes.plot(times_s, _decibels(one), color=color, lw=1.2, label=one.name)
+        for one in report.quantizers:
+            if one.kind == "output":
+                axes.plot(times_s, _decibels(one), color=INK, lw=1.8, label=one.name)
         axes.set_xlabel("time in the stream (s)")
         axes.set_ylabel("signal to quantization noise (dB)")
-        axes.legend(ncols=5, loc="lower left", bbox_to_anchor=(0, 1), fontsize=8)
+        axes.legend(ncols=4, loc="lower left", bbox_to_anchor=(0, 1), fontsize=8)
         return svg_text(figure, "Signal to quantization noise over time")
+
+
+def _decibels(one: QuantizerError) -> F64:
+    return np.array([np.nan if value is None else value for value in one.sqnr_db_per_bin])
 
 
 def range_svg(report: QuantizationReport) -> str:
@@ -36,9 +49,23 @@ def range_svg(report: QuantizationReport) -> str:
 
 
 def activation_range_svg(report: QuantizationReport) -> str:
-    """The same of the activations, which may clip on purpose."""
-    activations = [one for one in report.quantizers if one.kind == "activation"]
-    return _ranges(report, activations, "share of the activation's range in use")
+    """The same of the activations, which may clip on purpose: a row each, since many touch the limit together."""
+    shown = [one for one in report.quantizers if one.kind == "activation"]
+    label = "share of the activation's range in use"
+    shares = np.array([one.range_per_bin for one in shown], np.float64).reshape(len(shown), -1)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(9, 0.32 * len(shown) + 1.2), layout="constrained")
+        axes = figure.subplots()
+        if shown:
+            end_s = report.n_steps / report.frame_rate_hz
+            extent = (0.0, end_s, len(shown) - 0.5, -0.5)
+            drawn = axes.imshow(
+                shares, vmin=0, vmax=1, aspect="auto", cmap="cividis", interpolation="nearest", extent=extent
+            )
+            axes.set_yticks(range(len(shown)), [one.name for one in shown])
+            figure.colorbar(drawn, ax=axes, label="share in use", pad=0.01)
+        axes.set_xlabel("time in the stream (s)")
+        return svg_text(figure, label)
 
 
 def costs_svg(report: QuantizationReport) -> str:

@@ -253,6 +253,17 @@ def test_too_little_to_calibrate_with_is_refused(finished_run: Any, tmp_path: Pa
         exported(finished_run.checkpoint, tmp_path / "b", frames=FrameSource(prepared=folder))
 
 
+def test_a_recording_without_a_training_part_is_refused_as_too_short(finished_run: Any, tmp_path: Path) -> None:
+    def emptied(tensors: Any, header: Any) -> Any:
+        header["parts"]["train"] = (0, 0)
+        return header
+
+    folder = prepared_with(finished_run, tmp_path / "none", emptied)
+    with pytest.raises(InputError, match=r"0\.0 s of training frames are too few to calibrate with, needed are 10 s"):
+        exported(finished_run.checkpoint, tmp_path / "b", frames=FrameSource(prepared=folder))
+    assert not (tmp_path / "b").exists()
+
+
 def test_a_state_that_never_settles_is_refused_by_name(finished_run: Any, tmp_path: Path) -> None:
     """A decay of 1 and inputs of one sign: the state adds up for ever."""
     parameters = finished_run.parameters()

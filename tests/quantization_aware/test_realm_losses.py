@@ -52,6 +52,7 @@ def test_realms_decoders_are_quantized_both_ways_with_their_tokenizer_and_their_
         Case(readout, realm_decoder(session, readout, 1, 3, tmp_path, readout, silent), data)
         for readout in REALM_READOUTS
     ]
+    assert [case.checkpoint.parent for case in cases] == [tmp_path / readout for readout in REALM_READOUTS]
     specs = [load_checkpoint(case.checkpoint).spec for case in cases]
     assert [spec.readout_lags for spec in specs] == [0, LAGS]
     assert all(spec.tokenizer is not None and spec.tokenizer.channel_features == 2 for spec in specs)
