@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgebci.cli.budget_heat import board_rows
 from edgebci.cli.output import JsonFlag, print_json, print_rows, progress_bar
 
 if TYPE_CHECKING:
@@ -34,6 +35,10 @@ def simulate(
     closed_loop: Annotated[
         bool, typer.Option("--closed-loop", help="Add a simulated user with delayed feedback.")
     ] = False,
+    board: Annotated[
+        str | None, typer.Option(help="A board outside, such as jetson-orin-nano: its step, estimated, not judged.")
+    ] = None,
+    board_measured: Annotated[Path | None, typer.Option(help="What benchmark.py wrote on that board.")] = None,
     threads: Annotated[int, typer.Option(min=1, max=64, help="Threads to play with.")] = 2,
     out: Annotated[Path | None, typer.Option(help="Folder for simulation.json and its pictures.")] = None,
     json: JsonFlag = False,
@@ -62,6 +67,8 @@ def simulate(
         "seconds": seconds,
         "sweeps": sweep_names(sweep),
         "closed_loop": closed_loop,
+        "board": board,
+        "board_measured": board_measured,
         "threads": threads,
     }
     order = parse(asked, SimulationOrder, "the simulation")
@@ -196,7 +203,7 @@ def _device(device: DeviceSide) -> Rows:
     if device.lag is not None:
         verdict = "within" if device.lag.within_budget else "over"
         rows.append(("with the effective lag", f"{device.lag.total_ms:.0f} ms, {verdict} {device.lag.budget_ms:g} ms"))
-    return [*rows, ("fits", device.budget.fits)]
+    return [*rows, ("fits", device.budget.fits), *board_rows(device.budget.boards)]
 
 
 def _outputs(loss: OutputLoss | None) -> Rows:

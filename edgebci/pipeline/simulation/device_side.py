@@ -77,13 +77,20 @@ def device_side(setting: Setting, n_frames: int) -> Device | None:
         InputError: only one of chip and radio is named, or the design is impossible.
     """
     order = setting.order
-    if order.compute is None and order.radio is None:
+    if order.compute is None and order.radio is None and order.board is None and order.board_measured is None:
         return None
     if order.compute is None or order.radio is None:
         raise InputError(
-            "power and latency need a chip and a radio, one of them is missing; give --compute and --radio"
+            "power, latency and boards need a chip and a radio, one is missing; give --compute and --radio"
         )
-    asked = BudgetOrder(implant=order.implant, compute=order.compute, radio=order.radio, decoder=order.bundle)
+    asked = BudgetOrder(
+        implant=order.implant,
+        compute=order.compute,
+        radio=order.radio,
+        decoder=order.bundle,
+        board=order.board,
+        board_measured=order.board_measured,
+    )
     found = device_cycles(setting, asked, load_profile(ComputePart, order.compute))
     design = design_of(found.loaded.load, asked)
     settings = TimelineSettings(step_cycles=found.step_cycles)

@@ -30,6 +30,9 @@ class SimulationOrder(Document):
     """So much from the beginning of the recording; None: all of it."""
     sweeps: tuple[SweepName, ...] = ()
     closed_loop: bool = False
+    board: str | None = None
+    """That would run the decoder outside; board_measured: what benchmark.py wrote there."""
+    board_measured: Path | None = None
     threads: int = Field(default=2, ge=1, le=64)
 
     def read_conditions(self) -> Conditions:
