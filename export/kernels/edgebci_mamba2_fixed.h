@@ -144,14 +144,14 @@ static EDGEBCI_INLINE void edgebci_mamba2_fixed_next_of_four(const int16_t *midd
 
 /* Channels up to the output `end`, a multiple of 4; `phase` is a constant where taps are four. */
 static EDGEBCI_INLINE void edgebci_mamba2_fixed_turn(const int16_t *middle, uint32_t phase, uint32_t width, uint32_t taps,
-                                                     uint32_t stride, edgebci_mamba2_channels_t c, const int16_t *end)
+                                                     uint32_t stride, edgebci_mamba2_channels_t *c, const int16_t *end)
 {
-    while (c.u != end) {
+    while (c->u != end) {
         for (uint32_t i = 0; i < 2; i++) {
             if (taps == 4 && width <= EDGEBCI_WIDEST_RING) {
-                edgebci_mamba2_fixed_next_of_four(middle, phase, width, stride, &c);
+                edgebci_mamba2_fixed_next_of_four(middle, phase, width, stride, c);
             } else {
-                edgebci_mamba2_fixed_next(middle, phase, width, taps, stride, &c);
+                edgebci_mamba2_fixed_next(middle, phase, width, taps, stride, c);
             }
         }
     }
@@ -163,17 +163,17 @@ static EDGEBCI_INLINE void edgebci_mamba2_fixed_channels(const edgebci_mamba2_fi
                                                          int16_t *conv, int16_t *u, uint32_t stride)
 {
     const int16_t *const silu = m->silu + 512, *const end = u + n * stride;
-    const edgebci_mamba2_channels_t c = {m->channel + first / 2u * (taps + 4u), xbc + first, conv + first, u};
+    edgebci_mamba2_channels_t c = {m->channel + first / 2u * (taps + 4u), xbc + first, conv + first, u};
     if (taps != 4) {
-        edgebci_mamba2_fixed_turn(silu, phase, width, taps, stride, c, end);
+        edgebci_mamba2_fixed_turn(silu, phase, width, taps, stride, &c, end);
     } else if (phase == 0) {
-        edgebci_mamba2_fixed_turn(silu, 0, width, taps, stride, c, end);
+        edgebci_mamba2_fixed_turn(silu, 0, width, taps, stride, &c, end);
     } else if (phase == 1) {
-        edgebci_mamba2_fixed_turn(silu, 1, width, taps, stride, c, end);
+        edgebci_mamba2_fixed_turn(silu, 1, width, taps, stride, &c, end);
     } else if (phase == 2) {
-        edgebci_mamba2_fixed_turn(silu, 2, width, taps, stride, c, end);
+        edgebci_mamba2_fixed_turn(silu, 2, width, taps, stride, &c, end);
     } else {
-        edgebci_mamba2_fixed_turn(silu, 3, width, taps, stride, c, end);
+        edgebci_mamba2_fixed_turn(silu, 3, width, taps, stride, &c, end);
     }
 }
 
