@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from edgebci.cli.simulate import simulate as command
-from edgebci.errors import InputError
+from edgebci.errors import InputError, MissingToolError
 from edgebci.features.specification import Missing
 from edgebci.firmware_sim.electronics.conditions import Converter, FrontEndModel
 from edgebci.firmware_sim.host_twin import HostTwin
@@ -177,3 +177,58 @@ def test_bad_input_is_one_sentence(shipped: Shipped, tmp_path: Path) -> None:
     (empty / "manifest.json").unlink()
     assert "holds no manifest.json" in refused(bundle=empty)
     assert "frames are valid and known" in refused(seconds=10.0)
+
+
+@pytest.fixture(scope="session")
+def device(shipped: Shipped) -> Simulated:
+    return simulate(_on_device(shipped, "ble-2m", board="jetson-orin-nano"))
+
+
+def _on_device(shipped: Shipped, radio: str, **more: str) -> SimulationOrder:
+    asked = {"bundle": shipped.bundle, "recording": shipped.recording, "implant": "utah96-lfp"}
+    return SimulationOrder.model_validate({**asked, "compute": "stm32l4r5", "radio": radio, **more})
+
+
+def test_cycles_of_a_simulated_device_are_those_of_its_program_on_the_emulated_core(device: Simulated) -> None:
+    found, run = device.report.device, device.device
+    assert found is not None
+    assert run is not None
+    assert run.settings.step_cycles is not None
+    assert found.budget.cycles_from.startswith("emulated on cortex-m4f, 50 steps")
+    assert run.design.load.cycles_per_frame == pytest.approx(run.settings.step_cycles.mean())
+    assert run.design.load.cycles_factor is None
+    assert found.budget.report.memory.flash_bytes > 0
+
+
+def test_boards_are_estimated_beside_a_simulation_and_enter_no_verdict(device: Simulated) -> None:
+    assert device.report.device is not None
+    budget = device.report.device.budget
+    assert {step.basis for step in budget.boards} == {"estimate"}
+    assert not any("jetson" in check.name + check.where for check in budget.limits)
+
+
+def test_the_named_radio_says_what_is_lost_and_why(device: Simulated, shipped: Shipped, tmp_path: Path) -> None:
+    loss = device.report.packet_loss
+    assert loss is not None
+    assert loss.packets is None
+    assert "ble-2m streams" in loss.origin
+    weak = tmp_path / "weak.toml"
+    text = (Path(__file__).parents[2] / "hardware_profiles/radios/ble-2m.toml").read_text()
+    assert "tx_power_dbm = { value = 0.0" in text
+    weak.write_text(text.replace("tx_power_dbm = { value = 0.0", "tx_power_dbm = { value = -22.0"))
+    weakened = simulate(_on_device(shipped, str(weak))).report.packet_loss
+    assert weakened is not None
+    assert weakened.lost_share > loss.lost_share
+
+
+def test_without_a_compiler_for_the_core_counts_are_multiplied_and_that_is_said(
+    shipped: Shipped, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(*_: object) -> Path:
+        raise MissingToolError("there is no compiler")
+
+    monkeypatch.setattr("edgebci.pipeline.simulation.emulated.compile_target", missing)
+    report = simulate(_on_device(shipped, "medradio")).report
+    assert report.device is not None
+    assert report.device.budget.cycles_from.startswith("counts x cycles per count")
+    assert any("not emulated on cortex-m4f" in note and "no compiler" in note for note in report.notes)
