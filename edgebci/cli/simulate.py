@@ -50,11 +50,7 @@ def simulate(
 
     Exit code 0: simulated; 2: a wrong profile, conditions, bundle or recording.
     """
-    from edgebci.documents import parse
-    from edgebci.files import make_folder
-    from edgebci.pipeline.simulation.order import SimulationOrder, sweep_names
-    from edgebci.pipeline.simulation.pictures import write_simulation
-    from edgebci.pipeline.simulation.run import simulate as run
+    from edgebci.pipeline.simulation.order import sweep_names
 
     asked = {
         "bundle": bundle,
@@ -71,17 +67,28 @@ def simulate(
         "board_measured": board_measured,
         "threads": threads,
     }
+    report, written = _simulated(asked, out)
+    if json:
+        print_json(report)
+    else:
+        _show(report, [("written", f"{name} in {out}") for name in written])
+
+
+def _simulated(asked: dict[str, object], out: Path | None) -> tuple[SimulationReport, tuple[str, ...]]:
+    """The report, and the names of the files in `out`."""
+    from edgebci.documents import parse
+    from edgebci.files import make_folder
+    from edgebci.pipeline.simulation.order import SimulationOrder
+    from edgebci.pipeline.simulation.pictures import write_simulation
+    from edgebci.pipeline.simulation.run import simulate as run
+
     order = parse(asked, SimulationOrder, "the simulation")
     if out:
         # Before minutes of work, not after.
         make_folder(out.parent)
     with progress_bar("simulate") as progress:
         found = run(order, progress)
-    written = write_simulation(found, out) if out else ()
-    if json:
-        print_json(found.report)
-        return
-    _show(found.report, [("written", f"{name} in {out}") for name in written])
+    return found.report, write_simulation(found, out) if out else ()
 
 
 def _show(report: SimulationReport, written: Rows) -> None:

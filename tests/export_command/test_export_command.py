@@ -23,6 +23,7 @@ from edgebci.bundle import open_bundle
 from edgebci.checkpoint import load_checkpoint
 from edgebci.cli.export import export as export_cli
 from edgebci.cli.export import print_result
+from edgebci.documents import load_json
 from edgebci.errors import InputError, VerificationError
 from edgebci.export.calibration import QuantizationRecipe
 from edgebci.export.rewrites import RewriteRecord
@@ -33,12 +34,12 @@ from edgebci.pipeline.export_command import export
 from edgebci.pipeline.export_frames import ExportFrames, FrameSource, find_frames, prepared_folder
 from edgebci.pipeline.export_order import ExportOrder, ExportResult
 from edgebci.pipeline.export_result import read_result
+from edgebci.pipeline.precision_frontier import Frontier
 from edgebci.pipeline.preparation import load_prepared
 from edgebci.progress import silent
 from edgebci.quantized_decoder import QuantizedDecoder
 from edgebci.training.quantization_aware.recipe import QuantizationAwareRecipe
 from edgebci.training.recipe import Optimiser
-from edgebci.workload import workload
 
 COMMAND = typer.Typer()
 COMMAND.command()(export_cli)
@@ -364,7 +365,13 @@ def test_mixed_precision_shows_its_frontier_and_keeps_to_the_loss_that_is_allowe
     assert {"precision.json", "precision.svg"} <= set(bundle.manifest.files)
     assert bundle.manifest.quantization is not None
     assert bundle.manifest.quantization["widths"]
-    assert bundle.manifest.workload.weight_bytes < workload(bundle.manifest.spec).weight_bytes
+    found = load_json(tmp_path / "b" / "precision.json", Frontier)
+    plain = next(point for point in found.points if point.name == "all int8, states int16")
+    cost = {point.name: point.cycles / plain.cycles + point.bytes / plain.bytes for point in found.points}
+    allowed = [cost[point.name] for point in found.points if point.loss.high <= 0.05]
+    assert len(allowed) > 1
+    assert cost[found.chosen.name] == min(allowed) <= cost[plain.name]
+    assert bundle.manifest.quantization["widths"] == found.chosen.widths
     assert result.loss is not None
     assert result.loss.margin == 0.05
 
