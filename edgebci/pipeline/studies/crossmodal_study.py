@@ -2,8 +2,9 @@
 
 For each subject a spike teacher and students learn from the first sessions, without labels; on held-out sessions every
 student is frozen and read out by ridge. All students have the same network, data, updates and labels. Controls: spikes
-turned round in time, spikes of another session, and `rho`, what latents of spikes and of LFP share beyond behaviour.
-Ridge beside them sees the decoded session alone; supervised students have had labels of the first sessions too.
+turned round in time, spikes of another session (both with the control seeds alone), and `rho`, what latents of spikes
+and of LFP share beyond behaviour. Ridge beside them sees the decoded session alone; supervised students have had labels
+of the first sessions too.
 
 Where rho is 0, spikes and LFP still share behaviour. So a teacher can stand in for labels that a student lacks, and the
 gain without labels need not vanish; with labels there is nothing left to teach, and it must.
@@ -12,6 +13,7 @@ gain without labels need not vanish; with labels there is nothing left to teach,
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -133,8 +135,18 @@ def claims(family: Family, size: StudySize, with_labels: Expected, against_ridge
     ]
 
 
+def without_labels(family: Family) -> Question:
+    """The gain with no label of the decoded session, not even for a readout."""
+    return Question(
+        "is it better than LFP only, with no label of the session?",
+        unlabelled_way(family, TAUGHT),
+        unlabelled_way(family, ALONE),
+        "superior",
+    )
+
+
 def controls(family: Family) -> list[Question]:
-    """The gain must come from pairs of spikes and LFP; without any label of the session, too."""
+    """The gain must come from pairs of spikes and LFP."""
     taught, alone = fitted_way(family, TAUGHT), fitted_way(family, ALONE)
     return [
         Question("do spikes turned round in time teach less?", taught, fitted_way(family, SHIFTED), "superior"),
@@ -146,27 +158,26 @@ def controls(family: Family) -> list[Question]:
         ),
         Question("do spikes of another session teach less?", taught, fitted_way(family, EXCHANGED), "superior"),
         Question("do spikes turned round in time teach nothing?", fitted_way(family, SHIFTED), alone, "no gain"),
-        Question(
-            "is it better than LFP only, with no label of the session?",
-            unlabelled_way(family, TAUGHT),
-            unlabelled_way(family, ALONE),
-            "superior",
-        ),
     ]
 
 
 def _in_world(world: str, cohort: Cohort, size: StudySize, root: Path, progress: Progress) -> list[Row]:
     family = families(cohort, size, root / world / "models", part(progress, 0.0, 0.7))
-    kinds = (TAUGHT, ALONE, TAUGHT_WITH_LABELS, ALONE_WITH_LABELS)
     # First of all, so that no trial's time holds the training of a model.
-    family.train((*kinds, SHIFTED, SHIFTED_WITH_LABELS, EXCHANGED) if world == MAIN else kinds, size.seeds)
+    family.train((TAUGHT, ALONE, TAUGHT_WITH_LABELS, ALONE_WITH_LABELS), size.seeds)
     nothing_left: Expected = "no difference" if world == "rho 0" else "superior"
     asked = claims(family, size, nothing_left, "no difference" if world == "linear" else "superior")
-    if world == MAIN:
-        asked += controls(family)
-        write_alignment(family, (TAUGHT, ALONE), cohort.held_out, size.seeds[0], root)
     grid = Grid(root / world / "trials", size.seeds, part(progress, 0.7, 1.0))
-    return [ask(NAME, grid, cohort.held_out, question.about(world, world == MAIN)) for question in asked]
+    if world != MAIN:
+        return _asked(world, grid, cohort, asked)
+    write_alignment(family, (TAUGHT, ALONE), cohort.held_out, size.seeds[0], root)
+    rows = _asked(world, grid, cohort, [*asked, without_labels(family)])
+    family.train((SHIFTED, SHIFTED_WITH_LABELS, EXCHANGED), size.control_seeds)
+    return [*rows, *_asked(world, replace(grid, seeds=size.control_seeds), cohort, controls(family))]
+
+
+def _asked(world: str, grid: Grid, cohort: Cohort, questions: Sequence[Question]) -> list[Row]:
+    return [ask(NAME, grid, cohort.held_out, question.about(world, world == MAIN)) for question in questions]
 
 
 def _rat(size: StudySize, root: Path, progress: Progress) -> Sequence[Row]:
