@@ -10,7 +10,7 @@ from edgebci.reporting.schema import FirmwareSection, ImplantSection, Report, Sp
 
 def accuracy_figures(report: Report) -> tuple[Figure, ...]:
     """R² of each form and of ridge, mean over axes, then R² and r of each axis."""
-    scores = [(form.name, form.score) for form in report.forms] + [("ridge", report.baseline.score)]
+    scores = [(form.name, form.regression) for form in report.forms] + [("ridge", report.baseline.regression)]
     found = [_interval(f"r2_{slug(name)}", f"R² of {name}", score.r2_mean, R2) for name, score in scores]
     found[0] = found[0].model_copy(update={"note": _test_text(report)})
     for name, score in scores:

@@ -25,7 +25,7 @@ _TITLES = {
 _QUOTED = {
     "distillation": (
         "distilled_against_alone_does_the_teacher_help_kernel",
-        "distilled_against_ridge_is_the_distilled_student_better_than_ridge_kernel",
+        "guided_against_ridge_is_the_distilled_student_better_than_ridge_if_ridge_teaches_it_as_well_kernel",
     ),
     "possm": (
         "possm_gru_scratch_against_wiener_is_possm_gru_better_than_a_wiener_filter",
