@@ -95,8 +95,13 @@ def write_tensors(path: Path, tensors: Mapping[str, npt.NDArray[np.generic]], he
         save_file(contiguous, temporary, metadata={_KEY: header.model_dump_json()})
 
 
-def read_tensors(path: Path, model: type[Header]) -> tuple[dict[str, npt.NDArray[np.float32]], Header]:
-    """Read what `write_tensors` wrote; raises InputError when it is not that, or not a `model`."""
+def read_tensors(
+    path: Path, model: type[Header], again: str = "train it again"
+) -> tuple[dict[str, npt.NDArray[np.float32]], Header]:
+    """Read what `write_tensors` wrote; raises InputError when it is not that, or not a `model`.
+
+    `again` tells how to get a whole file.
+    """
     if not path.is_file():
         raise InputError(f"no checkpoint {path}; train first, or correct the path")
     try:
@@ -104,5 +109,5 @@ def read_tensors(path: Path, model: type[Header]) -> tuple[dict[str, npt.NDArray
             text = (file.metadata() or {}).get(_KEY, "null")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
     except SafetensorError as error:
-        raise InputError(f"{path} is not a whole safetensors file ({error}); train it again") from error
+        raise InputError(f"{path} is not a whole safetensors file ({error}); {again}") from error
     return tensors, parse(json.loads(text), model, str(path))

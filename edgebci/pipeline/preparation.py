@@ -98,7 +98,7 @@ def prepare(recording_path: Path, config: PreparationConfig, folder: Path, progr
 
 def load_prepared(folder: Path) -> Prepared:
     """Read what `prepare` wrote."""
-    arrays, header = read_tensors(folder / FRAMES_NAME, PreparedHeader)
+    arrays, header = read_tensors(folder / FRAMES_NAME, PreparedHeader, "delete it, and prepare it again")
     front_end = FrontEnd.load(folder)
     return Prepared(data_of(arrays, header, front_end), arrays["usable"].astype(bool), front_end, header)
 
