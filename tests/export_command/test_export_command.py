@@ -229,6 +229,15 @@ def prepared_with(finished_run: Any, folder: Path, change: Any) -> Path:
     return folder
 
 
+def test_frames_that_were_cut_are_to_be_prepared_again(finished_run: Any, tmp_path: Path) -> None:
+    folder = prepared_with(finished_run, tmp_path / "cut", lambda tensors, header: header)
+    whole = (folder / "frames.safetensors").read_bytes()
+    (folder / "frames.safetensors").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match=r"frames\.safetensors is not a whole safetensors file .* prepare it again"):
+        exported(finished_run.checkpoint, tmp_path / "b", frames=FrameSource(prepared=folder))
+    assert not (tmp_path / "b").exists()
+
+
 def test_calibration_frames_with_nan_are_refused_with_the_first_of_them(finished_run: Any, tmp_path: Path) -> None:
     def spoil(tensors: Any, header: Any) -> Any:
         tensors["frames"][100, 3] = np.nan
