@@ -1,4 +1,4 @@
-"""Hooks in C for the emulator: compiled for this machine at their first use, and attached to an engine."""
+"""Hooks in C for the emulators: compiled for this machine at their first use, and attached to an engine."""
 
 from __future__ import annotations
 
@@ -15,20 +15,36 @@ from typing import Any
 from unicorn.unicorn_py3.unicorn import Uc, uclib
 
 from edgebci.errors import VerificationError
-from edgebci.firmware_sim.toolchain import NATIVE, compile_host
+from edgebci.firmware_sim.toolchain import NATIVE, compile_host, compile_with
 
 
 @cache
 def native_hook(name: str) -> ctypes.CDLL:
     """The compiled native/`name`.c, from the user's cache folder or compiled now."""
     source = NATIVE / f"{name}.c"
-    key = hashlib.sha256(source.read_bytes() + platform.platform().encode()).hexdigest()[:16]
-    library = _cache_folder() / f"{name}-{key}.so"
+    library = _cached(source)
     if not library.exists():
         with tempfile.TemporaryDirectory() as folder:
             shutil.copy(source, folder)
             compile_host(Path(folder), library, harness=None)
     return ctypes.CDLL(str(library))
+
+
+@cache
+def qemu_plugin() -> Path:
+    """The plugin of QEMU that counts, from the user's cache folder or compiled now; QEMU has what it calls."""
+    source = NATIVE / "qemu_counter.c"
+    library = _cached(source, NATIVE / "block_hook.c")
+    if not library.exists():
+        compile_with([source], library, ["-O3", "-shared", "-fPIC", "-Wl,--allow-shlib-undefined"])
+    return library
+
+
+def _cached(*sources: Path) -> Path:
+    """Where the library of these sources is kept."""
+    content = b"".join(source.read_bytes() for source in sources)
+    key = hashlib.sha256(content + platform.platform().encode()).hexdigest()[:16]
+    return _cache_folder() / f"{sources[0].stem}-{key}.so"
 
 
 def attach(engine: Uc, kind: int, function: Any, state: ctypes.Structure, start: int = 1, stop: int = 0) -> object:

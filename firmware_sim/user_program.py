@@ -1,4 +1,4 @@
-"""Running the whole device program as a process, on cores that QEMU's user mode runs: outputs only, no cycles.
+"""Running the whole device program on its own, on cores that QEMU runs: as a process, or on a board.
 
 Where the emulator is not installed, nothing is run, and that is said; on this machine's own core the same program runs
 without one, which is how its parts are tested everywhere.
@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from dataclasses import dataclass
+import tempfile
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,26 +18,43 @@ from numpy.typing import NDArray
 from edgebci.errors import MissingToolError, VerificationError
 from edgebci.features.specification import Counts
 from edgebci.firmware_sim.cores import Core
+from edgebci.firmware_sim.native_hooks import qemu_plugin
 from edgebci.firmware_sim.target_run import pieces
 from edgebci.firmware_sim.toolchain import NATIVE, compile_with, target_flags
 
-_FLAGS = ("-O3", "-fomit-frame-pointer", "-static", "-nostdlib", "-ffunction-sections", "-Wl,--gc-sections")
+_FLAGS = (
+    *("-O3", "-fomit-frame-pointer", "-static", "-ffunction-sections", "-fdata-sections", "-Wl,--gc-sections"),
+    *("-fno-unwind-tables", "-fno-asynchronous-unwind-tables", "-fno-stack-protector"),
+)
+_BOARD_FLAGS = ("-T", str(NATIVE / "link_an547.ld"), "-Wl,-e,edgebci_reset_entry")
+_BOARD_OPTIONS = ("-display", "none", "-monitor", "none", "-serial", "none", "-semihosting-config", "enable=on")
+_PACKAGES = {"qemu-system-arm": "qemu-system-arm"}
 TIMEOUT_S = 600
 
 
 @dataclass(frozen=True)
 class UserRun:
-    """What the program gave: outputs (K, D) and valid flags (K,)."""
+    """What the program gave: outputs (K, D), valid flags (K,), and the context after the last sample.
+
+    Instructions are counted, the program's start and its input and output among them; None where that cannot be had.
+    """
 
     outputs: NDArray[np.float32]
     valid: NDArray[np.bool_]
+    state: bytes
+    instructions: int | None = None
 
 
-def compile_user(folder: Path, out: Path, core: Core) -> Path:
-    """Compile every .c file of `folder` into a program for Linux on `core`; returns `out`, raises as `compile_with`."""
+def compile_user(folder: Path, out: Path, core: Core, debug_lines: bool = False) -> Path:
+    """Compile every .c file of `folder` into a program that runs on its own; returns `out`.
+
+    Raises:
+        MissingToolError, VerificationError: as `compile_with`.
+    """
     sources = [*sorted(folder.glob("*.c")), NATIVE / "harness_stream.c"]
-    flags = [*target_flags(core), *_FLAGS, "-fno-unwind-tables", "-fno-asynchronous-unwind-tables"]
-    return compile_with(sources, out, [*flags, "-fno-stack-protector", "-I", str(folder)])
+    alone = _BOARD_FLAGS if core.is_thumb else ("-nostdlib",)
+    lines = ["-gline-tables-only"] if debug_lines else []
+    return compile_with(sources, out, [*target_flags(core), *_FLAGS, *alone, *lines, "-I", str(folder)])
 
 
 def runner(core: Core) -> list[str]:
@@ -48,7 +66,10 @@ def runner(core: Core) -> list[str]:
     if core.emulator == "native":
         return []
     if shutil.which(core.emulator) is None:
-        raise MissingToolError(f"{core.emulator} is not installed; install it (Debian: apt-get install qemu-user)")
+        package = _PACKAGES.get(core.emulator, "qemu-user")
+        raise MissingToolError(f"{core.emulator} is not installed; install it (Debian: apt-get install {package})")
+    if core.is_thumb:
+        return [core.emulator, "-M", core.model, *_BOARD_OPTIONS, "-kernel"]
     return [core.emulator, *(["-cpu", core.model] if core.model else [])]
 
 
@@ -61,20 +82,47 @@ def run_user(
         MissingToolError: the core's emulator is not installed.
         VerificationError: the program stopped, or lost a frame.
     """
-    given = stream(counts, missing, samples_per_frame)
-    command = [*runner(core), str(program)]
-    result = subprocess.run(command, input=given, capture_output=True, check=False, timeout=TIMEOUT_S)
+    with tempfile.TemporaryDirectory(prefix="edgebci-stream-") as name:
+        folder = Path(name)
+        (folder / "pushes").write_bytes(stream(counts, missing, samples_per_frame))
+        printed = _run(program, core, folder)
+        run = frames(printed, len(counts) // samples_per_frame, n_outputs)
+        counted = folder / "counted"
+        return replace(run, instructions=_first_word(counted) if counted.exists() else None)
+
+
+def _run(program: Path, core: Core, folder: Path) -> bytes:
+    """What the program gave: a process on its standard output, a program on a board in a file."""
+    command = [*runner(core), str(program.resolve())]
+    result = _start(_counted(command), folder)
+    if result.returncode and b"plugin" in result.stderr:  # of another version of QEMU's interface
+        result = _start(command, folder)
     if result.returncode:
         said = result.stderr.decode(errors="replace")[:200]
         raise VerificationError(
             f"the program stopped with {result.returncode} on {core.name}: {said or 'it said nothing'}; "
             "the firmware has a defect"
         )
-    return frames(result.stdout, len(counts) // samples_per_frame, n_outputs)
+    return (folder / "frames").read_bytes() if core.is_thumb else result.stdout
+
+
+def _counted(command: list[str]) -> list[str]:
+    """The command of an emulator with the plugin that counts; any other as it is."""
+    emulator, *rest = command
+    return [emulator, "-plugin", f"{qemu_plugin()},out=counted", *rest] if rest else command
+
+
+def _start(command: list[str], folder: Path) -> subprocess.CompletedProcess[bytes]:
+    with (folder / "pushes").open("rb") as pushes:
+        return subprocess.run(command, stdin=pushes, capture_output=True, check=False, timeout=TIMEOUT_S, cwd=folder)
+
+
+def _first_word(counted: Path) -> int:
+    return int.from_bytes(counted.read_bytes()[:8], "little")
 
 
 def stream(counts: Counts, missing: NDArray[np.bool_] | None, samples_per_frame: int) -> bytes:
-    """The standard input of the program: pushes within frames, each all missing or none."""
+    """What the program takes in: pushes within frames, each all missing or none."""
     parts = []
     for start, stop, lost in pieces(len(counts), missing, samples_per_frame):
         parts.append(np.array([stop - start, lost], "<u4").tobytes())
@@ -83,15 +131,17 @@ def stream(counts: Counts, missing: NDArray[np.bool_] | None, samples_per_frame:
 
 
 def frames(printed: bytes, n_frames: int, n_outputs: int) -> UserRun:
-    """Read the standard output of the program.
+    """Read what the program gave.
 
     Raises:
         VerificationError: it holds other than `n_frames` frames.
     """
-    size = 4 * (n_outputs + 1)
-    if len(printed) != n_frames * size:
+    state_bytes = int.from_bytes(printed[-4:], "little")
+    rest, size = len(printed) - 4 - state_bytes, 4 * (n_outputs + 1)
+    if rest != n_frames * size:
         raise VerificationError(
-            f"the program gave {len(printed) / size:g} frames where {n_frames} were due; it counts samples wrongly"
+            f"the program gave {rest / size:g} frames where {n_frames} were due; it counts samples wrongly"
         )
-    rows = np.frombuffer(printed, "<u4").reshape(n_frames, n_outputs + 1)
-    return UserRun(np.ascontiguousarray(rows[:, :-1]).view(np.float32), rows[:, -1] != 0)
+    rows = np.frombuffer(printed[:rest], "<u4").reshape(n_frames, n_outputs + 1)
+    outputs = np.ascontiguousarray(rows[:, :-1]).view(np.float32)
+    return UserRun(outputs, rows[:, -1] != 0, printed[rest:-4])

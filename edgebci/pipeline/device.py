@@ -18,6 +18,7 @@ from edgebci.features.specification import Counts
 from edgebci.firmware_sim.host_twin import DeviceRun, HostTwin
 from edgebci.firmware_sim.target_run import TargetRun, run_on_target
 from edgebci.firmware_sim.toolchain import compile_host, compile_target
+from edgebci.firmware_sim.user_program import UserRun
 from edgebci.progress import Progress, part
 from edgebci.reporting.schema import BitExactness, FirmwareSection, FunctionCost, Span
 from edgebci.reporting.sections import CycleDistribution
@@ -107,7 +108,7 @@ def reference_difference(reference: DeviceTrace, twin: DeviceRun, host: HostTwin
     return None
 
 
-def target_difference(twin: DeviceRun, host: HostTwin, target: TargetRun) -> str | None:
+def target_difference(twin: DeviceRun, host: HostTwin, target: TargetRun | UserRun) -> str | None:
     """The first difference between host twin and emulated core, or None."""
     for name, expected, found in (("outputs", twin.outputs, target.outputs), ("valid", twin.valid, target.valid)):
         frame = first_difference(expected, found)

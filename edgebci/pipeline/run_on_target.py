@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +16,13 @@ from edgebci.device_reference import FrontEndForm, run_reference
 from edgebci.documents import Document
 from edgebci.errors import InputError, VerificationError
 from edgebci.features.specification import Counts
+from edgebci.firmware_sim.cores import Core, find_core
 from edgebci.firmware_sim.host_twin import DeviceRun, HostTwin
 from edgebci.firmware_sim.target_run import TargetRun, run_on_target
 from edgebci.firmware_sim.toolchain import compile_host, compile_target
+from edgebci.firmware_sim.user_program import UserRun, compile_user, run_user, runner
 from edgebci.fixed_decoder import FixedDecoder
+from edgebci.hardware import MemoryModel
 from edgebci.pipeline.behavior_choice import behavior_for
 from edgebci.pipeline.bundle_kinds import manifest_of
 from edgebci.pipeline.configuration import RecordingConfig, check_recording_path
@@ -26,7 +30,6 @@ from edgebci.pipeline.cycle_costs import (
     Cost,
     FlashCost,
     board_memory,
-    emulated_core,
     flash_cost,
     function_costs,
     line_costs,
@@ -60,18 +63,10 @@ class StepCost(Document):
     worst_cycles: int
 
 
-class TargetReport(Document):
-    """What came of it. Instructions and bytes are counted, cycles are modelled at zero wait states."""
+class RunReport(Document):
+    """What every run of a bundle on a core tells."""
 
-    schema_version: Literal["edgebci.target_report/1"] = "edgebci.target_report/1"
     core: str
-    evidence: Literal["model", "estimate"]
-    """An estimate was never held against silicon."""
-    error_fraction: float
-    branchy_error_fraction: float
-    """Bands of every cycle figure here: on straight code, and on code that branches on its data."""
-    band: str
-    """What is said beside every cycle figure."""
     recording: str
     steps: int
     valid_steps: int
@@ -81,6 +76,29 @@ class TargetReport(Document):
     run, and this is false."""
     arithmetic: Arithmetic
     front_end: FrontEndForm
+    outputs: tuple[tuple[float, ...], ...]
+
+
+class PlainReport(RunReport):
+    """A run on a core of which no cycles are modelled: what it computed, and instructions where they can be counted."""
+
+    schema_version: Literal["edgebci.plain_run/1"] = "edgebci.plain_run/1"
+    emulator: str
+    instructions: int | None
+    """None where the emulator takes no plugin that counts them, and on this machine itself."""
+
+
+class TargetReport(RunReport):
+    """What a run took too. Instructions and bytes are counted, cycles are modelled at zero wait states."""
+
+    schema_version: Literal["edgebci.target_report/1"] = "edgebci.target_report/1"
+    evidence: Literal["model", "estimate"]
+    """An estimate was never held against silicon."""
+    error_fraction: float
+    branchy_error_fraction: float
+    """Bands of every cycle figure here: on straight code, and on code that branches on its data."""
+    band: str
+    """What is said beside every cycle figure."""
     device_cycles_per_s: float
     """Modelled, of front end and decoder together at the rate of the frames."""
     instructions: int
@@ -95,10 +113,26 @@ class TargetReport(Document):
     flash_bytes: int
     ram_bytes: int
     stack_bytes: int
-    outputs: tuple[tuple[float, ...], ...]
 
 
-def run_bundle_on_target(order: TargetOrder, progress: Progress = silent) -> TargetReport:
+@dataclass(frozen=True)
+class _Stream:
+    """What is run, and what the host makes of it."""
+
+    bundle: Bundle
+    counts: Counts
+    missing: NDArray[np.bool_]
+    host: HostTwin
+    twin: DeviceRun
+
+    @property
+    def sizes(self) -> tuple[int, int, int]:
+        """Channels, samples per frame, outputs."""
+        manifest = self.bundle.manifest
+        return manifest.n_channels, manifest.features.samples_per_frame, manifest.spec.n_outputs
+
+
+def run_bundle_on_target(order: TargetOrder, progress: Progress = silent) -> TargetReport | PlainReport:
     """Compile the bundle's C for the core, emulate it over the recording, and compare it with host and reference.
 
     Raises:
@@ -106,31 +140,45 @@ def run_bundle_on_target(order: TargetOrder, progress: Progress = silent) -> Tar
         MissingToolError: no compiler, or the core's emulator is not installed.
         VerificationError: the core computed something else than the host twin.
     """
-    bundle = _with_program(order.bundle)
-    board = board_memory(order.board, emulated_core(order.core))
+    bundle, core = _with_program(order.bundle), find_core(order.core)
+    board = board_memory(order.board, core)
+    if core.emulator != "unicorn":
+        runner(core)  # is there one?
     with tempfile.TemporaryDirectory(prefix="edgebci-target-") as name:
         folder = Path(name)
         counts, missing = _counts(bundle, order, folder, part(progress, 0.0, 0.3))
         progress(0.3, "compiling")
         host = HostTwin(compile_host(bundle.firmware, folder / "host_twin.so"))
-        elf = compile_target(bundle.firmware, folder / "firmware.elf", order.core, debug_lines=True)
-        manifest = bundle.manifest
-        sizes = manifest.n_channels, manifest.features.samples_per_frame, manifest.spec.n_outputs
-        run = run_on_target(elf, counts, missing, *sizes, part(progress, 0.4, 1.0), with_lines=True, board=board)
-        twin = host.run(counts, missing)
-        difference = target_difference(twin, host, run) or _reference_difference(bundle, counts, missing, twin, host)
+        stream = _Stream(bundle, counts, missing, host, host.run(counts, missing))
+        run = _run(stream, core, folder, board, part(progress, 0.4, 1.0))
+        difference = target_difference(stream.twin, host, run) or _reference_difference(stream)
     if difference:
         raise VerificationError(f"{difference}, on {order.core}; report it with the bundle in {order.bundle}")
-    return _report(order, run, bundle)
+    if isinstance(run, TargetRun):
+        return _report(order, run, bundle)
+    return PlainReport(**_common(order, run, bundle), emulator=core.emulator, instructions=run.instructions)
 
 
-def _reference_difference(
-    bundle: Bundle, counts: Counts, missing: NDArray[np.bool_], twin: DeviceRun, host: HostTwin
-) -> str | None:
+def _run(
+    stream: _Stream, core: Core, folder: Path, board: MemoryModel | None, progress: Progress
+) -> TargetRun | UserRun:
+    """Compile for the core and run: called frame by frame where the emulator lets us, else as a program of its own."""
+    firmware, (n_channels, samples, n_outputs) = stream.bundle.firmware, stream.sizes
+    if core.emulator == "unicorn":
+        elf = compile_target(firmware, folder / "firmware.elf", core.name, debug_lines=True)
+        sizes = n_channels, samples, n_outputs
+        return run_on_target(elf, stream.counts, stream.missing, *sizes, progress, with_lines=True, board=board)
+    program = compile_user(firmware, folder / "program", core)
+    return run_user(program, core, stream.counts, stream.missing, samples, n_outputs)
+
+
+def _reference_difference(stream: _Stream) -> str | None:
+    bundle = stream.bundle
     if bundle.manifest.quantized_agreement is None:
         return None
     front_end, decoder, form = bundle.front_end(), bundle.quantized_decoder(), bundle.manifest.front_end
-    return reference_difference(run_reference(front_end, decoder, counts, missing, form=form), twin, host)
+    reference = run_reference(front_end, decoder, stream.counts, stream.missing, form=form)
+    return reference_difference(reference, stream.twin, stream.host)
 
 
 def _with_program(folder: Path) -> Bundle:
@@ -178,23 +226,32 @@ def _parts(order: TargetOrder, run: TargetRun, bundle: Bundle) -> tuple[PartCycl
     return part_cycles(order.core, decoder, run) if isinstance(decoder, FixedDecoder) else ()
 
 
+def _common(order: TargetOrder, run: TargetRun | UserRun, bundle: Bundle) -> dict[str, Any]:
+    """The fields of a RunReport."""
+    manifest = bundle.manifest
+    return {
+        "core": order.core,
+        "recording": order.recording.name,
+        "steps": len(run.outputs),
+        "valid_steps": int(run.valid.sum()),
+        "equals_host_twin": True,
+        "equals_reference": manifest.quantized_agreement is not None,
+        "arithmetic": manifest.arithmetic,
+        "front_end": manifest.front_end,
+        "outputs": tuple(tuple(map(float, row)) for row in run.outputs),
+    }
+
+
 def _report(order: TargetOrder, run: TargetRun, bundle: Bundle) -> TargetReport:
-    cycles, manifest = run.cycles, bundle.manifest
+    cycles = run.cycles
     step = next(step.mean for step in cycles.steps if step.name == "step")
     return TargetReport(
-        core=order.core,
+        **_common(order, run, bundle),
         evidence=cycles.model.evidence,
         error_fraction=cycles.error_fraction,
         branchy_error_fraction=cycles.branchy_error_fraction,
         band=cycles.band,
-        recording=order.recording.name,
-        steps=len(run.outputs),
-        valid_steps=int(run.valid.sum()),
-        equals_host_twin=True,
-        equals_reference=manifest.quantized_agreement is not None,
-        arithmetic=manifest.arithmetic,
-        front_end=manifest.front_end,
-        device_cycles_per_s=step * manifest.features.frame_rate_hz,
+        device_cycles_per_s=step * bundle.manifest.features.frame_rate_hz,
         instructions=run.instructions,
         cycles=cycles.cycles,
         step_cycles=tuple(StepCost(name=s.name, mean_cycles=s.mean, worst_cycles=s.worst) for s in cycles.steps),
@@ -205,5 +262,4 @@ def _report(order: TargetOrder, run: TargetRun, bundle: Bundle) -> TargetReport:
         flash_bytes=run.memory.flash_bytes,
         ram_bytes=run.memory.ram_bytes,
         stack_bytes=run.memory.stack_bytes,
-        outputs=tuple(tuple(map(float, row)) for row in run.outputs),
     )

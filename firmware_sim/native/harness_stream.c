@@ -1,47 +1,14 @@
-/* The program as a process of Linux, for cores that qemu-user runs: pushes come from standard input, frames go to standard output.
+/* The program on its own: pushes come in as one stream, frames go out as another.
  *
  * A push is a header of two words, how many rows and whether they are missing, and the rows (none where they are missing). A frame is
- * its EDGEBCI_OUTPUTS floats and a word, its valid flag. There is no C library: three calls of the system do. */
+ * its EDGEBCI_OUTPUTS floats and a word, its valid flag. At the end goes the context, and its size in a word. There is no C library. */
 #include <stddef.h>
 
 #include "decoder.h"
-
-#if defined(__x86_64__)
-#define ENTRY __attribute__((force_align_arg_pointer)) /* a process starts with another alignment than a function */
-enum { CALL_READ = 0, CALL_WRITE = 1, CALL_EXIT = 60 };
-static long call(long number, long a, void *b, long c)
-{
-    long result;
-    __asm volatile("syscall" : "=a"(result) : "a"(number), "D"(a), "S"(b), "d"(c) : "rcx", "r11", "memory");
-    return result;
-}
-#elif defined(__aarch64__)
-enum { CALL_READ = 63, CALL_WRITE = 64, CALL_EXIT = 93 };
-static long call(long number, long a, void *b, long c)
-{
-    register long x8 __asm("x8") = number;
-    register long x0 __asm("x0") = a;
-    register void *x1 __asm("x1") = b;
-    register long x2 __asm("x2") = c;
-    __asm volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2) : "memory");
-    return x0;
-}
-#elif defined(__riscv)
-enum { CALL_READ = 63, CALL_WRITE = 64, CALL_EXIT = 93 };
-static long call(long number, long a, void *b, long c)
-{
-    register long a7 __asm("a7") = number;
-    register long a0 __asm("a0") = a;
-    register void *a1 __asm("a1") = b;
-    register long a2 __asm("a2") = c;
-    __asm volatile("ecall" : "+r"(a0) : "r"(a7), "r"(a1), "r"(a2) : "memory");
-    return a0;
-}
+#if defined(__arm__)
+#include "stream_semihosting.h"
 #else
-#error "no system calls for this core"
-#endif
-#ifndef ENTRY
-#define ENTRY
+#include "stream_linux.h"
 #endif
 
 typedef struct {
@@ -53,28 +20,30 @@ static edgebci_t context;
 static edgebci_count_t counts[EDGEBCI_SAMPLES_PER_FRAME * EDGEBCI_CHANNELS];
 
 void _start(void);
+void edgebci_stream_put(void *from, size_t size);
 
 /* Whether all of it came. */
 static int get(void *to, size_t size)
 {
     for (size_t at = 0; at < size;) {
-        const long n = call(CALL_READ, 0, (char *)to + at, (long)(size - at));
-        if (n <= 0) {
+        const size_t n = stream_read((char *)to + at, size - at);
+        if (n == 0) {
             return 0;
         }
-        at += (size_t)n;
+        at += n;
     }
     return 1;
 }
 
-static void put(void *from, size_t size)
+/* A function of its own and called once for each frame, which is how a profile knows where a step ends. */
+__attribute__((noinline)) void edgebci_stream_put(void *from, size_t size)
 {
     for (size_t at = 0; at < size;) {
-        const long n = call(CALL_WRITE, 1, (char *)from + at, (long)(size - at));
-        if (n <= 0) {
-            (void)call(CALL_EXIT, 1, NULL, 0);
+        const size_t n = stream_write((char *)from + at, size - at);
+        if (n == 0) {
+            stream_end(1);
         }
-        at += (size_t)n;
+        at += n;
     }
 }
 
@@ -86,25 +55,30 @@ static void publish(void)
         frame.values[i] = output->values[i];
     }
     frame.valid = output->valid;
-    put(&frame, sizeof(frame));
+    edgebci_stream_put(&frame, sizeof(frame));
 }
 
-ENTRY void _start(void)
+EDGEBCI_ENTRY void _start(void)
 {
-    uint32_t header[2];
+    uint32_t header[2], size = sizeof(context);
+    stream_begin();
     edgebci_init(&context);
     while (get(header, sizeof(header))) {
-        uint32_t frames = 0;
+        uint32_t finished = 0;
         if (header[1]) {
-            frames = edgebci_push_missing(&context, header[0]);
+            finished = edgebci_push_missing(&context, header[0]);
         } else if (header[0] <= EDGEBCI_SAMPLES_PER_FRAME && get(counts, header[0] * EDGEBCI_CHANNELS * sizeof(counts[0]))) {
-            frames = edgebci_push_samples(&context, counts, header[0]);
+            finished = edgebci_push_samples(&context, counts, header[0]);
         } else {
-            (void)call(CALL_EXIT, 1, NULL, 0);
+            stream_end(1);
         }
-        if (frames) {
+        if (finished) {
             publish();
         }
     }
-    (void)call(CALL_EXIT, 0, NULL, 0);
+    edgebci_stream_put(&context, sizeof(context));
+    edgebci_stream_put(&size, sizeof(size));
+    stream_end(0);
+    for (;;) {
+    }
 }

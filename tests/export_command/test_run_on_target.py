@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ import typer
 from typer.testing import CliRunner
 
 from edgebci.cli.run_on_target import run_on_target
-from edgebci.errors import InputError
+from edgebci.errors import InputError, MissingToolError
+from edgebci.firmware_sim.cores import CORES
+from edgebci.firmware_sim.user_program import runner
 from edgebci.pipeline.configuration import RecordingConfig
-from edgebci.pipeline.run_on_target import TargetOrder, run_bundle_on_target
+from edgebci.pipeline.run_on_target import PlainReport, TargetOrder, run_bundle_on_target
 from edgebci.pipeline.source import obtain, recording_path
 from edgebci.progress import silent
 from edgebci.synthetic.specification import SyntheticSpec
@@ -66,7 +69,6 @@ def order(bundle: Path, recording: Path, core: str = "cortex-m33") -> TargetOrde
 def test_what_cannot_be_run_is_told_in_one_sentence(for_a_core: Any, finished_run: Any, in_float: Path) -> None:
     recording = finished_run.recording
     for one, message in (
-        (order(for_a_core.bundle, recording, "cortex-m55"), "cortex-m55 runs by qemu-system-arm, of which no cycles"),
         (order(for_a_core.bundle, recording, "cortex-m3"), "unknown core 'cortex-m3', did you mean"),
         (order(in_float, recording), "holds no C; export it for a core"),
         (order(for_a_core.bundle, recording.with_name("none.h5")), "none.h5"),
@@ -74,6 +76,31 @@ def test_what_cannot_be_run_is_told_in_one_sentence(for_a_core: Any, finished_ru
     ):
         with pytest.raises(InputError, match=message):
             run_bundle_on_target(one)
+
+
+@pytest.mark.parametrize("core", ["aarch64", "riscv32"])
+def test_a_core_without_a_cycle_model_gives_the_outputs_of_one_that_has(
+    core: str, document: dict[str, Any], for_a_core: Any, finished_run: Any
+) -> None:
+    try:
+        runner(CORES[core])
+    except MissingToolError as absent:
+        pytest.skip(f"not run on {core}: {absent}")
+    plain = order(for_a_core.bundle, finished_run.recording, core).model_copy(update={"seconds": 2})
+    report = run_bundle_on_target(plain)
+    assert isinstance(report, PlainReport)
+    assert [list(row) for row in report.outputs] == document["outputs"]
+    assert report.equals_reference
+    assert report.instructions is not None
+    assert report.instructions > 1000 * report.steps
+
+
+def test_an_absent_emulator_is_named_with_its_package(
+    for_a_core: Any, finished_run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    with pytest.raises(MissingToolError, match=r"qemu-system-arm is not installed; install it .*apt-get install"):
+        run_bundle_on_target(order(for_a_core.bundle, finished_run.recording, "cortex-m55"))
 
 
 def test_a_recording_of_another_array_is_refused(for_a_core: Any, tmp_path: Path) -> None:
