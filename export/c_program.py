@@ -20,8 +20,8 @@ from edgebci.export.core_kernels import PACKED_CORES, PORTABLE
 from edgebci.files import write_text
 
 HERE = Path(__file__).resolve().parent
-TARGETS = (*PACKED_CORES, "host", PORTABLE)
-"""Cores for which there are kernels; `host` takes the portable ones, or vectors in their place."""
+TARGETS = (*PACKED_CORES, "cortex-m55", "aarch64", "riscv32", "host", PORTABLE)
+"""Cores that C is written for; those with vectors take the portable kernels, or vectors in their place."""
 KERNELS = ("edgebci_dense.h", "edgebci_kernels.c", "edgebci_kernels.h", "edgebci_mamba2.h", "edgebci_math.h")
 """What every program has; the headers of other operators come with those that need them."""
 

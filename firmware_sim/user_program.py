@@ -45,16 +45,28 @@ class UserRun:
     instructions: int | None = None
 
 
+@dataclass(frozen=True)
+class AloneRun:
+    """What a program put out, and the instructions that it took, where they were counted."""
+
+    printed: bytes
+    instructions: int | None
+
+
 def compile_user(folder: Path, out: Path, core: Core, debug_lines: bool = False) -> Path:
     """Compile every .c file of `folder` into a program that runs on its own; returns `out`.
 
     Raises:
         MissingToolError, VerificationError: as `compile_with`.
     """
-    sources = [*sorted(folder.glob("*.c")), NATIVE / "harness_stream.c"]
+    return compile_alone([*sorted(folder.glob("*.c")), NATIVE / "harness_stream.c"], out, core, folder, debug_lines)
+
+
+def compile_alone(sources: list[Path], out: Path, core: Core, include: Path, debug_lines: bool = False) -> Path:
+    """Compile a program that begins at `_start`, with the streams of native/stream_*.h; returns and raises likewise."""
     alone = _BOARD_FLAGS if core.is_thumb else ("-nostdlib",)
-    lines = ["-gline-tables-only"] if debug_lines else []
-    return compile_with(sources, out, [*target_flags(core), *_FLAGS, *alone, *lines, "-I", str(folder)])
+    flags = [*target_flags(core), *_FLAGS, *alone, "-I", str(include), "-I", str(NATIVE)]
+    return compile_with(sources, out, [*flags, *(["-gline-tables-only"] if debug_lines else [])])
 
 
 def runner(core: Core) -> list[str]:
@@ -82,28 +94,28 @@ def run_user(
         MissingToolError: the core's emulator is not installed.
         VerificationError: the program stopped, or lost a frame.
     """
+    done = run_alone(program, core, stream(counts, missing, samples_per_frame))
+    return replace(frames(done.printed, len(counts) // samples_per_frame, n_outputs), instructions=done.instructions)
+
+
+def run_alone(program: Path, core: Core, given: bytes) -> AloneRun:
+    """Run a program that `compile_alone` made on the bytes that it is `given`; raises as `run_user`."""
+    command = [*runner(core), str(program.resolve())]
     with tempfile.TemporaryDirectory(prefix="edgebci-stream-") as name:
         folder = Path(name)
-        (folder / "pushes").write_bytes(stream(counts, missing, samples_per_frame))
-        printed = _run(program, core, folder)
-        run = frames(printed, len(counts) // samples_per_frame, n_outputs)
+        (folder / "pushes").write_bytes(given)
+        result = _start(_counted(command), folder)
+        if result.returncode and b"plugin" in result.stderr:  # of another version of QEMU's interface
+            result = _start(command, folder)
+        if result.returncode:
+            said = result.stderr.decode(errors="replace")[:200]
+            raise VerificationError(
+                f"the program stopped with {result.returncode} on {core.name}: {said or 'it said nothing'}; "
+                "the firmware has a defect"
+            )
+        printed = (folder / "frames").read_bytes() if core.is_thumb else result.stdout
         counted = folder / "counted"
-        return replace(run, instructions=_first_word(counted) if counted.exists() else None)
-
-
-def _run(program: Path, core: Core, folder: Path) -> bytes:
-    """What the program gave: a process on its standard output, a program on a board in a file."""
-    command = [*runner(core), str(program.resolve())]
-    result = _start(_counted(command), folder)
-    if result.returncode and b"plugin" in result.stderr:  # of another version of QEMU's interface
-        result = _start(command, folder)
-    if result.returncode:
-        said = result.stderr.decode(errors="replace")[:200]
-        raise VerificationError(
-            f"the program stopped with {result.returncode} on {core.name}: {said or 'it said nothing'}; "
-            "the firmware has a defect"
-        )
-    return (folder / "frames").read_bytes() if core.is_thumb else result.stdout
+        return AloneRun(printed, _first_word(counted) if counted.exists() else None)
 
 
 def _counted(command: list[str]) -> list[str]:

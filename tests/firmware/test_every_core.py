@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 from edgebci.device_reference import run_reference
 from edgebci.errors import MissingToolError
+from edgebci.example_decoder import random_frames, random_parameters
 from edgebci.export.c_generator import generate
+from edgebci.export.core_vectors import put_kernels_of
+from edgebci.export.fixed_graph import fixed_step_graph
+from edgebci.export.fixed_quantization import quantize_fixed
 from edgebci.features.cases import front_end_case
 from edgebci.firmware_sim.cores import CORES
 from edgebci.firmware_sim.host_twin import HostTwin
 from edgebci.firmware_sim.target_run import run_on_target
-from edgebci.firmware_sim.toolchain import compile_target
+from edgebci.firmware_sim.toolchain import compile_host, compile_target
 from edgebci.firmware_sim.user_program import compile_user, run_user, runner
 from edgebci.pipeline.device import reference_difference, target_difference
+from tests.small_specs import small_decoder
 
 STEPS = 1000
 
@@ -63,8 +70,34 @@ def test_a_program_on_its_own_equals_the_host(stream: Any, core: str, tmp_path: 
     except MissingToolError as absent:
         pytest.skip(f"not run on {core}: {absent}")
     program, host, counts, missing, twin = stream
-    elf = compile_user(program.sources, tmp_path / "program", CORES[core])
+    sources = Path(shutil.copytree(program.sources, tmp_path / "c"))
+    if core in ("aarch64", "cortex-m55"):
+        assert "edgebci_dense.h" in put_kernels_of(core, sources)
+    elf = compile_user(sources, tmp_path / "program", CORES[core])
     run = run_user(elf, CORES[core], counts, missing, host.samples_per_frame, program.decoder.spec.n_outputs)
     assert target_difference(twin, host, run) is None
     assert 0 < run.valid.sum() < STEPS
     assert (run.instructions is None) == (core == "host")
+
+
+def test_a_decoder_in_fixed_point_has_the_bits_of_the_reference_with_helium(tmp_path: Path) -> None:
+    core, case, n_frames = CORES["cortex-m55"], front_end_case("clean"), 40
+    try:
+        runner(core)
+    except MissingToolError as absent:
+        pytest.skip(f"not run on {core.name}: {absent}")
+    front_end = case.front_end
+    # As wide as the edge student, so that eight rows are taken at a time too.
+    spec = small_decoder(front_end.n_features).model_copy(update={"d_model": 64, "headdim": 32, "n_layers": 1})
+    decoder = quantize_fixed(spec, random_parameters(spec, 1), random_frames(spec, 100, 2))
+    onnx.save(fixed_step_graph(decoder), tmp_path / "fixed.onnx")
+    generate(tmp_path / "fixed.onnx", front_end, tmp_path / "c", core.name)
+    assert put_kernels_of(core.name, tmp_path / "c") == ("edgebci_dense.h", "edgebci_row_pairs.h")
+    host = HostTwin(compile_host(tmp_path / "c", tmp_path / "twin.so", "gcc", "0"))
+    counts = case.counts[: n_frames * host.samples_per_frame]
+    program = compile_user(tmp_path / "c", tmp_path / "program", core)
+    run = run_user(program, core, counts, None, host.samples_per_frame, spec.n_outputs)
+    twin = host.run(counts)
+    assert target_difference(twin, host, run) is None
+    assert twin.outputs.tobytes() == decoder.stream(twin.features).tobytes()
+    assert np.ptp(run.outputs) > 0
