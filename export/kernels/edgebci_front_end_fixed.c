@@ -11,8 +11,14 @@
 /* Of a frame's outputs, whose places and weights then are constants. */
 #define EDGEBCI_UNROLL _Pragma("GCC unroll 32")
 
+/* A word of two, loaded here. */
+#define EDGEBCI_WORD(two) (*(const EDGEBCI_IN_ORDER uint32_t *)&(two).word)
+
 /* Words of two weights that a pole pair has. */
 #define EDGEBCI_TAP_WORDS(every) ((every) == 1u ? 1u : (every))
+
+/* From the state of a channel in one pole pair to that in the next. */
+#define STATES_APART (2u * (EDGEBCI_GOOD + 1u))
 
 #if EDGEBCI_GOOD == EDGEBCI_CHANNELS
 #define EDGEBCI_CHANNEL(g) (g)
@@ -124,35 +130,62 @@ static EDGEBCI_KERNEL int32_t hold_some(edgebci_front_end_t *f, uint32_t g, uint
 }
 
 #if EDGEBCI_HAS_PAIRS && EDGEBCI_GOOD == EDGEBCI_CHANNELS
-/* Two neighbouring channels, of which neither is saturated. Returns sum and their counts, added. */
-static EDGEBCI_INLINE int32_t hold_two(int16_t *held, int16_t *followed, int16_t *block, edgebci_two_t count, int32_t sum)
+/* Channels that are looked at together, two to a word. */
+#define WORDS_TOGETHER 4u
+
+/* Two neighbouring channels, of which neither is saturated. Returns sum and both counts. */
+static EDGEBCI_INLINE int32_t hold_two(int16_t *held, int16_t *followed, int16_t *block, edgebci_two_t count,
+                                       edgebci_two_t ones, int32_t sum)
 {
-    const edgebci_two_t before = edgebci_load_two(followed), step = edgebci_saturating_difference(count, before);
+    const edgebci_two_t before = edgebci_load_two(followed);
+    sum = edgebci_dot2(sum, count, ones);
+    const edgebci_two_t step = edgebci_saturating_difference(count, before);
     edgebci_store_two(held, count);
     edgebci_store_two(followed, edgebci_sum_of_two(before, step));
     block[0] = (int16_t)(uint16_t)step.word;
     block[BLOCK_APART] = (int16_t)(uint16_t)(step.word >> 16);
-    return edgebci_add_both(sum, count);
+    return sum;
 }
 
 /* A row of counts. Returns the sum of the held ones. */
 static EDGEBCI_KERNEL int32_t hold_counts(edgebci_front_end_t *f, const edgebci_count_t *restrict counts)
 {
     int16_t *held = f->held, *followed = f->followed, *block = &f->block[0][f->row / 2u].half[f->row % 2u];
+    edgebci_range_t range = edgebci_range_of(EDGEBCI_LOWEST_COUNT, EDGEBCI_HIGHEST_COUNT);
+    edgebci_two_t ones = edgebci_ones();
+    const edgebci_count_t *next = counts;
     int32_t sum = 0;
     uint32_t g = 0;
-    for (; g + 4u <= EDGEBCI_GOOD; g += 4u, held += 4, followed += 4, block += 4u * BLOCK_APART) {
-        const edgebci_two_t first = edgebci_load_two(counts + g), second = edgebci_load_two(counts + g + 2u);
-        const uint32_t outside = edgebci_any_outside(first, EDGEBCI_LOWEST_COUNT, EDGEBCI_HIGHEST_COUNT) |
-                                 edgebci_any_outside(second, EDGEBCI_LOWEST_COUNT, EDGEBCI_HIGHEST_COUNT);
-        if (__builtin_expect(outside != 0u, 0)) {
-            sum += hold_some(f, g, 4u, counts);
-        } else {
-            sum = hold_two(held, followed, block, first, sum);
-            sum = hold_two(held + 2, followed + 2, block + 2u * BLOCK_APART, second, sum);
+    for (; g + 2u * WORDS_TOGETHER <= EDGEBCI_GOOD; g += 2u * WORDS_TOGETHER) {
+        edgebci_two_t count[WORDS_TOGETHER];
+        uint32_t outside = 0;
+        EDGEBCI_UNROLL
+        for (uint32_t i = 0; i < WORDS_TOGETHER; i++) {
+            count[i] = edgebci_load_two(next + 2u * i);
         }
+        EDGEBCI_UNROLL
+        for (uint32_t i = 0; i < WORDS_TOGETHER; i++) {
+            outside |= edgebci_beyond(count[i], range);
+        }
+        if (__builtin_expect(outside != 0u, 0)) {
+            sum += hold_some(f, g, 2u * WORDS_TOGETHER, counts);
+        } else {
+            EDGEBCI_UNROLL
+            for (uint32_t i = 0; i < WORDS_TOGETHER; i++) {
+                int16_t *steps = block + 2u * i * BLOCK_APART;
+                sum = hold_two(held + 2u * i, followed + 2u * i, steps, count[i], ones, sum);
+            }
+        }
+        next += 2u * WORDS_TOGETHER;
+        held += 2u * WORDS_TOGETHER;
+        followed += 2u * WORDS_TOGETHER;
+        block += 2u * WORDS_TOGETHER * BLOCK_APART;
+        EDGEBCI_KEEP(next);
+        EDGEBCI_KEEP(held);
+        EDGEBCI_KEEP(followed);
+        EDGEBCI_KEEP(block);
     }
-    return sum + hold_some(f, g, EDGEBCI_GOOD - g, counts);
+    return g < EDGEBCI_GOOD ? sum + hold_some(f, g, EDGEBCI_GOOD - g, counts) : sum;
 }
 #else
 static int32_t hold_counts(edgebci_front_end_t *f, const edgebci_count_t *restrict counts)
@@ -235,17 +268,6 @@ static inline void step_reference(edgebci_front_end_t *f, int32_t sum)
     f->reference = reference;
 }
 
-/* start + the weighted sum of `every` steps; `taps` has a word for two of them, or both weights of the only one. */
-static EDGEBCI_INLINE int32_t weighted(int32_t start, const edgebci_two_t *steps, const edgebci_two_t *taps,
-                                       uint32_t every)
-{
-    EDGEBCI_UNROLL
-    for (uint32_t i = 0; i < every / 2u; i++) {
-        start = edgebci_dot2(start, steps[i], taps[i]);
-    }
-    return start;
-}
-
 /* The next output of a pole pair, of which everything but `steps` and `q` is a constant where this is inlined.
  * IN(start, i) is start + F0 (i = 0) or F1 (i = 1). */
 #define NEXT_OUTPUT(pair, q, v, IN)                                                               \
@@ -255,27 +277,9 @@ static EDGEBCI_INLINE int32_t weighted(int32_t start, const edgebci_two_t *steps
         (q)[0] = (v);                                                                             \
     } else {                                                                                      \
         (v) = IN((q)[0], 0);                                                                      \
-        (q)[0] = IN(4 * edgebci_scaled_half((q)[1], (v), (pair)->ab, 0), 1);                            \
-        (q)[1] = edgebci_scaled_second((v), (pair)->ab);                                       \
+        (q)[0] = IN(4 * edgebci_scaled_half((q)[1], (v), (pair)->ab, 0), 1);                      \
+        (q)[1] = edgebci_scaled_second((v), (pair)->ab);                                          \
     }
-
-/* Output k of one channel through one pole pair. */
-static EDGEBCI_INLINE int32_t channel_output(const edgebci_pair_t *pair, const edgebci_two_t *taps, uint32_t every,
-                                             uint32_t k, const edgebci_two_t *steps, int32_t *restrict q)
-{
-    int32_t v;
-    if (every == 1u) {
-#define IN(start, i) edgebci_product((start), steps[k / 2u], k % 2u, taps[0], (i))
-        NEXT_OUTPUT(pair, q, v, IN)
-#undef IN
-    } else {
-        steps += k * (every / 2u);
-#define IN(start, i) weighted((start), steps, taps + (i) * (every / 2u), every)
-        NEXT_OUTPUT(pair, q, v, IN)
-#undef IN
-    }
-    return v;
-}
 
 /* start + what the reference's steps, weighted, are in the units of a filter's output. */
 static EDGEBCI_INLINE int32_t weighted_reference(int32_t start, const int32_t *step, const edgebci_two_t *taps,
@@ -308,92 +312,226 @@ static EDGEBCI_INLINE void filter_reference(edgebci_front_end_t *f, const edgebc
     }
 }
 
-/* 64 bits, word by word. */
-static inline float float_of(uint64_t v)
+static inline float float_of(edgebci_wide_t v)
 {
-    return (float)(uint32_t)(v >> 32) * 4294967296.0f + (float)(uint32_t)v;
+    return (float)v.high * 4294967296.0f + (float)v.low;
 }
 
 /* What the newest outputs of a frame add to its sum of squares, and the last frame's took away. */
-static EDGEBCI_INLINE float end_of(const edgebci_band_t *band, const int32_t *newest)
+static EDGEBCI_INLINE float end_of(const edgebci_band_t *band, const float *newest)
 {
-    float sum = 0.0f;
+    float part[EDGEBCI_ENDS], sum = 0.0f;
+    EDGEBCI_UNROLL
     for (uint32_t i = 0; i < EDGEBCI_ENDS; i++) {
-        const float y = (float)newest[-(int32_t)i];
-        const float part = band->ends[i] * (y * y);
-        sum = i ? sum + part : part;
+        part[i] = newest[i] * newest[i];
+    }
+    EDGEBCI_UNROLL
+    for (uint32_t i = 0; i < EDGEBCI_ENDS; i++) {
+        part[i] = band->ends[i] * part[i];
+    }
+    EDGEBCI_UNROLL
+    for (uint32_t i = 0; i < EDGEBCI_ENDS; i++) {
+        sum = i ? sum + part[i] : part[i];
     }
     return sum;
 }
 
-/* The numbers of a band, in registers or on the stack. */
+/* The numbers of a pole pair, in registers. c is b or -b. */
 typedef struct {
-    edgebci_pair_t pair[EDGEBCI_MOST_PAIRS];
-    edgebci_two_t taps[EDGEBCI_MOST_PAIRS][EDGEBCI_MOST_TAPS];
+    edgebci_two_t taps[EDGEBCI_MOST_TAPS];
+    edgebci_two_t ab;
+    int32_t a, b;
+    uint32_t turned, opposite;
 } numbers_t;
 
-static EDGEBCI_INLINE void keep_numbers(const edgebci_band_t *band, numbers_t *n)
+static EDGEBCI_INLINE numbers_t numbers_of(const edgebci_band_t *band, uint32_t i)
+{
+    const edgebci_pair_t *constant = &edgebci_pole_pair[band->first_pair + i], *pair = constant;
+    const edgebci_two_t *taps = &edgebci_tap[constant->first_tap];
+    numbers_t n;
+    EDGEBCI_KEEP(pair);
+    EDGEBCI_KEEP(taps);
+    EDGEBCI_UNROLL
+    for (uint32_t j = 0; j < EDGEBCI_TAP_WORDS(band->every); j++) {
+        n.taps[j].word = EDGEBCI_WORD(taps[j]);
+    }
+    n.turned = constant->turned;
+    n.opposite = constant->c != constant->b;
+    if (constant->turned) {
+        n.a = *(const EDGEBCI_IN_ORDER int32_t *)&pair->a;
+        n.b = *(const EDGEBCI_IN_ORDER int32_t *)&pair->b;
+    } else {
+        n.ab.word = EDGEBCI_WORD(pair->ab);
+    }
+    return n;
+}
+
+/* start + the weighted sum of steps; `every` weights from taps[first] on. */
+static EDGEBCI_INLINE int32_t weighted(int32_t start, const edgebci_two_t *steps, const edgebci_two_t *taps,
+                                       uint32_t words)
 {
     EDGEBCI_UNROLL
-    for (uint32_t i = 0; i < band->pairs; i++) {
-        n->pair[i] = edgebci_pole_pair[band->first_pair + i];
-        EDGEBCI_UNROLL
-        for (uint32_t j = 0; j < EDGEBCI_TAP_WORDS(band->every); j++) {
-            n->taps[i][j] = edgebci_tap[n->pair[i].first_tap + j];
-            EDGEBCI_KEEP(n->taps[i][j].word);
-        }
-        if (n->pair[i].turned) {
-            EDGEBCI_KEEP(n->pair[i].a);
-            EDGEBCI_KEEP(n->pair[i].b);
-            EDGEBCI_KEEP(n->pair[i].c);
-        } else {
-            EDGEBCI_KEEP(n->pair[i].ab.word);
-        }
+    for (uint32_t i = 0; i < words; i++) {
+        start = edgebci_dot2(start, steps[i], taps[i]);
+    }
+    return start;
+}
+
+/* The next output of a pole pair that is seen every few samples, of which these are the `words` newest. */
+static EDGEBCI_INLINE int32_t next_output(const numbers_t *n, const edgebci_two_t *steps, uint32_t words,
+                                          const int32_t *q)
+{
+    const int32_t start = n->turned ? 2 * edgebci_high_sum(edgebci_high(n->a, q[0]), n->b, q[1]) : q[0];
+    return weighted(start, steps, n->taps, words);
+}
+
+/* The state of a turned pair after an output, but for F1. */
+static EDGEBCI_INLINE int32_t turned_rest(const numbers_t *n, const int32_t *q)
+{
+    const int32_t w = edgebci_high(n->a, q[1]);
+    return 2 * (n->opposite ? edgebci_high_difference(w, n->b, q[0]) : edgebci_high_sum(w, n->b, q[0]));
+}
+
+/* The state after output v. */
+static EDGEBCI_INLINE void next_state(const numbers_t *n, const edgebci_two_t *steps, uint32_t words, int32_t v,
+                                      int32_t *q)
+{
+    const edgebci_two_t *second = n->taps + words;
+    if (n->turned) {
+        q[1] = weighted(turned_rest(n, q), steps, second, words);
+        q[0] = v;
+    } else {
+        q[0] = weighted(4 * edgebci_scaled_half(q[1], v, n->ab, 0), steps, second, words);
+        q[1] = edgebci_scaled_second(v, n->ab);
     }
 }
 
-/* The frame of one channel through the pole pairs of a band, side by side where their numbers have room in registers;
- * y has the last outputs. Returns the sum of the squares. */
-static EDGEBCI_INLINE uint64_t filter_channel(edgebci_front_end_t *f, const edgebci_band_t *band, const numbers_t *n,
-                                              uint32_t g, const int32_t *restrict reference, int32_t *restrict y)
+/* One channel's frame through one pole pair of such a band: y + its outputs, which the last pair does not keep; at the
+ * last pair the sum of the squares, and the newest outputs, newest first. */
+static EDGEBCI_INLINE edgebci_wide_t filter_pair(const edgebci_band_t *band, uint32_t i, const edgebci_two_t *block,
+                                                 const EDGEBCI_IN_ORDER int32_t *reference,
+                                                 EDGEBCI_IN_ORDER int32_t *state, EDGEBCI_IN_ORDER int32_t *y,
+                                                 float *newest)
 {
-    const uint32_t together = band->every == 1u ? band->pairs : 1u, outputs = EDGEBCI_SAMPLES_PER_FRAME / band->every;
-    uint64_t sum = 0;
+    const uint32_t words = band->every / 2u, outputs = EDGEBCI_SAMPLES_PER_FRAME / band->every;
+    const numbers_t n = numbers_of(band, i);
+    int32_t q[2];
+    edgebci_wide_t sum;
+    sum.low = sum.high = 0;
+    q[0] = state[0];
+    q[1] = state[1];
     EDGEBCI_UNROLL
-    for (uint32_t start = 0; start < band->pairs; start += together) {
-        int32_t q[EDGEBCI_MOST_PAIRS][2];
+    for (uint32_t k = 0; k < outputs; k++) {
+        edgebci_two_t steps[EDGEBCI_MOST_TAPS];
         EDGEBCI_UNROLL
-        for (uint32_t i = start; i < start + together; i++) {
-            q[i][0] = f->state[band->first_pair + i][g][0];
-            q[i][1] = f->state[band->first_pair + i][g][1];
+        for (uint32_t j = 0; j < words; j++) {
+            steps[j].word = EDGEBCI_WORD(block[k * words + j]);
         }
-        EDGEBCI_UNROLL
-        for (uint32_t k = 0; k < outputs; k++) {
-            int32_t v = start ? y[k] : -reference[k];
-            EDGEBCI_UNROLL
-            for (uint32_t i = start; i < start + together; i++) {
-                v += channel_output(&n->pair[i], n->taps[i], band->every, k, f->block[g], q[i]);
+        /* Turned pairs have no register left for what they add to. */
+        const int32_t early = n.turned ? 0 : i ? y[k] : -reference[k];
+        const int32_t v = next_output(&n, steps, words, q);
+        next_state(&n, steps, words, v, q);
+        const int32_t now = v + (n.turned ? i ? y[k] : -reference[k] : early);
+        if (i + 1u < band->pairs) {
+            y[k] = now;
+        } else {
+            edgebci_add_square(&sum, now);
+            if (k + EDGEBCI_ENDS >= outputs) {
+                newest[outputs - 1u - k] = (float)now;
+                EDGEBCI_KEEP_FLOAT(newest[outputs - 1u - k]);
             }
-            y[k] = v;
-            if (start + together == band->pairs) {
-                sum += (uint64_t)((int64_t)v * v);
+        }
+    }
+    state[0] = q[0];
+    state[1] = q[1];
+    return sum;
+}
+
+/* What output k of a pair that is seen at every sample adds to the last one's rest; `now` are two samples, `across` the
+ * first of them and the one before.
+ * Direct: F0 and, of the sample before, F1 are one product of two samples and two weights; q[0] lacks the F1 of the
+ * newest sample, which the end of the frame adds. */
+static EDGEBCI_INLINE int32_t sample_output(const numbers_t *n, uint32_t k, edgebci_two_t now, edgebci_two_t across,
+                                            const int32_t *q)
+{
+    if (n->turned) {
+        const int32_t v = 2 * edgebci_high_sum(edgebci_high(n->a, q[0]), n->b, q[1]);
+        return edgebci_product(v, now, k % 2u, n->taps[0], 0);
+    }
+    if (k == 0) {
+        return edgebci_product(q[0], now, 0, n->taps[0], 0);
+    }
+    return k % 2u ? edgebci_crossed_dot2(q[0], now, n->taps[0]) : edgebci_dot2(q[0], across, n->taps[0]);
+}
+
+/* The state after output v. */
+static EDGEBCI_INLINE void turn_state(const numbers_t *n, uint32_t k, edgebci_two_t now, int32_t v, int32_t *q)
+{
+    if (n->turned) {
+        q[1] = edgebci_product(turned_rest(n, q), now, k % 2u, n->taps[0], 1);
+        q[0] = v;
+    } else {
+        q[0] = 4 * edgebci_scaled_half(q[1], v, n->ab, 0);
+        q[1] = edgebci_scaled_second(v, n->ab);
+    }
+}
+
+/* One channel's frame through all pairs, side by side, of a band that is seen at every sample. */
+static EDGEBCI_INLINE edgebci_wide_t filter_samples(const edgebci_band_t *band, const numbers_t *n,
+                                                    const edgebci_two_t *block,
+                                                    const EDGEBCI_IN_ORDER int32_t *reference,
+                                                    EDGEBCI_IN_ORDER int32_t *state)
+{
+    edgebci_wide_t sum;
+    edgebci_two_t now, across;
+    int32_t q[EDGEBCI_MOST_PAIRS][2], v[EDGEBCI_MOST_PAIRS];
+    sum.low = sum.high = now.word = across.word = 0;
+    EDGEBCI_UNROLL
+    for (uint32_t i = 0; i < band->pairs; i++) {
+        q[i][0] = state[i * STATES_APART];
+        q[i][1] = state[i * STATES_APART + 1u];
+    }
+    EDGEBCI_UNROLL
+    for (uint32_t k = 0; k < EDGEBCI_SAMPLES_PER_FRAME; k++) {
+        if (k % 2u == 0) {
+            const edgebci_two_t before = now;
+            now.word = EDGEBCI_WORD(block[k / 2u]);
+            across = edgebci_first_and_second(now, before);
+        }
+        int32_t y = 0;
+        EDGEBCI_UNROLL
+        for (uint32_t i = 0; i < band->pairs; i++) {
+            v[i] = sample_output(&n[i], k, now, across, q[i]);
+            if (i == 0) {
+                y = -reference[k];
             }
         }
         EDGEBCI_UNROLL
-        for (uint32_t i = start; i < start + together; i++) {
-            f->state[band->first_pair + i][g][0] = q[i][0];
-            f->state[band->first_pair + i][g][1] = q[i][1];
+        for (uint32_t i = 0; i < band->pairs; i++) {
+            y += v[i];
         }
+        edgebci_add_square(&sum, y);
+        EDGEBCI_UNROLL
+        for (uint32_t i = 0; i < band->pairs; i++) {
+            turn_state(&n[i], k, now, v[i], q[i]);
+        }
+    }
+    EDGEBCI_UNROLL
+    for (uint32_t i = 0; i < band->pairs; i++) {
+        const uint32_t last = (EDGEBCI_SAMPLES_PER_FRAME - 1u) % 2u;
+        state[i * STATES_APART] = n[i].turned ? q[i][0] : edgebci_product(q[i][0], now, last, n[i].taps[0], 1);
+        state[i * STATES_APART + 1u] = q[i][1];
     }
     return sum;
 }
 
 /* From a frame's sum of squares to the mean square in microvolt squared. */
-static EDGEBCI_INLINE float mean_square(const edgebci_band_t *band, uint64_t sum, const int32_t *y, float *before)
+static EDGEBCI_INLINE float mean_square(const edgebci_band_t *band, edgebci_wide_t sum, const float *newest,
+                                       float *before)
 {
     float square = float_of(sum) * band->sum_scale;
     if (band->every > 1u) {
-        const float end = end_of(band, y + EDGEBCI_SAMPLES_PER_FRAME / band->every - 1u);
+        const float end = end_of(band, newest);
         square = square + (end - *before);
         *before = end;
     }
@@ -404,12 +542,29 @@ static EDGEBCI_INLINE void filter_band(edgebci_front_end_t *f, uint32_t kind)
 {
     const edgebci_band_t *band = &edgebci_band[kind];
     int32_t reference[EDGEBCI_SAMPLES_PER_FRAME], y[EDGEBCI_SAMPLES_PER_FRAME];
-    numbers_t numbers;
+    float newest[EDGEBCI_ENDS];
+    numbers_t n[EDGEBCI_MOST_PAIRS];
     filter_reference(f, band, reference);
-    keep_numbers(band, &numbers);
-    for (uint32_t g = 0; g < EDGEBCI_GOOD; g++) {
-        const uint64_t sum = filter_channel(f, band, &numbers, g, reference, y);
-        f->value[g] = mean_square(band, sum, y, &f->end[kind][g]);
+    if (band->every == 1u) {
+        EDGEBCI_UNROLL
+        for (uint32_t i = 0; i < band->pairs; i++) {
+            n[i] = numbers_of(band, i);
+        }
+    }
+    const edgebci_two_t *steps = f->block[0];
+    int32_t *state = f->state[band->first_pair][0];
+    float *end = f->end[kind], *value = f->value;
+    for (uint32_t g = 0; g < EDGEBCI_GOOD; g++, steps += EDGEBCI_FRAME_WORDS, state += 2, end++, value++) {
+        edgebci_wide_t sum;
+        if (band->every == 1u) {
+            sum = filter_samples(band, n, steps, reference, state);
+        } else {
+            EDGEBCI_UNROLL
+            for (uint32_t i = 0; i < band->pairs; i++) {
+                sum = filter_pair(band, i, steps, reference, state + i * STATES_APART, y, newest);
+            }
+        }
+        *value = mean_square(band, sum, newest, end);
     }
 }
 
@@ -421,22 +576,72 @@ static EDGEBCI_INLINE void filter_band(edgebci_front_end_t *f, uint32_t kind)
     }
 EDGEBCI_FOR_EACH_BAND(DEFINE_FILTER)
 
-/* Natural logarithm of a positive normal number, by a table and two terms. */
-static inline float logarithm(float x)
+/* Natural logarithms of n positive normal numbers, by a table and two terms. */
+static EDGEBCI_INLINE void logarithms(float *restrict x, uint32_t n)
 {
-    const uint32_t bits = edgebci_bits(x), part = (bits >> (23 - EDGEBCI_LOG_BITS)) & ((1u << EDGEBCI_LOG_BITS) - 1u);
-    const float mantissa = edgebci_from_bits((bits & 0x007FFFFFu) | 0x3F800000u);
-    const float r = mantissa * edgebci_log_table[part][0] - 1.0f;
-    const float series = r - (r * r) * 0.5f;
-    return (float)((int32_t)(bits >> 23) - 127) * EDGEBCI_LN2 + (edgebci_log_table[part][1] + series);
+    float r[EDGEBCI_TOGETHER], start[EDGEBCI_TOGETHER], exponent[EDGEBCI_TOGETHER], square[EDGEBCI_TOGETHER];
+    for (uint32_t j = 0; j < n; j++) {
+        const uint32_t bits = edgebci_bits(x[j]), part = (bits >> (23 - EDGEBCI_LOG_BITS)) & ((1u << EDGEBCI_LOG_BITS) - 1u);
+        const float mantissa = edgebci_from_bits((bits & 0x007FFFFFu) | 0x3F800000u);
+        r[j] = mantissa * edgebci_log_table[part][0];
+        start[j] = edgebci_log_table[part][1];
+        exponent[j] = (float)((int32_t)(bits >> 23) - 127);
+    }
+    for (uint32_t j = 0; j < n; j++) {
+        r[j] = r[j] - 1.0f;
+        exponent[j] = exponent[j] * EDGEBCI_LN2;
+    }
+    for (uint32_t j = 0; j < n; j++) {
+        square[j] = r[j] * r[j];
+    }
+    for (uint32_t j = 0; j < n; j++) {
+        square[j] = square[j] * 0.5f;
+    }
+    for (uint32_t j = 0; j < n; j++) {
+        r[j] = r[j] - square[j];
+    }
+    for (uint32_t j = 0; j < n; j++) {
+        r[j] = start[j] + r[j];
+    }
+    for (uint32_t j = 0; j < n; j++) {
+        x[j] = exponent[j] + r[j];
+    }
 }
 
-/* Exponential average of a band's power, which never falls under the floor, and its logarithm. */
+/* Of n channels from g on: the exponential average of a band's power, which never falls under the floor, and its
+ * logarithm. */
+static EDGEBCI_INLINE void log_power_of_some(float *restrict value, float *restrict power, uint32_t g, uint32_t n)
+{
+    float p[EDGEBCI_TOGETHER];
+    for (uint32_t j = 0; j < n; j++) {
+        p[j] = value[g + j] + EDGEBCI_FLOOR_UV2;
+    }
+    for (uint32_t j = 0; j < n; j++) {
+        p[j] = p[j] - power[g + j];
+    }
+    for (uint32_t j = 0; j < n; j++) {
+        p[j] = EDGEBCI_POWER_RATE * p[j];
+    }
+    for (uint32_t j = 0; j < n; j++) {
+        p[j] = power[g + j] + p[j];
+    }
+    for (uint32_t j = 0; j < n; j++) {
+        power[g + j] = p[j];
+    }
+    logarithms(p, n);
+    for (uint32_t j = 0; j < n; j++) {
+        value[g + j] = p[j];
+    }
+}
+
 static EDGEBCI_KERNEL void log_power(float *restrict value, float *restrict power)
 {
-    for (uint32_t g = 0; g < EDGEBCI_GOOD; g++) {
-        power[g] = power[g] + EDGEBCI_POWER_RATE * ((value[g] + EDGEBCI_FLOOR_UV2) - power[g]);
-        value[g] = logarithm(power[g]);
+    uint32_t g = 0;
+    for (; g + EDGEBCI_TOGETHER <= EDGEBCI_GOOD; g += EDGEBCI_TOGETHER) {
+        log_power_of_some(value, power, g, EDGEBCI_TOGETHER);
+    }
+    for (; g < EDGEBCI_GOOD; g++) {
+        log_power_of_some(value, power, g, 1u);
     }
 }
 
@@ -444,7 +649,11 @@ static EDGEBCI_KERNEL void normalize(edgebci_front_end_t *f, uint32_t kind, uint
 {
     const edgebci_statistics_t statistics = {EDGEBCI_MEAN(f)[kind], EDGEBCI_INVERSE_SD(f)[kind], f->shift[kind],
                                              f->scale[kind]};
-    edgebci_normalize(f->value, statistics, learn, edgebci_good_channel, z + kind * EDGEBCI_CHANNELS);
+    if (learn) {
+        edgebci_normalize(f->value, statistics, 1u, edgebci_good_channel, z + kind * EDGEBCI_CHANNELS);
+    } else {
+        edgebci_normalize(f->value, statistics, 0u, edgebci_good_channel, z + kind * EDGEBCI_CHANNELS);
+    }
 }
 
 #define FINISH_BAND(kind)                                                                         \
