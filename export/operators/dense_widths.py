@@ -3,7 +3,7 @@
     edgebci.DenseInt4(q, weight, act_scale, weight_scale, bias)                      -> y float32, weight of ONNX's INT4
     edgebci.DenseInt16(q, weight, act_scale, weight_scale, bias)                     -> y float32
 
-In C two int4 weights lie in a byte, each plus 8, the even column in its low half, each row on a byte of its own. In
+In C two int4 weights lie in a byte, each plus 8, the even column in its low half, each row on words of its own. In
 ONNX int16 weights are 256 high + low, both in eight bits: each of the two sums is below 2^24 (up to 1,024 columns) and
 thus exact in float32, and their own sum is rounded once, as the reference rounds its int32.
 """
@@ -62,10 +62,11 @@ DENSE_FUNCTIONS = {"DenseInt4": dense_int4_function, "DenseInt16": dense_int16_f
 
 
 def packed_int4(weight: NDArray[np.signedinteger]) -> NDArray[np.uint8]:
-    """(rows, columns) in [-8, 7] as (rows, ceil(columns / 2)) bytes: each weight plus 8, even columns low."""
-    halves = (weight.astype(np.int16) + 8).astype(np.uint8)
-    even = np.pad(halves, ((0, 0), (0, halves.shape[1] % 2)))
-    return (even[:, ::2] + 16 * even[:, 1::2]).astype(np.uint8)
+    """(rows, columns) in [-8, 7] as (rows, bytes): each weight plus 8, even columns low, zeros up to whole words."""
+    rows, columns = weight.shape
+    halves = np.full((rows, -(-columns // 8) * 8), 8, np.uint8)
+    halves[:, :columns] += weight.astype(np.uint8)  # which wraps, as it should
+    return halves[:, ::2] | (halves[:, 1::2] << 4)
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ class _DenseForm:
             constants=tuple(constants),
             description=f"{{{rows}u, {', '.join(fields)}}}",
             description_type=f"edgebci_dense_{kind}_t",
-            headers=(f"edgebci_dense_{kind}.h",),
+            headers=(f"edgebci_dense_{kind}.h", "edgebci_dsp.h"),
         )
 
 

@@ -43,21 +43,21 @@ PROBE = """
 #include "edgebci_dense_int16.h"
 
 void probe_int4(uint32_t rows, uint32_t columns, const uint8_t *weight, const float *scale, const float *bias,
-                const int8_t *q, float *y);
+                const int8_t *q, int16_t *x, float *y);
 void probe_int4(uint32_t rows, uint32_t columns, const uint8_t *weight, const float *scale, const float *bias,
-                const int8_t *q, float *y)
+                const int8_t *q, int16_t *x, float *y)
 {
     const edgebci_dense_int4_t d = {rows, weight, scale, bias};
-    edgebci_dense_int4(&d, columns, q, y);
+    edgebci_dense_int4(&d, columns, q, x, y);
 }
 
 void probe_int16(uint32_t rows, uint32_t columns, const int16_t *weight, const float *scale, const float *bias,
-                 const int8_t *q, float *y);
+                 const int8_t *q, int16_t *x, float *y);
 void probe_int16(uint32_t rows, uint32_t columns, const int16_t *weight, const float *scale, const float *bias,
-                 const int8_t *q, float *y)
+                 const int8_t *q, int16_t *x, float *y)
 {
     const edgebci_dense_int16_t d = {rows, weight, scale, bias};
-    edgebci_dense_int16(&d, columns, q, y);
+    edgebci_dense_int16(&d, columns, q, x, y);
 }
 """
 STATES = {"mamba2": "ssm", "s4d": "modes", "gru": "hidden"}
@@ -184,34 +184,53 @@ def _feeds(decoder: QuantizedDecoder, frame: F32) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def kernels(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
-    """Both kernels for columns of 1 to 9, behind functions that take the shape."""
+    """Both kernels, behind functions that take the shape and, for the form of the DSP extension, work memory."""
     folder = tmp_path_factory.mktemp("dense_widths")
-    for name in ("math.h", "kernels.h", "kernels.c", "dense.h", "mamba2.h", "dense_int4.h", "dense_int16.h"):
+    for name in ("math.h", "dsp.h", "kernels.h", "kernels.c", "dense.h", "mamba2.h", "dense_int4.h", "dense_int16.h"):
         shutil.copy(KERNELS / f"edgebci_{name}", folder)
     probe = tmp_path_factory.mktemp("probe") / "probe.c"
     probe.write_text(PROBE, encoding="utf-8")
     return ctypes.CDLL(str(compile_host(folder, folder / "probe.so", "gcc", "2", probe)))
 
 
-@given(st.integers(0, 2**32 - 1), st.sampled_from([4, 16]), st.integers(1, 11), st.integers(1, 9))
-@settings(max_examples=40)
+@given(st.integers(0, 2**32 - 1), st.sampled_from([4, 16]), st.integers(1, 11), st.integers(1, 9), st.booleans())
+@settings(max_examples=60)
 def test_kernels_equal_the_reference_for_any_shape(
-    kernels: ctypes.CDLL, seed: int, bits: Literal[4, 16], rows: int, columns: int
+    kernels: ctypes.CDLL, seed: int, bits: Literal[4, 16], rows: int, columns: int, extreme: bool
 ) -> None:
+    check_kernel(kernels, seed, bits, (rows, columns), extreme, packed=False)
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([4, 16]), st.integers(1, 11), st.integers(1, 9), st.booleans())
+@settings(max_examples=60)
+def test_kernels_of_the_dsp_extension_equal_the_reference_for_any_shape(
+    kernels: ctypes.CDLL, seed: int, bits: Literal[4, 16], rows: int, groups: int, extreme: bool
+) -> None:
+    check_kernel(kernels, seed, bits, (rows, groups if bits == 4 else 2 * groups), extreme, packed=True)
+
+
+def check_kernel(
+    kernels: ctypes.CDLL, seed: int, bits: Literal[4, 16], shape: tuple[int, int], extreme: bool, packed: bool
+) -> None:
+    """One dense layer of either width on random weights and activations, or on nothing but their extremes."""
     rng = np.random.default_rng(seed)
-    weight: NDArray[np.signedinteger[Any]]
-    if bits == 4:
-        weight = rng.integers(-8, 8, (rows, columns)).astype(np.int8)
-    else:
-        weight = rng.integers(-32768, 32768, (rows, columns)).astype(np.int16)
-    scale, bias = rng.standard_normal((2, rows)).astype(np.float32)
-    q = rng.integers(-128, 128, columns).astype(np.int8)
+    low, high = (-8, 7) if bits == 4 else (-32768, 32767)
+    weight: NDArray[np.signedinteger[Any]] = drawn(rng, low, high, shape, extreme)
+    weight = weight.astype(np.int8 if bits == 4 else np.int16)
+    q = drawn(rng, -128, 127, shape[1:], extreme).astype(np.int8)
+    scale, bias = rng.standard_normal((2, shape[0])).astype(np.float32)
     dense = QuantizedDense(weight, np.ones((), np.float32), scale, bias, bits)
     stored = packed_int4(weight) if bits == 4 else weight
-    y = np.empty(rows, np.float32)
-    at = [ctypes.c_void_p(array.ctypes.data) for array in (stored, scale, bias, q, y)]
-    kernels[f"probe_int{bits}"](ctypes.c_uint32(rows), ctypes.c_uint32(columns), *at)
+    y, work = np.empty(shape[0], np.float32), np.empty(shape[1] + 7, np.int16)
+    at = [ctypes.c_void_p(array.ctypes.data) for array in (stored, scale, bias, q)]
+    memory = ctypes.c_void_p(work.ctypes.data) if packed else None
+    kernels[f"probe_int{bits}"](*map(ctypes.c_uint32, shape), *at, memory, ctypes.c_void_p(y.ctypes.data))
     np.testing.assert_array_equal(y.view(np.uint32), dense(q[None])[0].view(np.uint32))
+
+
+def drawn(rng: np.random.Generator, low: int, high: int, shape: tuple[int, ...], extreme: bool) -> NDArray[np.int64]:
+    """Integers from `low` to `high`, or only these two."""
+    return rng.choice([low, high], shape) if extreme else rng.integers(low, high + 1, shape)
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 9), st.integers(1, 33))
@@ -219,6 +238,7 @@ def test_kernels_equal_the_reference_for_any_shape(
 def test_two_weights_lie_in_a_byte_and_come_out_again(seed: int, rows: int, columns: int) -> None:
     weight = np.random.default_rng(seed).integers(-8, 8, (rows, columns)).astype(np.int8)
     packed = packed_int4(weight)
-    assert packed.shape == (rows, (columns + 1) // 2)
-    halves = np.stack([packed & 15, packed >> 4], axis=-1).reshape(rows, -1)[:, :columns].astype(np.int8)
-    np.testing.assert_array_equal(halves - 8, weight)
+    assert packed.shape == (rows, 4 * ((columns + 7) // 8))
+    halves = np.stack([packed & 15, packed >> 4], axis=-1).reshape(rows, -1).astype(np.int8) - 8
+    np.testing.assert_array_equal(halves[:, :columns], weight)
+    assert not halves[:, columns:].any()
