@@ -35,7 +35,7 @@ _FITTED_FRAMES = 300
 
 @dataclass(frozen=True)
 class FrontEndCost:
-    """Modelled cycles per second of signal, at zero wait states.
+    """Modelled cycles per second of signal, at zero wait states, after the start-up: while the normaliser learns.
 
     Fields:
         form, core: what was run on what.
@@ -55,12 +55,14 @@ class FrontEndCost:
 def measure_front_end(
     student: EdgeStudent, core: str, form: FrontEndForm, folder: Path, n_frames: int = 20
 ) -> FrontEndCost:
-    """Generate, compile and emulate the device program with random weights over `n_frames` of noise like LFP.
+    """Generate, compile and emulate the device program with random weights over `n_frames` of noise like LFP, which
+    follow those of the start-up.
 
     Raises:
         InputError: unknown core, or a front end that the form cannot compute. MissingToolError: no compiler.
     """
-    counts = lfp_like_counts(student, _FITTED_FRAMES, seed=1)
+    start = max(1, student.features.startup_frames)
+    counts = lfp_like_counts(student, max(_FITTED_FRAMES, start + n_frames), seed=1)
 
     def portions() -> Iterable[Portion]:
         yield counts, np.zeros(len(counts), bool)
@@ -72,11 +74,18 @@ def measure_front_end(
     generate(folder / "decoder_int8.onnx", front_end, folder / "firmware", core, form=form)
     elf = compile_target(folder / "firmware", folder / "firmware.elf", core)
     d = front_end.spec.samples_per_frame
-    run = run_on_target(elf, counts[: n_frames * d], None, front_end.n_channels, d, spec.n_outputs)
+    before, run = (
+        run_on_target(elf, counts[: k * d], None, front_end.n_channels, d, spec.n_outputs)
+        for k in (start, start + n_frames)
+    )
     per_second = front_end.spec.frame_rate_hz / n_frames
-    parts = {step.name: step.mean * front_end.spec.frame_rate_hz for step in run.cycles.steps}
-    stages = {name: cycles * per_second for name, cycles in stage_cycles(run.cycles.by_function).items()}
-    return FrontEndCost(form, core, stages, parts["front end"], parts["decoder"], run.cycles.error_fraction)
+    parts = dict(zip((step.name for step in run.cycles.steps), run.step_cycles[start:].sum(axis=0), strict=True))
+    by_then = stage_cycles(before.cycles.by_function)
+    stages = {
+        name: (cycles - by_then[name]) * per_second for name, cycles in stage_cycles(run.cycles.by_function).items()
+    }
+    front, back = (float(parts[name]) * per_second for name in ("front end", "decoder"))
+    return FrontEndCost(form, core, stages, front, back, run.cycles.error_fraction)
 
 
 def stage_cycles(functions: Iterable[FunctionCycles]) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""The decode step of a student in fixed point on each core: how fast it is, and how far from what bounds it."""
+"""The device program of a student in fixed point on each core: how fast it and its step are, and what bounds both."""
 
 from __future__ import annotations
 
@@ -30,17 +30,31 @@ CALIBRATION_FRAMES, FRAMES = 150, 8
 
 @dataclass(frozen=True)
 class StepCycles:
-    """The decode step on one core: modelled cycles at zero wait states."""
+    """The decode step on one core: modelled cycles at zero wait states.
+
+    Fields:
+        step: of one decode step, and parts: of what it consists.
+        front_end_per_s, program_per_s: of the front end in fixed point and of the whole program in a second of signal,
+            in frames after the start-up, in which the normaliser learns.
+    """
 
     core: str
     error_fraction: float
     step: float
     parts: tuple[PartCycles, ...]
+    front_end_per_s: float
+    program_per_s: float
 
     def rows(self) -> list[tuple[str, str]]:
         """A table: part, and its figures in words."""
         found = [(one.name, one.sentence()) for one in self.parts]
-        return [("whole step", f"{self.step:,.0f} cycles, modelled, +-{self.error_fraction:.0%}"), *found]
+        band = f"modelled, +-{self.error_fraction:.0%}"
+        program = f"{self.program_per_s / 1e6:.2f} million cycles a second, {band}; front end "
+        return [
+            ("whole program", f"{program}{self.front_end_per_s / 1e6:.2f} million"),
+            ("whole step", f"{self.step:,.0f} cycles, {band}"),
+            *found,
+        ]
 
 
 def step_cycles(
@@ -52,17 +66,18 @@ def step_cycles(
         InputError: the compiler is missing. VerificationError: a program faulted.
     """
     front_end, decoder = _drawn(student, seed)
-    counts = lfp_like_counts(student, FRAMES, seed + 1)
+    counts = lfp_like_counts(student, front_end.spec.startup_frames + FRAMES, seed + 1)
     done = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         onnx.save(fixed_step_graph(decoder), folder / "fixed.onnx")
         for k, core in enumerate(cores):
             here = part(progress, k / len(cores), (k + 1) / len(cores))
-            generate(folder / "fixed.onnx", front_end, folder / core, core)
+            generate(folder / "fixed.onnx", front_end, folder / core, core, form="fixed")
             elf = compile_target(folder / core, folder / f"{core}.elf", core)
             sizes = (front_end.n_channels, front_end.spec.samples_per_frame, decoder.spec.n_outputs)
-            done.append(_measured(core, decoder, run_on_target(elf, counts, None, *sizes, here)))
+            run = run_on_target(elf, counts, None, *sizes, here)
+            done.append(_measured(core, decoder, run, front_end.spec.frame_rate_hz))
     return tuple(done)
 
 
@@ -79,6 +94,14 @@ def _drawn(student: EdgeStudent, seed: int) -> tuple[FrontEnd, FixedDecoder]:
     return front_end, quantize_fixed(student.decoder, random_parameters(student.decoder, seed), normalised)
 
 
-def _measured(core: str, decoder: FixedDecoder, run: TargetRun) -> StepCycles:
-    step = next(step.mean for step in run.cycles.steps if step.name == "decoder")
-    return StepCycles(core, run.cycles.error_fraction, step, part_cycles(core, decoder, run))
+def _measured(core: str, decoder: FixedDecoder, run: TargetRun, frame_rate_hz: float) -> StepCycles:
+    names = [step.name for step in run.cycles.steps]
+    mean = dict(zip(names, run.step_cycles[-FRAMES:].mean(axis=0), strict=True))
+    return StepCycles(
+        core=core,
+        error_fraction=run.cycles.error_fraction,
+        step=float(mean["decoder"]),
+        parts=part_cycles(core, decoder, run),
+        front_end_per_s=float(mean["front end"]) * frame_rate_hz,
+        program_per_s=float(mean["step"]) * frame_rate_hz,
+    )

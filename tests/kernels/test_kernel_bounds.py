@@ -14,6 +14,8 @@ MOST_PER_MAC = {"cortex-m4f": 1.38, "cortex-m7": 0.80, "cortex-m33": 1.29}
 """Dense layers, requantization included: what the issue asks for."""
 MOST_A_STEP = {"cortex-m4f": 140_000, "cortex-m7": 75_000, "cortex-m33": 128_000}
 """The whole step: what the issue asks for."""
+MOST_A_SECOND = {"cortex-m4f": 17e6, "cortex-m33": 14e6}
+"""The whole device program, which also takes in, filters and normalises: what the issue asks for."""
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +35,16 @@ def test_a_step_is_as_fast_as_asked(measured: tuple[StepCycles, ...]) -> None:
         assert step.step <= MOST_A_STEP[step.core]
 
 
+def test_the_whole_program_is_as_fast_as_asked_while_the_normaliser_learns(measured: tuple[StepCycles, ...]) -> None:
+    for step in measured:
+        assert step.program_per_s <= MOST_A_SECOND.get(step.core, 10e6), step.rows()[0]
+        # What is neither front end nor decoder hands samples on.
+        assert 0 < step.program_per_s - step.front_end_per_s - 50 * step.step < 0.01 * step.program_per_s
+
+
 def test_no_part_is_faster_than_its_bound_and_the_parts_make_the_step(measured: tuple[StepCycles, ...]) -> None:
     for step in measured:
         assert all(one.over_bound >= 1.0 for one in step.parts), step.rows()
-        assert sum(one.cycles for one in step.parts) == pytest.approx(step.step)
-        assert len(step.rows()) == len(step.parts) + 1
+        # Some steps rewrite more heads than others.
+        assert sum(one.cycles for one in step.parts) == pytest.approx(step.step, rel=1e-3)
+        assert len(step.rows()) == len(step.parts) + 2
