@@ -62,7 +62,7 @@ def compile_host(
         MissingToolError: the compiler is absent. VerificationError: the C does not compile without a warning.
     """
     # Without the standard library and with undefined symbols refused, what calls libc does not link.
-    flags = [f"-O{optimization}", "-shared", "-fPIC", "-nostdlib", "-Wl,-z,defs", "-I", str(folder)]
+    flags = [f"-O{optimization}", "-shared", "-fPIC", "-nostdlib", "-Wl,-z,defs", *_including(folder)]
     with replacing(out) as temporary:
         _run([*_command(compiler), *_STRICT, *flags, *_sources(folder, harness), "-o", str(temporary)])
     return out
@@ -93,7 +93,7 @@ def compile_target(
     flags += ["-gline-tables-only"] if debug_lines else []
     with replacing(out) as temporary:
         sources = _sources(folder, harness)
-        _run([*_command("zig"), *_STRICT, *flags, "-I", str(folder), *sources, "-o", str(temporary)])
+        _run([*_command("zig"), *_STRICT, *flags, *_including(folder), *sources, "-o", str(temporary)])
     return out
 
 
@@ -104,7 +104,7 @@ def compile_with(sources: list[Path], out: Path, flags: list[str]) -> Path:
         MissingToolError: ziglang is absent. VerificationError: the C does not compile without a warning.
     """
     with replacing(out) as temporary:
-        _run([*_command("zig"), *_STRICT, *flags, *map(str, sources), "-o", str(temporary)])
+        _run([*_command("zig"), *_STRICT, *flags, *_absolute(sources), "-o", str(temporary)])
     return out
 
 
@@ -115,11 +115,20 @@ def target_flags(core: Core) -> list[str]:
     return ["-target", core.triple, f"-mcpu={core.zig_cpu}", *core.flags]
 
 
+def _including(folder: Path) -> list[str]:
+    return ["-I", *_absolute([folder])]
+
+
+def _absolute(paths: list[Path]) -> list[str]:
+    """Zig's cache knows a file by its name as given: of two folders of one relative name it would take the older."""
+    return [str(path.resolve()) for path in paths]
+
+
 def _sources(folder: Path, harness: Path | None) -> list[str]:
     sources = sorted(folder.glob("*.c"))
     if not sources:
         raise InputError(f"no C file in {folder}; export the decoder with a C target first")
-    return [str(path) for path in [*sources, *([harness] if harness else [])]]
+    return _absolute([*sources, *([harness] if harness else [])])
 
 
 def _command(compiler: Compiler) -> list[str]:

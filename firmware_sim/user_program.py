@@ -42,15 +42,21 @@ class UserRun:
     outputs: NDArray[np.float32]
     valid: NDArray[np.bool_]
     state: bytes
+    stack_bytes: int  # at its deepest; 0 where that is not known
     instructions: int | None = None
 
 
 @dataclass(frozen=True)
 class AloneRun:
-    """What a program put out, and the instructions that it took, where they were counted."""
+    """What a program put out, and what the plugin counted: nothing where there was none."""
 
     printed: bytes
-    instructions: int | None
+    counted: bytes
+
+    @property
+    def instructions(self) -> int | None:
+        """From the program's start to its end."""
+        return int.from_bytes(self.counted[:8], "little") if self.counted else None
 
 
 def compile_user(folder: Path, out: Path, core: Core, debug_lines: bool = False) -> Path:
@@ -65,7 +71,7 @@ def compile_user(folder: Path, out: Path, core: Core, debug_lines: bool = False)
 def compile_alone(sources: list[Path], out: Path, core: Core, include: Path, debug_lines: bool = False) -> Path:
     """Compile a program that begins at `_start`, with the streams of native/stream_*.h; returns and raises likewise."""
     alone = _BOARD_FLAGS if core.is_thumb else ("-nostdlib",)
-    flags = [*target_flags(core), *_FLAGS, *alone, "-I", str(include), "-I", str(NATIVE)]
+    flags = [*target_flags(core), *_FLAGS, *alone, "-I", str(include.resolve()), "-I", str(NATIVE)]
     return compile_with(sources, out, [*flags, *(["-gline-tables-only"] if debug_lines else [])])
 
 
@@ -98,13 +104,16 @@ def run_user(
     return replace(frames(done.printed, len(counts) // samples_per_frame, n_outputs), instructions=done.instructions)
 
 
-def run_alone(program: Path, core: Core, given: bytes) -> AloneRun:
-    """Run a program that `compile_alone` made on the bytes that it is `given`; raises as `run_user`."""
+def run_alone(program: Path, core: Core, given: bytes, plugin: tuple[str, ...] = ()) -> AloneRun:
+    """Run a program that `compile_alone` made on the bytes that it is `given`; raises as `run_user`.
+
+    `plugin`: what more native/qemu_counter.c is to count.
+    """
     command = [*runner(core), str(program.resolve())]
     with tempfile.TemporaryDirectory(prefix="edgebci-stream-") as name:
         folder = Path(name)
         (folder / "pushes").write_bytes(given)
-        result = _start(_counted(command), folder)
+        result = _start(_counted(command, plugin), folder)
         if result.returncode and b"plugin" in result.stderr:  # of another version of QEMU's interface
             result = _start(command, folder)
         if result.returncode:
@@ -115,22 +124,18 @@ def run_alone(program: Path, core: Core, given: bytes) -> AloneRun:
             )
         printed = (folder / "frames").read_bytes() if core.is_thumb else result.stdout
         counted = folder / "counted"
-        return AloneRun(printed, _first_word(counted) if counted.exists() else None)
+        return AloneRun(printed, counted.read_bytes() if counted.exists() else b"")
 
 
-def _counted(command: list[str]) -> list[str]:
+def _counted(command: list[str], plugin: tuple[str, ...]) -> list[str]:
     """The command of an emulator with the plugin that counts; any other as it is."""
     emulator, *rest = command
-    return [emulator, "-plugin", f"{qemu_plugin()},out=counted", *rest] if rest else command
+    return [emulator, "-plugin", ",".join((str(qemu_plugin()), "out=counted", *plugin)), *rest] if rest else command
 
 
 def _start(command: list[str], folder: Path) -> subprocess.CompletedProcess[bytes]:
     with (folder / "pushes").open("rb") as pushes:
         return subprocess.run(command, stdin=pushes, capture_output=True, check=False, timeout=TIMEOUT_S, cwd=folder)
-
-
-def _first_word(counted: Path) -> int:
-    return int.from_bytes(counted.read_bytes()[:8], "little")
 
 
 def stream(counts: Counts, missing: NDArray[np.bool_] | None, samples_per_frame: int) -> bytes:
@@ -148,12 +153,12 @@ def frames(printed: bytes, n_frames: int, n_outputs: int) -> UserRun:
     Raises:
         VerificationError: it holds other than `n_frames` frames.
     """
-    state_bytes = int.from_bytes(printed[-4:], "little")
-    rest, size = len(printed) - 4 - state_bytes, 4 * (n_outputs + 1)
+    stack_bytes, state_bytes = (int.from_bytes(printed[i : i + 4], "little") for i in (-8, len(printed) - 4))
+    rest, size = len(printed) - 8 - state_bytes, 4 * (n_outputs + 1)
     if rest != n_frames * size:
         raise VerificationError(
             f"the program gave {rest / size:g} frames where {n_frames} were due; it counts samples wrongly"
         )
     rows = np.frombuffer(printed[:rest], "<u4").reshape(n_frames, n_outputs + 1)
     outputs = np.ascontiguousarray(rows[:, :-1]).view(np.float32)
-    return UserRun(outputs, rows[:, -1] != 0, printed[rest:-4])
+    return UserRun(outputs, rows[:, -1] != 0, printed[rest:-8], stack_bytes)

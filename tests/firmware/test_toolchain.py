@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib.util
 import shutil
 import subprocess
@@ -172,3 +173,22 @@ def test_no_undefined_behaviour_on_noise_rails_and_gaps(build: Any, case: FrontE
     arguments = [sys.executable, "-c", script, str(library), str(tmp_path / "counts.npy")]
     result = subprocess.run(arguments, capture_output=True, text=True, check=False, cwd=root)
     assert result.stdout.strip() == "60", f"exit status {result.returncode}: {result.stderr}"
+
+
+def test_folders_of_one_relative_name_are_not_taken_for_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    harness = tmp_path / "harness.c"
+    harness.write_text(
+        '#include "value.h"\nint value(void);\nint value(void)\n{\n    return VALUE;\n}\n', encoding="utf-8"
+    )
+    found = []
+    for value in (1, 2):
+        folder = tmp_path / str(value) / "firmware"
+        folder.mkdir(parents=True)
+        (folder / "value.h").write_text(f"#define VALUE {value}\n", encoding="utf-8")
+        (folder / "other.c").write_text("int other(void);\nint other(void)\n{\n    return 0;\n}\n", encoding="utf-8")
+        monkeypatch.chdir(folder.parent)
+        library = compile_host(Path("firmware"), Path("value.so"), harness=harness)
+        found.append(ctypes.CDLL(str(library.resolve())).value())
+    assert found == [1, 2]
