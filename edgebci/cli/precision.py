@@ -106,7 +106,10 @@ def losses(checkpoint: CheckpointArgument, prepared: PreparedOption = None, json
 
 def _table_rows(table: CycleTable) -> list[tuple[str, str]]:
     dense = [
-        (f"dense, int{row.bits} weights", f"{row.per_mac:.2f} per MAC + {row.per_row:.0f} per row")
+        (
+            f"dense, int{row.bits} weights",
+            f"{row.per_mac:.2f} per MAC + {row.per_row:.0f} per row + {row.per_column:.0f} per column",
+        )
         for row in table.dense
     ]
     return dense + [(f"{row.cell} state, int{row.bits}", f"{row.per_element:.1f} per element") for row in table.states]

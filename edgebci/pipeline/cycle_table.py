@@ -1,9 +1,9 @@
 """Cycles of dense layers and states in each width, measured once on the emulated core and kept in a file.
 
 `edgebci precision cycles` measures it again: small decoders in every width are generated, compiled and run, and the
-cycles of each kernel are divided by what it computed. Dense layers are fitted as cycles = a MACs + b rows over several
-shapes, by least squares with relative weights; what the fit leaves is kept with the figures. Instructions are counted,
-cycles are modelled at zero wait states: see `edgebci.firmware_sim.cycles`.
+cycles of each kernel are divided by what it computed. Dense layers are fitted as cycles = a MACs + b rows + c columns
+over several shapes, none of them negative, by least squares with relative weights; what the fit leaves is kept with the
+figures. Instructions are counted, cycles are modelled at zero wait states: see `edgebci.firmware_sim.cycles`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Literal
 
 import numpy as np
 import onnx
+from scipy.optimize import nnls
 
 from edgebci.decoder_spec import DecoderSpec
 from edgebci.documents import Document, load_toml
@@ -41,11 +42,12 @@ _D_MODELS = (32, 64)
 
 
 class DenseCycles(Document):
-    """Cycles of one width of weights: per MAC, per row, and the largest relative error of the two together."""
+    """Cycles of one width of weights: per MAC, row and column, and the largest relative error of all together."""
 
     bits: Width
     per_mac: float
     per_row: float
+    per_column: float
     largest_error: float
 
 
@@ -70,7 +72,7 @@ class CycleTable(Document):
     def dense_cycles(self, rows: int, columns: int, bits: Width) -> float:
         """Of one dense layer."""
         found = next(row for row in self.dense if row.bits == bits)
-        return found.per_mac * rows * columns + found.per_row * rows
+        return found.per_mac * rows * columns + found.per_row * rows + found.per_column * columns
 
     def state_cycles(self, cell: CellKind, elements: int, bits: Width) -> float:
         """Of advancing and reading one state."""
@@ -100,10 +102,11 @@ def load_cycle_table(core: str, path: Path = SHIPPED) -> CycleTable:
 
 @dataclass(frozen=True)
 class _Seen:
-    """Cycles per step of one kernel in one program."""
+    """Cycles per step of one kernel in one program, over all layers that it serves."""
 
     bits: Width
     rows: int
+    columns: int
     macs: int
     cycles: float
 
@@ -166,11 +169,12 @@ def _dense_seen(spec: DecoderSpec, bits: Width, cycles: dict[str, float]) -> lis
     shapes = list(dense_names(spec).values())
     found = []
     for columns in sorted({columns for _, columns in shapes}):
-        rows = sum(r for r, c in shapes if c == columns)
+        rows = [r for r, c in shapes if c == columns]
         # Rows in fours are packed where the core has the instructions for it; what is left of them is not.
         kernels = [name for name in (f"{prefix}_{columns}", f"{prefix}_{columns}_packed") if name in cycles]
         assert kernels, f"no kernel of {columns} columns among {sorted(cycles)}"
-        found.append(_Seen(bits, rows, rows * columns, sum(cycles[name] for name in kernels)))
+        taken = sum(cycles[name] for name in kernels)
+        found.append(_Seen(bits, sum(rows), columns * len(rows), columns * sum(rows), taken))
     return found
 
 
@@ -184,11 +188,15 @@ def _state_function_cycles(cell: CellKind, cycles: dict[str, float]) -> float:
 def _fitted(bits: Width, seen: Iterable[_Seen]) -> DenseCycles:
     kernels = list(seen)
     measured = np.array([one.cycles for one in kernels])
-    counts = np.array([[one.macs, one.rows] for one in kernels], np.float64)
-    (per_mac, per_row), *_ = np.linalg.lstsq(counts / measured[:, None], np.ones(len(kernels)), rcond=None)
-    errors = np.abs(counts @ np.array([per_mac, per_row]) / measured - 1)
+    counts = np.array([[one.macs, one.rows, one.columns] for one in kernels], np.float64)
+    costs, _ = nnls(counts / measured[:, None], np.ones(len(kernels)))
+    errors = np.abs(counts @ costs / measured - 1)
     return DenseCycles(
-        bits=bits, per_mac=round(per_mac, 3), per_row=round(per_row, 2), largest_error=round(float(errors.max()), 4)
+        bits=bits,
+        per_mac=round(costs[0], 3),
+        per_row=round(costs[1], 2),
+        per_column=round(costs[2], 2),
+        largest_error=round(float(errors.max()), 4),
     )
 
 
