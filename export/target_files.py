@@ -21,9 +21,9 @@ from edgebci.errors import InputError, VerificationError
 from edgebci.export.c_generator import generate
 from edgebci.export.chunk_graph import chunk_graph
 from edgebci.export.chunk_verification import verify_chunk
+from edgebci.export.core_vectors import put_kernels_of
 from edgebci.export.decoder_forms import Forms, Wanted
 from edgebci.export.half_graph import HALF_TOLERANCE
-from edgebci.export.host_kernels import put_vector_kernels
 from edgebci.export.precision_check import SMALLEST_INT8_SHARE, Int8Share
 from edgebci.export.rewrites import rewrite
 from edgebci.export.runtime_stepper import verify_runner, write_runner
@@ -106,8 +106,7 @@ def write_target_files(
     if target.core is not None:
         loadable, graph = block if wanted.loadable else None, FLOAT_ONNX if wanted.precision == "fp32" else INT8_ONNX
         generate(folder / graph, front_end, folder / FIRMWARE, target.core, loadable, wanted.recipe.front_end)
-        if target.kind == "host":
-            put_vector_kernels(folder / FIRMWARE)
+        put_kernels_of(target.core, folder / FIRMWARE)
         return TargetFiles(None, forms.share)
     if target.kind == "onnxruntime":
         found = write_runtime_files(folder, forms.shipped, wanted.precision, stream.frames, stream.reset_before)
