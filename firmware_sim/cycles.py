@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgebci.firmware_sim.block_profile import EdgeProfile
 from edgebci.firmware_sim.core_pipelines import Timed, core_model, new_pipeline
-from edgebci.firmware_sim.emulator import Machine
+from edgebci.firmware_sim.cores import Core, find_core
 from edgebci.firmware_sim.firmware_image import FirmwareImage
 from edgebci.firmware_sim.thumb import Instruction, decode
 from edgebci.hardware import CoreModel
@@ -107,7 +108,7 @@ class EdgeCosts:
     """Cycles of each edge of a growing profile; each is worked out once."""
 
     def __init__(self, image: FirmwareImage, model: CoreModel) -> None:
-        self._image, self._model = image, model
+        self._image, self._model, self._with_helium = image, model, find_core(model.core).has_mve
         self._decoded: dict[tuple[int, int], tuple[Instruction, ...]] = {}
         self.body: F64 = np.zeros(0)  # (E,) cycles of the target block after the source block
         self.refill: F64 = np.zeros(0)  # (E,) cycles that the taken branch adds
@@ -150,7 +151,7 @@ class EdgeCosts:
         if (address, size) not in self._decoded:
             code = self._image.code
             offset = address - code.address
-            self._decoded[address, size] = decode(code.content[offset : offset + size], address)
+            self._decoded[address, size] = decode(code.content[offset : offset + size], address, self._with_helium)
         return self._decoded[address, size]
 
 
@@ -207,10 +208,51 @@ def by_function(
     return tuple(sorted((f for f in found if f.instructions), key=lambda f: -f.cycles))
 
 
+class Counter(Protocol):
+    """What counts edges while a program runs, or tells again what was counted."""
+
+    @property
+    def n_edges(self) -> int:
+        """Different edges taken so far."""
+        ...
+
+    def counts(self) -> NDArray[np.uint64]:
+        """The count of every edge so far, (E,)."""
+        ...
+
+    def profile(self) -> EdgeProfile:
+        """Everything counted so far."""
+        ...
+
+
+class Counted(Protocol):
+    """A program on a core, with the parts that are counted apart; the first is all that is in no other."""
+
+    @property
+    def core(self) -> Core:
+        """Which core."""
+        ...
+
+    @property
+    def image(self) -> FirmwareImage:
+        """The program."""
+        ...
+
+    @property
+    def region_names(self) -> tuple[str, ...]:
+        """Its parts."""
+        ...
+
+    @property
+    def counter(self) -> Counter | None:
+        """None where nothing is counted."""
+        ...
+
+
 class CycleMeter:
     """Reads a machine's counts at the end of each step, and reports on all of them."""
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: Counted) -> None:
         if machine.counter is None:
             raise ValueError("a machine without a profile has no cycles; make it with profile=True")
         self._machine, self._counter = machine, machine.counter

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from edgebci.firmware_sim.instruction_kinds import FP_KINDS, Kind, is_double, kind_of
+from edgebci.firmware_sim.instruction_kinds import FP_KINDS, VECTOR_KINDS, Kind, is_double, kind_of
 from edgebci.firmware_sim.thumb import Instruction
 from edgebci.hardware import CoreModel
 
@@ -23,6 +23,14 @@ _SIMD = re.compile(
 )
 _SHIFTED = re.compile(r"(\w+), (?:lsl|lsr|asr|ror|rrx) #")
 _NARROW_PARTNERS = {"nop", "it", "b", "cbz", "cbnz", "mov", "uxtb", "uxth", "sxtb", "sxth"}
+_MOVES = {Kind.LOAD, Kind.STORE, Kind.MULTIPLE, Kind.VECTOR_LOAD, Kind.VECTOR_STORE}
+_PIPES = {
+    Kind.VECTOR_LOAD: "vector memory",
+    Kind.VECTOR_STORE: "vector memory",
+    Kind.VECTOR_INTEGER: "vector integer",
+    Kind.VECTOR_MULTIPLY: "fpu",  # vectors are multiplied where floats are
+    Kind.VECTOR_CONTROL: "vector control",
+}
 _ALONE = {Kind.DIVIDE, Kind.MULTIPLE, Kind.SYSTEM, Kind.TABLE_BRANCH}
 _FLAGS = {"cpsr", "apsr", "pc"}  # forwarded to whatever asks for them
 _NARROW_LOADS = {"ldrb", "ldrh", "ldrsb", "ldrsh"}
@@ -38,7 +46,7 @@ class InOrder:
     _before: Instruction | None = None  # the last in the current cycle, if another may join it
     _together: int = 0  # instructions in the current cycle
     _used: dict[str, int] = field(default_factory=dict)  # units taken in the current cycle
-    _fpu_free: float = 0
+    _free: dict[str, float] = field(default_factory=dict)  # cycle in which a unit can begin another
     _ready: dict[str, float] = field(default_factory=dict)  # cycle in which the adder's stage can have a register
 
     @property
@@ -54,8 +62,11 @@ class InOrder:
     def run(self, instruction: Instruction) -> None:
         """Advance by one instruction; what a taken branch adds is told by `refill`."""
         kind = kind_of(instruction)
+        if kind is Kind.LOOP_END:
+            self.cycle += self._of("loop_end")
+            return
         unit = _unit(instruction, kind)
-        start = max(self._operands(instruction, kind), self._fpu_free if unit == "fpu" else 0)
+        start = max(self._operands(instruction, kind), self._free.get(unit, 0))
         if start > self.cycle - 1 or not self._joins(instruction, kind, unit):
             self._begin(max(start, self.cycle))
         self._together += 1
@@ -65,7 +76,9 @@ class InOrder:
 
     def refill(self, instruction: Instruction) -> None:
         """Add what the taken branch `instruction`, predicted where the core predicts, costs beyond its own cycle."""
-        direct = instruction.name in ("b", "bl", "cbz", "cbnz")
+        if instruction.name == "le":
+            return  # its own figure is all
+        direct = instruction.name in ("b", "bl", "cbz", "cbnz", "wls")
         self.cycle += self._of("branch_taken" if direct else "indirect_taken")
         self._before = None
 
@@ -110,10 +123,12 @@ class InOrder:
         self.cycle += blocked
         self.slack += self._avoidable(instruction, kind, blocked)
         if kind in FP_KINDS:
-            self._fpu_free = issued + (self._of("fp_divide_busy") if kind is Kind.FP_DIVIDE else self._fp_busy(kind))
+            self._free["fpu"] = issued + (self._of("fp_divide_busy") if kind is Kind.FP_DIVIDE else self._fp_busy(kind))
+        elif kind in VECTOR_KINDS:
+            self._free[_unit(instruction, kind)] = issued + self._of("vector_beats")
         latency = self._latency(instruction, kind)
         for register in instruction.writes:
-            updates_base = register in instruction.address_registers and kind in (Kind.LOAD, Kind.STORE, Kind.MULTIPLE)
+            updates_base = register in instruction.address_registers and kind in _MOVES
             overwritten = updates_base and register not in _destination(instruction)
             soon = overwritten or register.startswith("fpscr")
             self._ready[register] = issued + blocked + (self._of("alu") if soon else latency)
@@ -149,6 +164,9 @@ class InOrder:
             Kind.FP_DIVIDE: "fp_divide",
             Kind.FP_PLAIN: "fp_move",
             Kind.MULTIPLE: "load",
+            Kind.VECTOR_LOAD: "vector_load",
+            Kind.VECTOR_INTEGER: "vector_integer",
+            Kind.VECTOR_MULTIPLY: "vector_multiply",
         }
         return self._of(figures.get(kind, "alu"))
 
@@ -156,6 +174,8 @@ class InOrder:
 def _unit(instruction: Instruction, kind: Kind) -> str:
     if kind in FP_KINDS:
         return "fpu"
+    if kind in _PIPES:
+        return _PIPES[kind]
     if instruction.name.startswith(_MULTIPLIES):
         return "multiplier"
     if kind is Kind.ALU and _SIMD.fullmatch(instruction.name):

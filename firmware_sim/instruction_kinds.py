@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import Enum, auto
 
 from edgebci.errors import VerificationError
+from edgebci.firmware_sim.helium import CONTROL, INTEGER, LOAD, MULTIPLY, STORE
 from edgebci.firmware_sim.thumb import Instruction
 
 
@@ -24,6 +25,12 @@ class Kind(Enum):
     FP_PLAIN = auto()
     FP_MULTIPLY_ADD = auto()
     FP_DIVIDE = auto()
+    LOOP_END = auto()
+    VECTOR_LOAD = auto()
+    VECTOR_STORE = auto()
+    VECTOR_INTEGER = auto()
+    VECTOR_MULTIPLY = auto()
+    VECTOR_CONTROL = auto()
 
 
 _NAMES = {
@@ -34,12 +41,12 @@ _NAMES = {
     "smmlar smmls smmlsr smmul smmulr smuad smuadx smulbb smulbt smultb smultt smull smulwb smulwt smusd smusdx "
     "ssat ssat16 ssax ssub16 ssub8 sub subw sxtab sxtab16 sxtah sxtb sxtb16 sxth teq tst uadd16 uadd8 uasx ubfx "
     "uhadd16 uhadd8 uhasx uhsax uhsub16 uhsub8 umaal umlal umull uqadd16 uqadd8 uqasx uqsax uqsub16 uqsub8 usad8 "
-    "usada8 usat usat16 usax usub16 usub8 uxtab uxtab16 uxtah uxtb uxtb16 uxth",
+    "usada8 usat usat16 usax usub16 usub8 uxtab uxtab16 uxtah uxtb uxtb16 uxth csel dls shift64",
     Kind.DIVIDE: "sdiv udiv",
     Kind.LOAD: "ldr ldrb ldrh ldrsb ldrsh ldrex ldrexb ldrexh ldrt ldrbt ldrht ldrsbt ldrsht vldr",
     Kind.STORE: "str strb strh strex strexb strexh strt strbt strht vstr",
     Kind.MULTIPLE: "ldm ldmdb stm stmdb push pop ldrd strd vldmia vldmdb vstmia vstmdb vpush vpop",
-    Kind.BRANCH: "b bl bx blx cbz cbnz",
+    Kind.BRANCH: "b bl bx blx cbz cbnz wls",
     Kind.TABLE_BRANCH: "tbb tbh",
     Kind.IT: "it",
     Kind.SYSTEM: "mrs msr cps dmb dsb isb clrex bkpt svc wfi wfe sev yield",
@@ -48,8 +55,16 @@ _NAMES = {
     Kind.FP_PLAIN: "vabs vneg vmov vcmp vcmpe vmrs vmsr",
     Kind.FP_MULTIPLY_ADD: "vmla vmls vnmla vnmls vfma vfms vfnma vfnms",
     Kind.FP_DIVIDE: "vdiv vsqrt",
+    Kind.LOOP_END: "le",
+    Kind.VECTOR_LOAD: LOAD,
+    Kind.VECTOR_STORE: STORE,
+    Kind.VECTOR_INTEGER: INTEGER,
+    Kind.VECTOR_MULTIPLY: MULTIPLY,
+    Kind.VECTOR_CONTROL: CONTROL,
 }
 KINDS = {name: kind for kind, names in _NAMES.items() for name in names.split()}
+VECTOR_KINDS = {Kind.VECTOR_LOAD, Kind.VECTOR_STORE, Kind.VECTOR_INTEGER, Kind.VECTOR_MULTIPLY}
+"""Of Helium: two beats in their pipe."""
 FP_KINDS = {Kind.FP_ARITHMETIC, Kind.FP_PLAIN, Kind.FP_MULTIPLY_ADD, Kind.FP_DIVIDE}
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import capstone
 from capstone import arm_const
 
 from edgebci.errors import VerificationError
+from edgebci.firmware_sim.helium import Extended, extended
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,10 @@ class Instruction:
     @property
     def always_branches(self) -> bool:
         """Whether it changes the flow of control each time it runs."""
-        return self.branches and not self.conditional and self.name not in ("cbz", "cbnz")
+        return self.branches and not self.conditional and self.name not in ("cbz", "cbnz", "le", "wls")
 
 
-_BRANCHES = {"b", "bl", "bx", "blx", "cbz", "cbnz", "tbb", "tbh"}
+_BRANCHES = {"b", "bl", "bx", "blx", "cbz", "cbnz", "tbb", "tbh", "le", "wls"}
 _LISTS_WITH_BASE = {"ldm", "ldmdb", "stm", "stmdb", "vldmia", "vldmdb", "vstmia", "vstmdb"}
 _LISTS = _LISTS_WITH_BASE | {"push", "pop", "vpush", "vpop"}
 # Names under which capstone hands out the same operation.
@@ -50,17 +51,38 @@ _SYNONYMS = {"fconsts": "vmov", "fmstat": "vmrs", "movs": "mov", "hint": "nop"}
 _NO_CONDITION = (arm_const.ARM_CC_AL, arm_const.ARM_CC_INVALID)
 
 
-def decode(code: bytes, address: int) -> tuple[Instruction, ...]:
-    """Decode a block of Thumb code that starts at `address`.
+def decode(code: bytes, address: int, with_helium: bool = False) -> tuple[Instruction, ...]:
+    """Decode a block of Thumb code that starts at `address`, for a core with or without Helium.
 
     Raises:
         VerificationError: not all bytes are instructions of the core.
     """
-    instructions = tuple(_instruction(i) for i in _decoder().disasm(code, address))
+    known = _all(code, address) if with_helium else map(_instruction, _decoder().disasm(code, address))
+    instructions = tuple(known)
     if sum(i.size for i in instructions) != len(code):
         end = instructions[-1].end if instructions else address
         raise VerificationError(f"no instruction can be decoded at 0x{end:08x}; compile the firmware for cortex-m4f")
     return instructions
+
+
+def _all(code: bytes, address: int) -> Iterator[Instruction]:
+    """What capstone knows in runs, so that it follows IT; the extensions of v8.1-M one by one."""
+    begin = at = 0
+    while at < len(code):
+        first, second = (int.from_bytes(code[i : i + 2], "little") for i in (at, at + 2))
+        wide = first >> 11 >= 0x1D
+        found = extended(first, second) if wide else None
+        if found is not None:
+            yield from map(_instruction, _decoder().disasm(code[begin:at], address + begin))
+            yield _extended_instruction(found, f"{found.name} 0x{first:04x}{second:04x}", address + at)
+            begin = at + 4
+        at += 4 if wide else 2
+    yield from map(_instruction, _decoder().disasm(code[begin:], address + begin))
+
+
+def _extended_instruction(found: Extended, text: str, address: int) -> Instruction:
+    registers = found.reads, found.writes, found.address_registers
+    return Instruction(address, 4, found.name, text, False, *registers, has_register_offset=False, n_listed=0)
 
 
 def _decoder() -> capstone.Cs:

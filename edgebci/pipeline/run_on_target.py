@@ -16,6 +16,7 @@ from edgebci.device_reference import FrontEndForm, run_reference
 from edgebci.documents import Document
 from edgebci.errors import InputError, VerificationError
 from edgebci.features.specification import Counts
+from edgebci.firmware_sim.board_run import run_on_board
 from edgebci.firmware_sim.cores import Core, find_core
 from edgebci.firmware_sim.host_twin import DeviceRun, HostTwin
 from edgebci.firmware_sim.target_run import TargetRun, run_on_target
@@ -168,7 +169,9 @@ def _run(
         elf = compile_target(firmware, folder / "firmware.elf", core.name, debug_lines=True)
         sizes = n_channels, samples, n_outputs
         return run_on_target(elf, stream.counts, stream.missing, *sizes, progress, with_lines=True, board=board)
-    program = compile_user(firmware, folder / "program", core)
+    program = compile_user(firmware, folder / "program", core, debug_lines=core.is_thumb)
+    if core.is_thumb:
+        return run_on_board(program, core, stream.counts, stream.missing, samples, n_outputs)
     return run_user(program, core, stream.counts, stream.missing, samples, n_outputs)
 
 
@@ -222,6 +225,8 @@ def _hdf5(bundle: Bundle, order: TargetOrder, folder: Path, progress: Progress) 
 
 
 def _parts(order: TargetOrder, run: TargetRun, bundle: Bundle) -> tuple[PartCycles, ...]:
+    if find_core(order.core).has_mve:
+        return ()  # the bounds are those of packed multiplication in core registers
     decoder = bundle.quantized_decoder() if bundle.manifest.arithmetic == "fixed" else None
     return part_cycles(order.core, decoder, run) if isinstance(decoder, FixedDecoder) else ()
 

@@ -1,7 +1,8 @@
 /* The program on its own: pushes come in as one stream, frames go out as another.
  *
  * A push is a header of two words, how many rows and whether they are missing, and the rows (none where they are missing). A frame is
- * its EDGEBCI_OUTPUTS floats and a word, its valid flag. At the end goes the context, and its size in a word. There is no C library. */
+ * its EDGEBCI_OUTPUTS floats and a word, its valid flag. At the end go the context, and in two words the deepest stack in bytes (0 where
+ * that is not known) and the size of the context. There is no C library. */
 #include <stddef.h>
 
 #include "decoder.h"
@@ -60,7 +61,7 @@ static void publish(void)
 
 EDGEBCI_ENTRY void _start(void)
 {
-    uint32_t header[2], size = sizeof(context);
+    uint32_t header[2];
     stream_begin();
     edgebci_init(&context);
     while (get(header, sizeof(header))) {
@@ -77,7 +78,9 @@ EDGEBCI_ENTRY void _start(void)
         }
     }
     edgebci_stream_put(&context, sizeof(context));
-    edgebci_stream_put(&size, sizeof(size));
+    header[0] = stream_stack_bytes();
+    header[1] = sizeof(context);
+    edgebci_stream_put(header, sizeof(header));
     stream_end(0);
     for (;;) {
     }

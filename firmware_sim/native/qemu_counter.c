@@ -22,7 +22,7 @@ struct tb;
 uint64_t qemu_plugin_tb_vaddr(const struct tb *block);
 size_t qemu_plugin_tb_n_insns(const struct tb *block);
 void *qemu_plugin_tb_get_insn(const struct tb *block, size_t i);
-size_t qemu_plugin_insn_size(const void *instruction);
+uint64_t qemu_plugin_insn_vaddr(const void *instruction);
 void qemu_plugin_register_vcpu_tb_trans_cb(plugin_id id, void (*translated)(plugin_id, struct tb *));
 void qemu_plugin_register_vcpu_tb_exec_cb(struct tb *block, void (*executed)(unsigned, void *), int flags, void *data);
 void qemu_plugin_register_vcpu_tb_exec_inline(struct tb *block, int operation, void *at, uint64_t value);
@@ -77,16 +77,18 @@ static void executed(unsigned core, void *data)
 static void translated(plugin_id id, struct tb *block)
 {
     const size_t n = qemu_plugin_tb_n_insns(block);
-    uint64_t size = 0;
     (void)id;
     qemu_plugin_register_vcpu_tb_exec_inline(block, 0, &instructions, n);
     if (!profile.code) {
         return;
     }
-    for (size_t i = 0; i < n; i++) {
-        size += qemu_plugin_insn_size(qemu_plugin_tb_get_insn(block, i));
+    /* Of an instruction that lies on two pages, QEMU 7.2 knows the size on the first alone. */
+    const uint64_t start = qemu_plugin_tb_vaddr(block), last = qemu_plugin_insn_vaddr(qemu_plugin_tb_get_insn(block, n - 1));
+    if (last - profile.code_address >= profile.code_size) {
+        return;
     }
-    const uint64_t key = qemu_plugin_tb_vaddr(block) << 32 | size;
+    const uint64_t end = last + (profile.code[last - profile.code_address + 1] >> 3 >= 0x1d ? 4 : 2);
+    const uint64_t key = start << 32 | (end - start);
     qemu_plugin_register_vcpu_tb_exec_cb(block, executed, 0, (void *)(uintptr_t)key);
 }
 

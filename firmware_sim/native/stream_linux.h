@@ -3,6 +3,7 @@
 #define EDGEBCI_STREAM_LINUX_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #if defined(__x86_64__)
 #define EDGEBCI_ENTRY __attribute__((force_align_arg_pointer)) /* a process starts with another alignment than a function */
@@ -58,6 +59,11 @@ static size_t stream_write(void *from, size_t size)
 static void stream_end(int status)
 {
     (void)call(CALL_EXIT, status, NULL, 0);
+}
+
+static uint32_t stream_stack_bytes(void)
+{
+    return 0; /* not known */
 }
 
 static void stream_begin(void)

@@ -11,6 +11,8 @@
 #define COPROCESSORS (*(volatile uint32_t *)0xE000ED88u) /* CPACR */
 
 enum { OPEN = 0x01, WRITE = 0x05, READ = 0x06, EXIT_EXTENDED = 0x20, APPLICATION_EXIT = 0x20026 };
+#define PAINT 0xA5A5A5A5u
+#define PAINTED_WORDS 16384
 enum { MODE_READ = 1, MODE_WRITE = 5 }; /* "rb", "wb" */
 
 extern uint32_t edgebci_stack_top[]; /* of the linker script */
@@ -45,8 +47,32 @@ static void stream_end(int status)
     (void)semihost(EXIT_EXTENDED, APPLICATION_EXIT, (uint32_t)status, 0);
 }
 
+/* The stack is painted below where it stands, and later what is left of the paint tells how deep it was. */
+static uint32_t *stream_stack_bottom(void)
+{
+    return edgebci_stack_top - PAINTED_WORDS;
+}
+
+static void stream_paint(void)
+{
+    uint32_t here;
+    for (volatile uint32_t *at = stream_stack_bottom(); at < &here - 16; at++) {
+        *at = PAINT;
+    }
+}
+
+static uint32_t stream_stack_bytes(void)
+{
+    const volatile uint32_t *at = stream_stack_bottom();
+    while (at < edgebci_stack_top && *at == PAINT) {
+        at++;
+    }
+    return (uint32_t)(edgebci_stack_top - at) * sizeof(*at);
+}
+
 static void stream_begin(void)
 {
+    stream_paint();
     static const char in[] = "pushes", out[] = "frames";
     pushes = semihost(OPEN, (uint32_t)in, MODE_READ, sizeof(in) - 1);
     frames = semihost(OPEN, (uint32_t)out, MODE_WRITE, sizeof(out) - 1);

@@ -24,15 +24,15 @@ def test_pushes_end_at_frames_and_where_samples_go_missing() -> None:
 def test_frames_are_read_as_floats_and_flags() -> None:
     printed = np.array([1.5, -2.0], "<f4").tobytes() + np.array([1], "<u4").tobytes()
     printed += np.array([np.nan, 0.25], "<f4").tobytes() + np.array([0], "<u4").tobytes()
-    found = frames(printed + b"state" + np.array([5], "<u4").tobytes(), 2, 2)
+    found = frames(printed + b"state" + np.array([640, 5], "<u4").tobytes(), 2, 2)
     np.testing.assert_array_equal(found.outputs, np.array([[1.5, -2.0], [np.nan, 0.25]], np.float32))
     assert found.valid.tolist() == [True, False]
-    assert found.state == b"state"
+    assert (found.state, found.stack_bytes) == (b"state", 640)
 
 
 def test_a_lost_frame_is_told() -> None:
     with pytest.raises(VerificationError, match=r"gave 1.5 frames where 2 were due"):
-        frames(bytes(18 + 4), 2, 2)
+        frames(bytes(18 + 8), 2, 2)
 
 
 def test_an_emulator_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from edgebci.errors import InputError, MissingToolError
 from edgebci.firmware_sim.cores import CORES
 from edgebci.firmware_sim.user_program import runner
 from edgebci.pipeline.configuration import RecordingConfig
-from edgebci.pipeline.run_on_target import PlainReport, TargetOrder, run_bundle_on_target
+from edgebci.pipeline.run_on_target import PlainReport, TargetOrder, TargetReport, run_bundle_on_target
 from edgebci.pipeline.source import obtain, recording_path
 from edgebci.progress import silent
 from edgebci.synthetic.specification import SyntheticSpec
@@ -93,6 +93,24 @@ def test_a_core_without_a_cycle_model_gives_the_outputs_of_one_that_has(
     assert report.equals_reference
     assert report.instructions is not None
     assert report.instructions > 1000 * report.steps
+
+
+def test_cycles_of_a_cortex_m55_are_an_estimate(document: dict[str, Any], for_a_core: Any, finished_run: Any) -> None:
+    try:
+        runner(CORES["cortex-m55"])
+    except MissingToolError as absent:
+        pytest.skip(f"not run on cortex-m55: {absent}")
+    wanted = order(for_a_core.bundle, finished_run.recording, "cortex-m55").model_copy(update={"seconds": 2})
+    report = run_bundle_on_target(wanted)
+    assert isinstance(report, TargetReport)
+    assert [list(row) for row in report.outputs] == document["outputs"]
+    assert (report.evidence, report.parts) == ("estimate", ())
+    assert report.band.startswith("an estimate, never held against silicon, ±20%")
+    assert sum(f.instructions for f in report.functions) == report.instructions
+    assert sum(line.instructions for line in report.lines) == report.instructions
+    step, front_end, decoder = (one.mean_cycles for one in report.step_cycles)
+    assert 0.8 * step < front_end + decoder < step
+    assert 0 < report.stack_bytes < document["stack_bytes"] * 2
 
 
 def test_an_absent_emulator_is_named_with_its_package(

@@ -100,6 +100,7 @@ EDGEBCI_ENTRY void _start(void)
             of_bytes(header[1], header[2]);
         }
     }
+    (void)stream_stack_bytes();
     stream_end(0);
     for (;;) {
     }
