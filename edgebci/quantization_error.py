@@ -69,10 +69,12 @@ class QuantizationReport(Document):
     frame_rate_hz: float
     n_steps: int
     bin_steps: int
+    metric: Literal["R²", "AUROC"] = "R²"
+    """Of all accuracies here, whatever they are called."""
     r2_float: float
     r2_quantized: float
     loss: Comparison
-    """R² of the quantized decoder minus that of the float one."""
+    """Accuracy of the quantized decoder minus that of the float one."""
     quantizers: tuple[QuantizerError, ...]
     costs: tuple[OperatorCost, ...]
     """Of each operator, the most expensive first."""

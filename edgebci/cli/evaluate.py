@@ -12,8 +12,7 @@ from edgebci.cli.output import JsonFlag, print_json, progress_bar
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from edgebci.detection_score import DetectionScore
-    from edgebci.pipeline.evaluation.result import DecoderResult, Evaluation
+    from edgebci.pipeline.evaluation.result import Evaluation
 
 
 def evaluate(
@@ -73,47 +72,20 @@ def _print(result: Evaluation, folder: Path) -> None:
 def _accuracy(result: Evaluation) -> Table:
     from rich.table import Table
 
+    from edgebci.reporting.scores import score_headings, score_texts
     from edgebci.reporting.sentences import interval_text
 
     title = f"{result.name}: {result.test_s:.0f} s of test frames (95 % intervals; margin {result.margin:g})"
     table = Table(title=title, title_justify="left")
-    for heading in ("decoder", *_headings(result), f"{result.metric} - {result.reference}", "verdict"):
+    headings = score_headings(result.axes, result.task == "detection")
+    for heading in ("decoder", *headings, f"{result.metric} - {result.reference}", "verdict"):
         table.add_column(heading)
     for one in result.decoders:
         found = one.against_reference
         against = (interval_text(found.difference), found.verdict.value) if found else ("", "reference")
-        table.add_row(one.decoder, *_figures(one), *against)
+        score = one.regression or one.detection
+        table.add_row(one.decoder, *(score_texts(score) if score else ()), *against)
     return table
-
-
-def _headings(result: Evaluation) -> tuple[str, ...]:
-    if result.task == "detection":
-        return ("AUROC", "balanced accuracy", "events found", "delay, 10-90 % (ms)", "false alarms/h")
-    return (*(f"R² {axis}" for axis in result.axes), *(f"r {axis}" for axis in result.axes))
-
-
-def _figures(one: DecoderResult) -> tuple[str, ...]:
-    from edgebci.reporting.sentences import interval_text
-
-    if one.regression is not None:
-        return tuple(map(interval_text, (*one.regression.r2, *one.regression.pearson_r)))
-    found = one.detection
-    if found is None:
-        return ()
-    return (
-        interval_text(found.auroc),
-        interval_text(found.balanced_accuracy),
-        interval_text(found.detected_fraction) if found.detected_fraction else "-",
-        _delay(found),
-        f"{found.false_alarms_per_hour.value:.0f}",
-    )
-
-
-def _delay(found: DetectionScore) -> str:
-    if found.delay_median_s is None or found.delay_quantiles_s is None:
-        return "-"
-    low, high = found.delay_quantiles_s
-    return f"{1e3 * found.delay_median_s.value:.0f}, {1e3 * low:.0f}-{1e3 * high:.0f}"
 
 
 def _costs(result: Evaluation) -> Table:

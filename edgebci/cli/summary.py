@@ -9,7 +9,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from edgebci.reporting.schema import Report
-from edgebci.reporting.sentences import decision, interval_text, span_text
+from edgebci.reporting.scores import score_headings, score_texts
+from edgebci.reporting.sentences import decision, span_text
 
 
 def print_summary(report: Report, folder: Path) -> None:
@@ -25,11 +26,13 @@ def print_summary(report: Report, folder: Path) -> None:
 
 def _accuracy(report: Report) -> Table:
     table = Table(title="Accuracy on the whole test part (95 % intervals)", title_justify="left")
-    for heading in ("form", *(f"R² {axis}" for axis in report.data.axes), *(f"r {axis}" for axis in report.data.axes)):
+    for heading in ("form", *score_headings(report.data.axes, report.task == "detection")):
         table.add_column(heading)
-    scores = [(form.name, form.score) for form in report.forms] + [("ridge", report.baseline.score)]
-    for name, score in scores:
-        table.add_row(name, *map(interval_text, score.r2), *map(interval_text, score.pearson_r))
+    for name, score in (
+        *((form.name, form.score) for form in report.forms),
+        (report.baseline.name, report.baseline.score),
+    ):
+        table.add_row(name, *score_texts(score))
     return table
 
 

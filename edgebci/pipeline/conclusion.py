@@ -21,7 +21,7 @@ from edgebci.pipeline.placement import decoder_load, put_into
 from edgebci.pipeline.preparation import Prepared
 from edgebci.pipeline.report_sections import pictures_of, quantization_of
 from edgebci.pipeline.report_timeline import with_timeline
-from edgebci.pipeline.scoring import TORCH_FORM, TestPart, judge, residual_autocorrelation_s, score_forms
+from edgebci.pipeline.scoring import TORCH_FORM, Alarms, TestPart, judge, residual_autocorrelation_s, score_forms
 from edgebci.pipeline.split import gap_reasons_s
 from edgebci.recordings import open_recording
 from edgebci.reporting import Report, render
@@ -34,13 +34,20 @@ from edgebci.reporting.schema import (
     SplitSection,
     StageSection,
 )
+from edgebci.reporting.sections import Pictures
 from edgebci.reporting.sentences import DEVICE_FORM
 from edgebci.workload import workload
 
-RIDGE_GUIDANCE = (
-    " The students' loss also drew them towards what such a ridge, fitted without them, decodes of the training "
-    "frames: they know the baseline."
-)
+RIDGE_GUIDANCE = {
+    "regression": (
+        " The students' loss also drew them towards what such a ridge, fitted without them, decodes of the training "
+        "frames: they know the baseline."
+    ),
+    "detection": (
+        " The students' loss also drew them towards what ridge regression on the same lags, fitted without them, "
+        "decodes of the training frames."
+    ),
+}
 REPORT_NAME, PAGE_NAME = "report.json", "report.html"
 
 
@@ -68,6 +75,8 @@ class Decoded:
     exported_seed: int
     bundle: Bundle
     device: DeviceResult
+    alarms: Alarms | None
+    """None where the task is regression."""
 
 
 def conclude(
@@ -82,7 +91,7 @@ def conclude(
     """Score, place and write report.json and report.html into `root`."""
     decoded = gather(config, prepared, folders)
     test = TestPart.of(prepared.data, prepared.usable)
-    scores = score_forms(test, decoded.forms, config.comparison.seed)
+    scores = score_forms(test, decoded.forms, config.comparison.seed, decoded.alarms)
     manifest = decoded.bundle.with_accuracy(_accuracy(scores, test, prepared.data.target_names)).manifest
     report = Report(
         name=config.name,
@@ -99,7 +108,7 @@ def conclude(
         implants=_implants(config, prepared, decoded),
         stages=stages,
         configuration=config.model_dump(mode="json", by_alias=True),
-        pictures=pictures_of(test, {DEVICE_FORM: decoded.forms[DEVICE_FORM], "ridge": decoded.ridge}),
+        pictures=_pictures(test, decoded),
         quantization=quantization_of(decoded.checkpoint, decoded.bundle, prepared),
         versions=manifest.versions,
         hashes=_hashes(config, recording, folders, decoded),
@@ -114,7 +123,8 @@ def gather(config: PipelineConfig, prepared: Prepared, folders: RunFolders) -> D
     data, rows = prepared.data, slice(*prepared.data.test[0])
     checkpoints = {s: load_checkpoint(learning.student_path(folders.student, s)) for s in config.student.seeds}
     best = learning.best_seed(folders.student, config)
-    torch = {s: learning.predict_student(c, data)[rows].astype(np.float64) for s, c in checkpoints.items()}
+    students = {s: learning.predict_student(c, data) for s, c in checkpoints.items()}
+    torch = {s: decoded[rows].astype(np.float64) for s, decoded in students.items()}
     graphs, bundle = load_outputs(folders.export), load_bundle(folders.export)
     device = load_device(folders.device)
     predicted, ridge = learning.load_ridge(folders.ridge)
@@ -122,16 +132,32 @@ def gather(config: PipelineConfig, prepared: Prepared, folders: RunFolders) -> D
         forms={TORCH_FORM: torch[best], **graphs, DEVICE_FORM: device.outputs.astype(np.float64)},
         students=list(torch.values()),
         ridge=predicted[rows].astype(np.float64),
-        ridge_text=(
-            f"Ridge on the same features: {ridge.n_lags} lags over {ridge.lag_window_s:g} s, penalty {ridge.penalty:g} "
-            "a frame, chosen by contiguous folds inside the training part."
-            + (RIDGE_GUIDANCE if config.training.student.ridge_weight else "")
-        ),
+        ridge_text=_baseline_text(config, ridge),
         checkpoint=checkpoints[best],
         exported_seed=best,
         bundle=bundle,
         device=device,
+        alarms=Alarms.chosen(data, config.alarms, students[best], predicted) if data.task == "detection" else None,
     )
+
+
+def _baseline_text(config: PipelineConfig, fitted: learning.RidgeHeader) -> str:
+    detects = config.recording.task == "detection"
+    name, where = (
+        ("Logistic regression", "on validation")
+        if detects
+        else ("Ridge", "by contiguous folds inside the training part")
+    )
+    guidance = RIDGE_GUIDANCE[config.recording.task] if config.training.student.ridge_weight else ""
+    return (
+        f"{name} on the same features: {fitted.n_lags} lags over {fitted.lag_window_s:g} s, penalty "
+        f"{fitted.penalty:g} a frame, chosen {where}.{guidance}"
+    )
+
+
+def _pictures(test: TestPart, decoded: Decoded) -> Pictures:
+    baseline = "logistic" if test.detects else "ridge"
+    return pictures_of(test, {DEVICE_FORM: decoded.forms[DEVICE_FORM], baseline: decoded.ridge})
 
 
 def _hashes(config: PipelineConfig, recording: Path, folders: RunFolders, decoded: Decoded) -> dict[str, str]:
@@ -144,19 +170,25 @@ def _hashes(config: PipelineConfig, recording: Path, folders: RunFolders, decode
 
 
 def _baseline(test: TestPart, decoded: Decoded, config: PipelineConfig) -> BaselineSection:
-    return judge(test, decoded.forms, decoded.students, decoded.ridge, decoded.ridge_text, config.comparison)
+    return judge(
+        test, decoded.forms, decoded.students, decoded.ridge, decoded.ridge_text, config.comparison, decoded.alarms
+    )
 
 
 def _accuracy(scores: tuple[FormScore, ...], test: TestPart, axes: tuple[str, ...]) -> tuple[Accuracy, ...]:
-    return tuple(
-        Accuracy(
-            form=form.name,
-            n_frames=int(test.scored.sum()),
-            r2={axis: interval.value for axis, interval in zip(axes, form.score.r2, strict=True)},
-            pearson_r={axis: interval.value for axis, interval in zip(axes, form.score.pearson_r, strict=True)},
-            r2_interval_95={axis: (i.low, i.high) for axis, i in zip(axes, form.score.r2, strict=True)},
-        )
-        for form in scores
+    return tuple(_accuracy_of(form, int(test.scored.sum()), axes) for form in scores)
+
+
+def _accuracy_of(form: FormScore, n_frames: int, axes: tuple[str, ...]) -> Accuracy:
+    if form.detection is not None:
+        return Accuracy(form=form.name, n_frames=n_frames, r2={}, pearson_r={}, auroc=form.main.value)
+    found = form.regression
+    return Accuracy(
+        form=form.name,
+        n_frames=n_frames,
+        r2={axis: interval.value for axis, interval in zip(axes, found.r2, strict=True)},
+        pearson_r={axis: interval.value for axis, interval in zip(axes, found.pearson_r, strict=True)},
+        r2_interval_95={axis: (i.low, i.high) for axis, i in zip(axes, found.r2, strict=True)},
     )
 
 

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from edgebci.decoder_spec import DecoderSpec
 from edgebci.decoding_data import Task
+from edgebci.detection import AlarmRule
 from edgebci.documents import Document, load_toml
 from edgebci.errors import InputError
 from edgebci.export.quantization import QuantizationRecipe
@@ -90,7 +91,7 @@ class StudentConfig(Document):
 
 
 class ComparisonConfig(Document):
-    """Losses in R² that would be accepted, fixed before the test part is opened."""
+    """Losses in R² (in detection: AUROC) that would be accepted, fixed before the test part is opened."""
 
     retrained_margin: float = Field(default=0.02, gt=0, lt=1)
     same_weights_margin: float = Field(default=0.01, gt=0, lt=1)
@@ -129,6 +130,8 @@ class PipelineConfig(PreparationConfig):
     student: StudentConfig = StudentConfig()
     quantization: QuantizationRecipe = QuantizationRecipe()
     comparison: ComparisonConfig = ComparisonConfig()
+    alarms: AlarmRule = AlarmRule()
+    """When a detector gives an alarm; of regression nothing reads it."""
     firmware: FirmwareConfig = FirmwareConfig()
     implants: tuple[PlacementConfig, ...] = Field(min_length=1)
     gate: GateConfig = GateConfig()
@@ -142,8 +145,6 @@ def load_pipeline(path: Path, recording: Path | None = None) -> PipelineConfig:
         InputError: the document, a profile that it names or the recording's path is wrong.
     """
     config = load_toml(path, PipelineConfig)
-    if config.recording.task == "detection":
-        raise InputError(f"{path}: edgebci run decodes quantities; to detect events, use edgebci evaluate")
     for placement in config.implants:
         load_profile(Implant, placement.implant)
         load_profile(ComputePart, placement.compute)

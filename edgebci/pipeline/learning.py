@@ -89,11 +89,13 @@ def predict_student(checkpoint: Checkpoint, data: DecodingData) -> F32:
 
 
 def fit_ridge(data: DecodingData, config: PipelineConfig, folder: Path, progress: Progress) -> None:
-    """Fit the baseline on the training part and keep what it says about every frame."""
+    """Fit the baseline and keep what it says about every frame: ridge, or in detection logistic regression."""
+    from edgebci.training.baselines.logistic import fit_logistic
     from edgebci.training.ridge_lags import fit_baseline
 
     progress(0.0, "fitting")
-    ridge = fit_baseline(data, config.training.ridge)
+    fitted = fit_logistic if data.task == "detection" else fit_baseline
+    ridge = fitted(data, config.training.ridge)
     header = RidgeHeader(penalty=ridge.penalty, lag_window_s=ridge.lag_window_s, n_lags=len(ridge.weight))
     write_tensors(folder / RIDGE_NAME, {"predicted": ridge.predict(data)}, header)
 

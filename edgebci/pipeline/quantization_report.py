@@ -9,6 +9,8 @@ import numpy as np
 from edgebci.checkpoint import Checkpoint
 from edgebci.comparison import Comparison, compare
 from edgebci.decoder_float import FloatDecoder
+from edgebci.detection import Events, auroc
+from edgebci.detection_score import compare_detection
 from edgebci.files import make_folder, write_text
 from edgebci.frame_stream import FrameStream
 from edgebci.metrics import F64, r2
@@ -38,6 +40,7 @@ def quantization_report(
     progress: Progress = silent,
     margin: float = MARGIN,
     with_costs: bool = True,
+    events: Events | None = None,
 ) -> QuantizationReport:
     """Measure a quantized decoder against its float form on a stream.
 
@@ -50,6 +53,7 @@ def quantization_report(
         progress: of the whole.
         margin: loss in R² that would be accepted.
         with_costs: quantize each operator alone as well, which takes torch and ten times as long.
+        events: of the stream's scored frames where the decoder detects: AUROC is then what is compared.
 
     Raises:
         InputError: the two forms have different sizes, or there are no frames.
@@ -58,15 +62,15 @@ def quantization_report(
     bins = max(len(stream) // MOST_BINS, round(SHORTEST_BIN_S * frame_rate_hz), 1)
     share = part(progress, 0.0, 0.3)
     errors, exact, counted = quantizer_errors(floating, decoder, stream.frames, stream.reset_before, bins, share)
-    judge = _Judge(stream, exact, frame_rate_hz, margin)
-    kept = stream.scored
+    judge = _Judge(stream, exact, frame_rate_hz, margin, events)
     return QuantizationReport(
         name=name,
         frame_rate_hz=frame_rate_hz,
         n_steps=len(stream),
         bin_steps=bins,
-        r2_float=float(r2(stream.truth[kept], exact[kept]).mean()),
-        r2_quantized=float(r2(stream.truth[kept], counted[kept].astype(np.float64)).mean()),
+        metric="R²" if events is None else "AUROC",
+        r2_float=judge.accuracy(exact),
+        r2_quantized=judge.accuracy(counted.astype(np.float64)),
         loss=judge.compared(counted.astype(np.float64)),
         quantizers=errors,
         costs=_costs(checkpoint, decoder, judge, part(progress, 0.3, 1.0)) if with_costs else (),
@@ -84,12 +88,21 @@ def write_report(report: QuantizationReport, folder: Path) -> None:
 class _Judge:
     """Compares what was decoded of a stream with what the float form decodes of it."""
 
-    def __init__(self, stream: FrameStream, exact: F64, rate_hz: float, margin: float) -> None:
-        self.stream, self.exact, self.rate_hz, self.margin = stream, exact, rate_hz, margin
+    def __init__(self, stream: FrameStream, exact: F64, rate_hz: float, margin: float, events: Events | None) -> None:
+        self.stream, self.exact, self.rate_hz, self.margin, self.events = stream, exact, rate_hz, margin, events
+
+    def accuracy(self, decoded: F64) -> float:
+        """R² as mean over axes, or AUROC, on the frames that count."""
+        kept = self.stream.scored
+        if self.events is not None:
+            return auroc(self.events.inside, decoded[kept, 0])
+        return float(r2(self.stream.truth[kept], decoded[kept]).mean())
 
     def compared(self, decoded: F64) -> Comparison:
         """On the frames that count."""
         kept = self.stream.scored
+        if self.events is not None:
+            return compare_detection(self.events, [decoded[kept, 0]], [self.exact[kept, 0]], self.margin)
         truth = self.stream.truth[kept]
         return compare(truth, [decoded[kept]], self.exact[kept], self.rate_hz, self.margin)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from edgebci.comparison import Comparison, compare
+from edgebci.comparison import Comparison
 from edgebci.errors import InputError
 from edgebci.metrics import F64
 from edgebci.pipeline.device import load_device
@@ -19,7 +19,7 @@ from edgebci.reporting.schema import Report
 
 @dataclass(frozen=True)
 class RunPair:
-    """Two reports, and the paired difference in R2 (second minus first), or why there is none."""
+    """Two reports, and the paired difference in R² or AUROC (second minus first), or why there is none."""
 
     first: Report
     second: Report
@@ -39,10 +39,10 @@ def compare_runs(first: Path, second: Path) -> RunPair:
         return RunPair(*reports, None, reason)
     margin = float(reports[0].baseline.device_against_torch.margin)
     try:
-        truth, ours, theirs, rate_hz = _decoded(first, second)
+        both, ours, theirs = _decoded(first, second)
     except InputError as error:
         return RunPair(*reports, None, f"what they decoded is not at hand ({error})")
-    return RunPair(*reports, compare(truth, [theirs], ours, rate_hz, margin), "")
+    return RunPair(*reports, both.compared([theirs], [ours], margin, seed=0), "")
 
 
 def _differ(first: Report, second: Report) -> str:
@@ -57,13 +57,12 @@ def _differ(first: Report, second: Report) -> str:
     return ""
 
 
-def _decoded(first: Path, second: Path) -> tuple[F64, F64, F64, float]:
-    """Truth (T, D) and what both device programs decoded, on the frames that count in both."""
+def _decoded(first: Path, second: Path) -> tuple[TestPart, F64, F64]:
+    """The test part with the frames that count in both, and what both device programs decoded (T, D)."""
     parts, outputs = [], []
     for run in (first, second):
         folder = run if run.is_dir() else run.parent
         prepared = load_prepared(folder / "features")
         parts.append(TestPart.of(prepared.data, prepared.usable))
         outputs.append(load_device(folder / "device").outputs.astype(np.float64))
-    kept = parts[0].scored & parts[1].scored
-    return parts[0].truth[kept], outputs[0][kept], outputs[1][kept], parts[0].rate_hz
+    return replace(parts[0], scored=parts[0].scored & parts[1].scored), outputs[0], outputs[1]

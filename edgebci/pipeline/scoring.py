@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
-from edgebci.comparison import Comparison, compare, score
-from edgebci.decoding_data import DecodingData
+from edgebci.comparison import Comparison, Score, compare, score
+from edgebci.decoding_data import DecodingData, Floats, Task
+from edgebci.detection import AlarmRule, Detector, Events, auroc, best_threshold
+from edgebci.detection_score import DetectionScore, compare_detection, score_detection
 from edgebci.metrics import F64, r2
 from edgebci.pipeline.configuration import ComparisonConfig
 from edgebci.pipeline.split import autocorrelation_time_s
@@ -16,6 +20,8 @@ from edgebci.reporting.schema import BaselineSection, FormScore
 from edgebci.reporting.sentences import DEVICE_FORM
 
 TORCH_FORM = "torch"
+Alarm = tuple[AlarmRule, float]
+"""The rule, and the log odds from which a decoder is on."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +37,7 @@ class TestPart:
     usable: NDArray[np.bool_]
     """(T,) the same, distrusted time included."""
     rate_hz: float
+    task: Task = "regression"
 
     @classmethod
     def of(cls, data: DecodingData, usable: NDArray[np.bool_]) -> TestPart:
@@ -42,39 +49,111 @@ class TestPart:
             scored=data.valid[rows],
             usable=usable[rows],
             rate_hz=data.frame_rate_hz,
+            task=data.task,
         )
 
+    @property
+    def detects(self) -> bool:
+        """Whether the task is detection."""
+        return self.task == "detection"
 
-def score_forms(part: TestPart, forms: dict[str, F64], seed: int) -> tuple[FormScore, ...]:
-    """Score each form's prediction (T, D)."""
+    @property
+    def events(self) -> Events:
+        """Of the scored frames, in detection.
+
+        Raises:
+            InputError: they hold no event, or nothing else.
+        """
+        return Events.of(self.truth[self.scored, 0] > 0, self.times_s[self.scored], self.rate_hz)
+
+    def compared(self, candidates: list[F64], references: list[F64], margin: float, seed: int) -> Comparison:
+        """Candidates, one (T, D) for each seed, minus references, by the metric of the task."""
+        ours, theirs = ([one[self.scored] for one in side] for side in (candidates, references))
+        if self.detects:
+            given, against = ([one[:, 0] for one in side] for side in (ours, theirs))
+            return compare_detection(self.events, given, against, margin, seed)
+        return compare(self.truth[self.scored], ours, theirs, self.rate_hz, margin, seed)
+
+
+@dataclass(frozen=True)
+class Alarms:
+    """When a detector gives an alarm: the rule, and the log odds from which each decoder is on.
+
+    A form of the student has the threshold that was chosen for the student in torch: a device gets one with its
+    weights, and does not choose again.
+    """
+
+    rule: AlarmRule
+    student: float
+    baseline: float
+
+    @property
+    def of_student(self) -> Alarm:
+        """Of every form of the student."""
+        return self.rule, self.student
+
+    @property
+    def of_baseline(self) -> Alarm:
+        """Of the linear baseline."""
+        return self.rule, self.baseline
+
+    @classmethod
+    def chosen(cls, data: DecodingData, rule: AlarmRule, student: Floats, baseline: Floats) -> Alarms:
+        """The thresholds at which balanced accuracy is best on the validation part, of outputs (K, D)."""
+        rows = data.rows("validation")
+        inside = data.targets[rows, 0] > 0
+        of_student, of_baseline = (
+            best_threshold(inside, one[rows, 0].astype(np.float64)) for one in (student, baseline)
+        )
+        return cls(rule, of_student, of_baseline)
+
+
+def score_forms(part: TestPart, forms: Mapping[str, F64], seed: int, alarms: Alarms | None) -> tuple[FormScore, ...]:
+    """Score each form's prediction (T, D); `alarms` only where the task is detection."""
     return tuple(
         FormScore(
             name=name,
-            score=score(part.truth[part.scored], predicted[part.scored], part.rate_hz, seed),
-            r2_with_flagged_frames=float(r2(part.truth[part.usable], predicted[part.usable]).mean()),
+            score=_score(part, predicted, seed, alarms.of_student if alarms else None),
+            r2_with_flagged_frames=_with_flagged(part, predicted),
         )
         for name, predicted in forms.items()
     )
 
 
 def judge(
-    part: TestPart, forms: dict[str, F64], students: list[F64], ridge: F64, ridge_text: str, config: ComparisonConfig
+    part: TestPart,
+    forms: Mapping[str, F64],
+    students: list[F64],
+    baseline: F64,
+    text: str,
+    config: ComparisonConfig,
+    alarms: Alarms | None,
 ) -> BaselineSection:
-    """Compare all students with ridge, and the device with the torch form that it came from."""
-    kept = part.scored
-
-    def compared(candidates: list[F64], reference: F64, margin: float) -> Comparison:
-        rows = [candidate[kept] for candidate in candidates]
-        return compare(part.truth[kept], rows, reference[kept], part.rate_hz, margin, config.seed)
-
+    """Compare all students with the linear baseline, and the device with the torch form that it came from."""
+    device, torch = forms[DEVICE_FORM], forms[TORCH_FORM]
     return BaselineSection(
-        description=ridge_text,
-        score=score(part.truth[kept], ridge[kept], part.rate_hz, config.seed),
-        student_against_ridge=compared(students, ridge, config.retrained_margin),
-        device_against_torch=compared([forms[DEVICE_FORM]], forms[TORCH_FORM], config.same_weights_margin),
+        name="logistic" if part.detects else "ridge",
+        description=text,
+        score=_score(part, baseline, config.seed, alarms.of_baseline if alarms else None),
+        student_against_ridge=part.compared(students, [baseline], config.retrained_margin, config.seed),
+        device_against_torch=part.compared([device], [torch], config.same_weights_margin, config.seed),
     )
 
 
 def residual_autocorrelation_s(part: TestPart, predicted: F64) -> float:
     """How long the errors of a decoder stay correlated: a gap between parts must be longer."""
-    return autocorrelation_time_s((part.truth - predicted)[part.scored], part.rate_hz)
+    decoded = expit(predicted) if part.detects else predicted
+    return autocorrelation_time_s((part.truth - decoded)[part.scored], part.rate_hz)
+
+
+def _score(part: TestPart, predicted: F64, seed: int, alarm: Alarm | None) -> Score | DetectionScore:
+    kept = predicted[part.scored]
+    if alarm is None:
+        return score(part.truth[part.scored], kept, part.rate_hz, seed)
+    rule, threshold = alarm
+    return score_detection(part.events, [Detector(kept[:, 0], threshold)], rule, seed)
+
+
+def _with_flagged(part: TestPart, predicted: F64) -> float:
+    truth, decoded = part.truth[part.usable], predicted[part.usable]
+    return auroc(truth[:, 0] > 0, decoded[:, 0]) if part.detects else float(r2(truth, decoded).mean())

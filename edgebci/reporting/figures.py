@@ -7,9 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from edgebci.comparison import Interval
 from edgebci.reporting.drawing import INK, PALETTE, STYLE, name_rows, svg_text
-from edgebci.reporting.schema import FirmwareSection, FormScore, ImplantSection
+from edgebci.reporting.schema import FirmwareSection, ImplantSection, Report
 from edgebci.reporting.sections import Traces, middle
 
 
@@ -29,18 +28,19 @@ def traces_svg(traces: Traces, axes_names: tuple[str, ...], unit: str, window_s:
         return svg_text(figure, "Decoded traces over the true ones")
 
 
-def accuracy_svg(forms: tuple[FormScore, ...], ridge: Interval) -> str:
-    """R² of every form with its 95 % interval, ridge beside them."""
-    rows = [(form.name, form.score.r2_mean) for form in forms] + [("ridge", ridge)]
+def accuracy_svg(report: Report) -> str:
+    """R² or AUROC of every form with its 95 % interval, the linear baseline beside them."""
+    baseline = report.baseline
+    rows = [(form.name, form.main) for form in report.forms] + [(baseline.name, baseline.main)]
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(9, 0.36 * len(rows) + 0.8), layout="constrained")
         axes = figure.subplots()
         for y, (name, interval) in enumerate(rows):
-            color = PALETTE[5] if name == "ridge" else PALETTE[0]
+            color = PALETTE[5] if name == baseline.name else PALETTE[0]
             axes.plot([interval.low, interval.high], [y, y], color=color, lw=3, solid_capstyle="butt")
             axes.plot(interval.value, y, "o", color=color, ms=6)
         name_rows(axes, [name for name, _ in rows])
-        axes.set_xlabel("R², mean over axes, with its 95 % interval")
+        axes.set_xlabel(f"{'AUROC' if baseline.detection else 'R², mean over axes'}, with its 95 % interval")
         return svg_text(figure, "Accuracy of each form")
 
 

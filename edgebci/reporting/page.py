@@ -12,12 +12,14 @@ from edgebci.reporting.report_figures import (
     error_svg,
     latency_svg,
     limits_svg,
+    roc_svg,
     scatter_svg,
     timeline_svg,
     tornado_svg,
     transport_svg,
 )
 from edgebci.reporting.schema import ImplantSection, Report, Span
+from edgebci.reporting.scores import score_headings, score_texts
 from edgebci.reporting.sentences import decision, interval_text, span_text
 from edgebci.reporting.verdicts import limits, verdicts
 
@@ -29,6 +31,8 @@ def render(report: Report, path: Path) -> None:
         "decision": decision(report),
         "verdicts": verdicts(report),
         "limits": limits,
+        "headings": score_headings(report.data.axes, report.task == "detection"),
+        "score_texts": score_texts,
         "figures": _figures(report),
         "by_implant": [_implant_figures(implant) for implant in report.implants],
     }
@@ -60,15 +64,18 @@ def drawing(svg: str) -> object:
 def _figures(report: Report) -> dict[str, object]:
     data = report.data
     drawn = {
-        "accuracy": accuracy_svg(report.forms, report.baseline.score.r2_mean),
+        "accuracy": accuracy_svg(report),
         "cycles": cycles_svg(report.firmware),
         "power": power_svg(report.implants),
     }
     if report.pictures is not None:
-        found = report.pictures
-        drawn["traces"] = traces_svg(found.traces.traces(), data.axes, data.target_unit)
-        drawn["scatter"] = scatter_svg(found.scatter, data.axes, data.target_unit)
-        drawn["errors"] = error_svg(found.errors, data.axes, data.target_unit)
+        found, unit = report.pictures, report.shown_unit
+        drawn["traces"] = traces_svg(found.traces.traces(), data.axes, unit)
+        drawn["errors"] = error_svg(found.errors, data.axes, unit)
+        if found.scatter is not None:
+            drawn["scatter"] = scatter_svg(found.scatter, data.axes, unit)
+        if found.roc is not None:
+            drawn["roc"] = roc_svg(found.roc)
     if report.quantization is not None:
         drawn |= {"noise": noise_svg(report.quantization), "states": range_svg(report.quantization)}
     if report.firmware.step_cycles is not None and report.implants:

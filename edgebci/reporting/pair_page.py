@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edgebci.comparison import Comparison
+from edgebci.comparison import Comparison, Interval
 from edgebci.reporting.figures import accuracy_svg, cycles_svg, power_svg
 from edgebci.reporting.page import drawing, page_text
 from edgebci.reporting.report_figures import error_svg
-from edgebci.reporting.schema import Report
+from edgebci.reporting.schema import Metric, Report
 from edgebci.reporting.sentences import DEVICE_FORM, interval_text, span_text
 from edgebci.reporting.verdicts import Answer, Decided, verdict_of, verdicts
 
@@ -28,7 +28,7 @@ def pair_page(first: Report, second: Report, paired: Comparison | None, not_pair
     return page_text(
         "pair.html.j2",
         reports=(first, second),
-        decided=_decided(paired, not_paired),
+        decided=_decided(paired, not_paired, first.metric),
         rows=rows(first, second),
         verdicts=[verdicts(report) for report in (first, second)],
         figures=[_figures(report) for report in (first, second)],
@@ -37,21 +37,27 @@ def pair_page(first: Report, second: Report, paired: Comparison | None, not_pair
 
 def rows(first: Report, second: Report) -> list[PairedRow]:
     """The figures that decide: accuracy, counts, and each implant that both were put into."""
-    found = [_accuracy(axis, first, second, k) for k, axis in enumerate(first.data.axes) if axis in second.data.axes]
+    found = _accuracies(first, second) if first.task == second.task else []
     for name, a, b in _counts(first, second):
         found.append(PairedRow(name, f"{a:,.0f}", f"{b:,.0f}", f"{b - a:+,.0f} ({_percent(a, b)})"))
     return [*found, *_implants(first, second)]
 
 
-def _accuracy(axis: str, first: Report, second: Report, k: int) -> PairedRow:
-    intervals = (
-        first.form(DEVICE_FORM).score.r2[k],
-        second.form(DEVICE_FORM).score.r2[second.data.axes.index(axis)],
-    )
-    texts = [interval_text(interval) for interval in intervals]
-    return PairedRow(
-        f"R² {axis}, device program", texts[0], texts[1], f"{intervals[1].value - intervals[0].value:+.3f}"
-    )
+def _accuracies(first: Report, second: Report) -> list[PairedRow]:
+    """R² of the axes that both have, or AUROC, of the device programs."""
+    a, b = first.form(DEVICE_FORM), second.form(DEVICE_FORM)
+    if first.task == "detection":
+        return [_accuracy("AUROC", a.main, b.main)]
+    return [
+        _accuracy(f"R² {axis}", a.regression.r2[k], b.regression.r2[second.data.axes.index(axis)])
+        for k, axis in enumerate(first.data.axes)
+        if axis in second.data.axes
+    ]
+
+
+def _accuracy(name: str, before: Interval, after: Interval) -> PairedRow:
+    change = f"{after.value - before.value:+.3f}"
+    return PairedRow(f"{name}, device program", interval_text(before), interval_text(after), change)
 
 
 def _counts(first: Report, second: Report) -> list[tuple[str, float, float]]:
@@ -86,20 +92,20 @@ def _implants(first: Report, second: Report) -> list[PairedRow]:
     return found
 
 
-def _decided(paired: Comparison | None, not_paired: str) -> Decided:
+def _decided(paired: Comparison | None, not_paired: str, metric: Metric) -> Decided:
     question = "Is the second run's device program at least as accurate as the first's?"
     if paired is None:
         unknown: Answer = "cannot tell"
         return Decided(question, unknown, f"no paired comparison: {not_paired}")
-    return verdict_of(question, paired)
+    return verdict_of(question, paired, metric)
 
 
 def _figures(report: Report) -> dict[str, object]:
     drawn = {
-        "accuracy": accuracy_svg(report.forms, report.baseline.score.r2_mean),
+        "accuracy": accuracy_svg(report),
         "cycles": cycles_svg(report.firmware),
         "power": power_svg(report.implants),
     }
     if report.pictures is not None:
-        drawn["errors"] = error_svg(report.pictures.errors, report.data.axes, report.data.target_unit)
+        drawn["errors"] = error_svg(report.pictures.errors, report.data.axes, report.shown_unit)
     return {name: drawing(svg) for name, svg in drawn.items()}

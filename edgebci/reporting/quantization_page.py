@@ -35,7 +35,7 @@ def fine(interval: Interval) -> str:
 
 def _loss(report: QuantizationReport) -> str:
     return (
-        f"R² {report.r2_float:.4f} in float, {report.r2_quantized:.4f} quantized: difference "
+        f"{report.metric} {report.r2_float:.4f} in float, {report.r2_quantized:.4f} quantized: difference "
         f"{fine(report.loss.difference)}, so a loss of at most {loss_bound(report.loss):.5f}; the goal of "
         f"{report.loss.margin:g}: {goal(report.loss)}."
     )
@@ -51,8 +51,8 @@ def _cost(report: QuantizationReport) -> str:
             f"{worst.name}, {fine(worst.alone.difference)}."
         )
     return (
-        f"{worst.name} costs most: quantized alone it changes R² by {fine(worst.alone.difference)}; with it alone in "
-        f"float the rest changes R² by {fine(worst.spared.difference)}."
+        f"{worst.name} costs most: quantized alone it changes {report.metric} by {fine(worst.alone.difference)}; with "
+        f"it alone in float the rest changes {report.metric} by {fine(worst.spared.difference)}."
     )
 
 

@@ -13,6 +13,7 @@ from edgebci.reporting.sections import (
     CycleDistribution,
     ErrorSection,
     Event,
+    RocSection,
     ScatterSection,
     TimelineSection,
     TransportSection,
@@ -40,10 +41,25 @@ def scatter_svg(scatter: ScatterSection, axes_names: tuple[str, ...], unit: str)
         return svg_text(figure, "Decoded against true values")
 
 
+def roc_svg(roc: RocSection) -> str:
+    """What share of an event's frames each form finds at what share of false ones; the diagonal is chance."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(6.6, 4.2), layout="constrained")
+        axes = figure.subplots()
+        axes.plot([0, 1], [0, 1], color=INK, lw=0.8, ls="--")
+        for color, (form, outside) in zip(PALETTE, roc.outside.items(), strict=False):
+            axes.plot(outside, roc.inside[form], color=color, lw=1.6, label=form)
+        axes.set_aspect("equal", adjustable="box")
+        axes.legend(loc="lower right")
+        axes.set_xlabel("share of frames outside events that are on")
+        axes.set_ylabel("share of frames in events that are on")
+        return svg_text(figure, "Frames found at every threshold")
+
+
 def error_svg(errors: ErrorSection, axes_names: tuple[str, ...], unit: str) -> str:
     """Root mean square error of each form over the test part; a gap has no scored frame."""
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(9, 1.6 * len(axes_names) + 0.7), layout="constrained")
+        figure = Figure(figsize=(9, max(1.6 * len(axes_names), 2.0) + 0.7), layout="constrained")
         rows = np.atleast_1d(figure.subplots(len(axes_names), 1, sharex=True))
         for d, (row, name) in enumerate(zip(rows, axes_names, strict=True)):
             for color, (form, found) in zip(PALETTE, errors.rmse.items(), strict=False):

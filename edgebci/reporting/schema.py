@@ -9,10 +9,14 @@ from typing import Literal
 
 from pydantic import Field, JsonValue
 
-from edgebci.comparison import Comparison, Score
+from edgebci.comparison import Comparison, Interval, Score
+from edgebci.decoding_data import Task
+from edgebci.detection_score import DetectionScore
 from edgebci.documents import Document
 from edgebci.quantization_error import QuantizationReport
 from edgebci.reporting.sections import CycleDistribution, Pictures, TimelineSection, TornadoBar, TransportSection
+
+Metric = Literal["R²", "AUROC"]
 
 
 class Span(Document):
@@ -73,19 +77,46 @@ class DecoderSection(Document):
     exported_seed: int
 
 
-class FormScore(Document):
+class Scored(Document):
+    """A decoder with what it scored, by the metric of the task."""
+
+    score: Score | DetectionScore
+
+    @property
+    def main(self) -> Interval:
+        """R² as mean over axes, or AUROC."""
+        return self.score.auroc if isinstance(self.score, DetectionScore) else self.score.r2_mean
+
+    @property
+    def regression(self) -> Score:
+        """The score of a decoder that follows a quantity.
+
+        Raises:
+            ValueError: it detects.
+        """
+        if isinstance(self.score, DetectionScore):
+            raise ValueError("a detector has no R²")
+        return self.score
+
+    @property
+    def detection(self) -> DetectionScore | None:
+        """The score of a detector; None where a quantity is followed."""
+        return self.score if isinstance(self.score, DetectionScore) else None
+
+
+class FormScore(Scored):
     """One form of the same decoder on the whole test part."""
 
     name: str
-    score: Score
     r2_with_flagged_frames: float
+    """In detection AUROC."""
 
 
-class BaselineSection(Document):
-    """Ridge on the same features, and the verdict."""
+class BaselineSection(Scored):
+    """A linear decoder of the same features, and the verdict."""
 
+    name: Literal["ridge", "logistic"] = "ridge"
     description: str
-    score: Score
     student_against_ridge: Comparison
     device_against_torch: Comparison
 
@@ -223,6 +254,21 @@ class Report(Document):
     """Of what the run was made with."""
     hashes: dict[str, str] = Field(default_factory=dict)
     """SHA-256 of what went in and came out, by name."""
+
+    @property
+    def task(self) -> Task:
+        """Whether a quantity was followed or events were detected."""
+        return "regression" if self.baseline.detection is None else "detection"
+
+    @property
+    def metric(self) -> Metric:
+        """What decoders are compared by."""
+        return "R²" if self.task == "regression" else "AUROC"
+
+    @property
+    def shown_unit(self) -> str:
+        """Of the pictures: those of a detector show what its log odds mean."""
+        return self.data.target_unit if self.task == "regression" else "probability"
 
     def form(self, name: str) -> FormScore:
         """The score of one form by its name."""

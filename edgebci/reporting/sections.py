@@ -5,7 +5,7 @@ Runs of before these parts existed lack them; their pages then say so in place o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,8 +68,31 @@ class ScatterSection(Document):
         return cls(form=form, truth=_rows(truth[chosen]), decoded=_rows(decoded[chosen]))
 
 
+class RocSection(Document):
+    """How many of the frames in events are found at how many false ones, at every threshold, of each form."""
+
+    outside: dict[str, tuple[float, ...]]
+    """Share of the frames outside events that are at or above a threshold, by form, thresholds falling."""
+    inside: dict[str, tuple[float, ...]]
+    """The same of the frames inside."""
+
+    @classmethod
+    def of(cls, inside: Bool, decoded: Mapping[str, F64], most: int = MOST_POINTS) -> RocSection:
+        """Of what each form gave the frames (T,)."""
+        false, found = {}, {}
+        for form, given in decoded.items():
+            thresholds = np.quantile(given, np.linspace(1, 0, min(most, len(given))))
+            below = (np.searchsorted(np.sort(given[kind]), thresholds, "left") for kind in (~inside, inside))
+            sizes = (int((~inside).sum()), int(inside.sum()))
+            false[form], found[form] = (_short((0.0, *(1 - n / k))) for n, k in zip(below, sizes, strict=True))
+        return cls(outside=false, inside=found)
+
+
 class ErrorSection(Document):
-    """Root mean square error of each form in bins of time; None where no frame of a bin is scored."""
+    """Root mean square error of each form in bins of time; None where no frame of a bin is scored.
+
+    Of detectors the error of the probability, the root of Brier's score.
+    """
 
     bin_s: float
     times_s: tuple[float, ...]
@@ -169,8 +192,11 @@ class Pictures(Document):
     """What the accuracy pictures are drawn from."""
 
     traces: TraceSection
-    scatter: ScatterSection
+    scatter: ScatterSection | None = None
+    """None in detection."""
     errors: ErrorSection
+    roc: RocSection | None = None
+    """Of detection."""
 
 
 def middle(times_s: F64, window_s: float) -> slice:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from edgebci.comparison import Interval
+from edgebci.detection_score import DetectionScore
 from edgebci.reporting.schema import ImplantSection, Report, Span
 
 DEVICE_FORM = "device (host twin)"
@@ -46,14 +47,27 @@ def bit_exact_line(report: Report) -> str:
 
 
 def _accuracy(report: Report) -> str:
-    r2 = report.form(DEVICE_FORM).score.r2_mean
-    return f"The device program decodes {report.data.target} with R² {interval_text(r2)} on the test part."
+    device = report.form(DEVICE_FORM)
+    if device.detection is not None:
+        return _detection(report.data.target, device.detection)
+    return f"The device program decodes {report.data.target} with R² {interval_text(device.main)} on the test part."
+
+
+def _detection(target: str, found: DetectionScore) -> str:
+    share, delay = found.detected_fraction, found.delay_median_s
+    events = "no event begins in it" if share is None else f"it finds {share.value:.0%} of {found.n_events:,} events"
+    late = "" if delay is None else f", half of those within {1e3 * delay.value:.0f} ms"
+    return (
+        f"The device program detects {target} with AUROC {interval_text(found.auroc)} on the test part; {events}{late}"
+        f", and gives {found.false_alarms_per_hour.value:,.0f} false alarms an hour."
+    )
 
 
 def _ridge(report: Report) -> str:
     result = report.baseline.student_against_ridge
     return (
-        f"Against ridge the student is: {result.verdict} ({interval_text(result.difference)} R², margin "
+        f"Against {report.baseline.name} the student is: {result.verdict} ({interval_text(result.difference)} "
+        f"{report.metric}, margin "
         f"{result.margin:g}, {result.n_seeds} seed{'s' if result.n_seeds != 1 else ''}: {result.reason})."
     )
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from edgebci.comparison import Comparison, Verdict
-from edgebci.reporting.schema import ImplantSection, Report, Span
+from edgebci.reporting.schema import ImplantSection, Metric, Report, Span
 from edgebci.reporting.sentences import bit_exact_line, interval_text, span_text
 
 Answer = Literal["yes", "no", "depends", "cannot tell"]
@@ -91,11 +91,13 @@ def _fits(implant: ImplantSection) -> Decided:
 
 
 def _device(report: Report) -> Decided:
-    return verdict_of("Is the device program as accurate as the float decoder?", report.baseline.device_against_torch)
+    question = "Is the device program as accurate as the float decoder?"
+    return verdict_of(question, report.baseline.device_against_torch, report.metric)
 
 
 def _ridge(report: Report) -> Decided:
-    return verdict_of("Is the decoder at least as accurate as ridge regression?", report.baseline.student_against_ridge)
+    question = f"Is the decoder at least as accurate as {report.baseline.name} regression?"
+    return verdict_of(question, report.baseline.student_against_ridge, report.metric)
 
 
 def _same(report: Report) -> Decided:
@@ -104,15 +106,12 @@ def _same(report: Report) -> Decided:
     return Decided("Do reference, host and core compute the same?", "yes" if same else "no", bit_exact_line(report))
 
 
-def verdict_of(question: str, found: Comparison) -> Decided:
+def verdict_of(question: str, found: Comparison, metric: Metric) -> Decided:
     """What a paired comparison answers to a question of non-inferiority."""
-    return Decided(question, _answer(found), _why(found))
+    differs = f"{metric} differs by {interval_text(found.difference)}, margin {found.margin:g}"
+    return Decided(question, _answer(found), f"{found.verdict}: {differs}; {found.reason}")
 
 
 def _answer(found: Comparison) -> Answer:
     good = found.verdict in (Verdict.SUPERIOR, Verdict.NON_INFERIOR)
     return "yes" if good else "no" if found.verdict is Verdict.INFERIOR else "cannot tell"
-
-
-def _why(found: Comparison) -> str:
-    return f"{found.verdict}: R² differs by {interval_text(found.difference)}, margin {found.margin:g}; {found.reason}"

@@ -219,12 +219,11 @@ def test_the_example_detects_bursts_with_every_decoder_of_its_task() -> None:
     assert set(config.decoders) == set(DECODERS) - {"kalman"}
 
 
-def test_a_run_does_not_take_events_for_a_quantity(tmp_path: Path) -> None:
-    text = (ROOT / "examples" / "quickstart.toml").read_text()
+def test_a_pipeline_that_detects_is_evaluated_with_its_own_rule_of_alarms(tmp_path: Path) -> None:
+    text = (ROOT / "examples" / "burst_detector.toml").read_text()
     file = tmp_path / "events.toml"
-    file.write_text(text.replace('target = "velocity"', 'target = "beta_bursts"\ntask = "detection"'))
-    with pytest.raises(InputError, match="use edgebci evaluate"):
-        load_pipeline(file)
+    file.write_text(text.replace("refractory_s = 1.0", "refractory_s = 2.5"))
+    assert load_pipeline(file).alarms.refractory_s == load_evaluation(file).alarms.refractory_s == 2.5
 
 
 def test_events_that_are_not_there_are_refused(detecting_toml: Path, tmp_path: Path) -> None:

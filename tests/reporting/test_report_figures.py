@@ -29,11 +29,11 @@ def test_every_form_and_ridge_has_its_accuracy_mean_first_then_axis_by_axis(repo
     figures = named(accuracy_figures(report))
     headlines = [name for name, figure in figures.items() if figure.headline]
     assert headlines == ["r2_torch", "r2_device_host_twin", "r2_ridge"]
-    device = report.form("device (host twin)").score
+    device = report.form("device (host twin)").regression
     shown = figures["r2_device_host_twin"]
     assert (shown.value, shown.low, shown.high) == (device.r2_mean.value, device.r2_mean.low, device.r2_mean.high)
     assert figures["r2_device_host_twin_y"].value == device.r2[1].value
-    assert figures["r_ridge_x"].value == report.baseline.score.pearson_r[0].value
+    assert figures["r_ridge_x"].value == report.baseline.regression.pearson_r[0].value
 
 
 def test_a_verdict_stands_with_what_it_rests_on(report: Report) -> None:

@@ -124,4 +124,5 @@ def _of_pipeline(config: PipelineConfig) -> EvaluationConfig:
         training=config.training,
         student=config.student,
         comparison=config.comparison,
+        alarms=config.alarms,
     )

@@ -47,7 +47,7 @@ def as_built(config: PipelineConfig, root: Path) -> Candidate:
     report = load_json(root / REPORT_NAME, Report)
     made = parse(report.configuration, PipelineConfig, str(root / REPORT_NAME))
     # What a run does not read may change without a new one.
-    if made.model_copy(update={"gate": config.gate, "comparison": config.comparison}) != config:
+    if made.model_copy(update={name: getattr(config, name) for name in ("gate", "comparison", "alarms")}) != config:
         raise InputError(
             f"the run in {root} was made from another pipeline than the one given; leave out --as-built to run it again"
         )
@@ -63,7 +63,7 @@ def _taken(config: PipelineConfig, root: Path, report: Report) -> Candidate:
     return Candidate(
         name=config.name,
         predictions=Predictions(
-            task="regression",
+            task=prepared.data.task,
             rate_hz=config.features.frame_rate_hz,
             axes=prepared.data.target_names,
             times_s=test.times_s[kept],

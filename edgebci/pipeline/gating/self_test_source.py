@@ -40,6 +40,8 @@ def run_self_test(
     if order.predictions is not None:
         return _of_predictions(order.predictions, requests, minutes, progress)
     config = load_pipeline(order.pipeline, order.recording)
+    if config.recording.task == "detection":
+        raise InputError(f"{order.pipeline} detects, and the self-test simulates losses in R²; give it a regression's")
     root = order.out / config.name
     if order.as_built:
         candidate = as_built(config, root)
