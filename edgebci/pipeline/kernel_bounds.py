@@ -65,7 +65,7 @@ def step_cycles(
     Raises:
         InputError: the compiler is missing. VerificationError: a program faulted.
     """
-    front_end, decoder = _drawn(student, seed)
+    front_end, decoder = drawn(student, seed)
     counts = lfp_like_counts(student, front_end.spec.startup_frames + FRAMES, seed + 1)
     done = []
     with tempfile.TemporaryDirectory() as name:
@@ -81,8 +81,8 @@ def step_cycles(
     return tuple(done)
 
 
-def _drawn(student: EdgeStudent, seed: int) -> tuple[FrontEnd, FixedDecoder]:
-    """Front end and decoder with random weights, fitted to noise that looks like LFP."""
+def drawn(student: EdgeStudent, seed: int) -> tuple[FrontEnd, FixedDecoder]:
+    """Front end and decoder in fixed point with random weights, fitted to noise that looks like LFP."""
     counts = lfp_like_counts(student, CALIBRATION_FRAMES, seed)
 
     def portions() -> Iterable[Portion]:

@@ -76,11 +76,12 @@ def test_pieces_that_ended_are_not_followed_again_and_all_are_counted(
 ) -> None:
     followed: list[str] = []
 
-    def follow(_programs: object, kind: str, counts: NDArray[Any], _: object) -> Piece:
+    def follow(_programs: object, kind: str, counts: NDArray[Any], left_out: tuple[str, ...], _: object) -> Piece:
         if len(followed) == 7:
             raise KeyboardInterrupt
         followed.append(kind)
-        return Piece(kind=kind, steps=len(counts) // 20, silent_filters=kind == "silence")
+        cores = tuple(core for core in ("cortex-m4f", "riscv32") if core not in left_out)
+        return Piece(kind=kind, steps=len(counts) // 20, cores=cores, silent_filters=kind == "silence")
 
     monkeypatch.setattr(bits_claim, "_follow", follow)
     monkeypatch.setattr(bits_claim, "_compiled", lambda *_: None)
@@ -93,6 +94,7 @@ def test_pieces_that_ended_are_not_followed_again_and_all_are_counted(
     figures = measure_bits(place, silent, size)
     assert len(followed) == 5
     assert figures[0].value == 120
+    assert figures[0].note.startswith("cortex-m4f; riscv32 on 60 of them; ")
     assert figures[1].value == "2 of 2"
 
 
