@@ -58,6 +58,14 @@ static EDGEBCI_INLINE void edgebci_dense_four_rows(const int8_t *w, uint32_t col
     }
 }
 
+/* Four sums in their rows' counts, each operation rounded once as edgebci_scaled does. */
+static EDGEBCI_INLINE void edgebci_dense_scale_four(const int32_t *sums, const edgebci_dense_t *d, uint32_t row, float *y)
+{
+    const int32x4_t counts = {sums[0], sums[1], sums[2], sums[3]};
+    const float32x4_t scaled = vmulq_f32(vcvtq_f32_s32(counts), vld1q_f32(d->scale + row));
+    vst1q_f32(y + row, vaddq_f32(scaled, d->bias ? vld1q_f32(d->bias + row) : vdupq_n_f32(0.0f)));
+}
+
 #else /* the same program on a machine without Helium */
 
 static EDGEBCI_INLINE int32_t edgebci_dense_row(const int8_t *w, uint32_t from, uint32_t columns, const int8_t *q)
@@ -76,6 +84,13 @@ static EDGEBCI_INLINE void edgebci_dense_four_rows(const int8_t *w, uint32_t col
     }
 }
 
+static EDGEBCI_INLINE void edgebci_dense_scale_four(const int32_t *sums, const edgebci_dense_t *d, uint32_t row, float *y)
+{
+    for (uint32_t i = 0; i < 4; i++) {
+        y[row + i] = edgebci_scaled(sums[i], d->scale, d->bias, row + i);
+    }
+}
+
 #endif
 
 static EDGEBCI_INLINE void edgebci_dense(const edgebci_dense_t *d, uint32_t columns, const int8_t *restrict q,
@@ -86,9 +101,7 @@ static EDGEBCI_INLINE void edgebci_dense(const edgebci_dense_t *d, uint32_t colu
     for (; row + 4 <= d->rows; row += 4, w += 4 * columns) {
         int32_t sums[4];
         edgebci_dense_four_rows(w, columns, q, sums);
-        for (uint32_t i = 0; i < 4; i++) {
-            y[row + i] = edgebci_scaled(sums[i], d->scale, d->bias, row + i);
-        }
+        edgebci_dense_scale_four(sums, d, row, y);
     }
     for (; row < d->rows; row++, w += columns) {
         y[row] = edgebci_scaled(edgebci_dense_row(w, 0, columns, q), d->scale, d->bias, row);

@@ -87,7 +87,7 @@ def test_a_decoder_in_fixed_point_has_the_bits_of_the_reference_with_helium(tmp_
     except MissingToolError as absent:
         pytest.skip(f"not run on {core.name}: {absent}")
     front_end = case.front_end
-    # As wide as the edge student, so that eight rows are taken at a time too.
+    # As wide as the edge student.
     spec = small_decoder(front_end.n_features).model_copy(update={"d_model": 64, "headdim": 32, "n_layers": 1})
     decoder = quantize_fixed(spec, random_parameters(spec, 1), random_frames(spec, 100, 2))
     onnx.save(fixed_step_graph(decoder), tmp_path / "fixed.onnx")
