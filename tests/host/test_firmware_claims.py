@@ -11,14 +11,18 @@ from numpy.typing import NDArray
 
 from edgebci.edge_student import load_edge_student
 from edgebci.errors import VerificationError
+from edgebci.example_decoder import random_frames, random_parameters
 from edgebci.firmware_sim.host_step import HostStepper
 from edgebci.pipeline.proof import bits_claim, fuzzing_claim
 from edgebci.pipeline.proof.bits_claim import BitsSize, Piece, measure_bits
 from edgebci.pipeline.proof.claim import Place
 from edgebci.pipeline.proof.day_claim import DaySize, Hour, at_limits, figures_of, prepared_day
 from edgebci.pipeline.proof.firmware_claims import firmware_claims
+from edgebci.pipeline.proof.fixed_error_claim import added_errors
+from edgebci.pipeline.proof.fixed_error_claim import figures_of as figures_of_error
 from edgebci.pipeline.proof.hostile_counts import SYNTHETIC
 from edgebci.progress import silent
+from tests.small_specs import small_decoder
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -108,6 +112,17 @@ def test_the_reader_is_fuzzed_until_the_time_is_over(small_bundle: Path, tmp_pat
     found = fuzzing_claim._read(small_bundle, Place(tmp_path, ROOT), 1, silent)
     assert found.runs > 5
     assert 0 < found.inputs < found.runs
+
+
+def test_fixed_point_adds_less_than_a_hundredth_and_a_miss_is_said() -> None:
+    spec = small_decoder(48, d_model=32, headdim=16)
+    parameters, frames = random_parameters(spec, 6), random_frames(spec, 500, 7)
+    errors = added_errors(spec, parameters, frames[:300], frames[300:], None, np.ones(200, bool))
+    assert 0 < errors["fixed"] < 0.01 < errors["int8"]
+    reached, other = figures_of_error(errors)
+    assert "goal 1 % reached" in reached.note
+    assert other.value == 100 * errors["int8"]
+    assert "goal 1 % MISSED" in figures_of_error(errors | {"fixed": 0.0101})[0].note
 
 
 def test_the_default_sizes_are_those_of_the_claims() -> None:
