@@ -90,13 +90,13 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 
 def _sentence(fault: ErrorDetails, model: type[BaseModel]) -> str:
-    place = ".".join(str(part) for part in fault["loc"]) or "the document"
+    place = ".".join(str(part) for part in fault["loc"])
     if fault["type"] == "extra_forbidden":
         return f"unknown key {place!r}, {nearest(str(fault['loc'][-1]), _keys_beside(fault['loc'], model))}"
     if fault["type"] == "missing":
         return f"the key {place!r} is missing; add it"
     reason = fault["msg"].removeprefix("Value error, ")
-    return f"{place!r} is {_shown(fault['input'])}: {reason}"
+    return f"{place!r} is {_shown(fault['input'])}: {reason}" if place else reason
 
 
 def _shown(value: object) -> str:

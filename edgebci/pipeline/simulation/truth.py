@@ -83,10 +83,20 @@ def truth_of(recording: Recording, bundle: Bundle, behavior: str | None, n_frame
     counted = known & ~inside(recording.intervals("quality"), times_s)
     same = _made_from(recording, bundle)
     if same:
-        tested = np.asarray(manifest.provenance.test_intervals_s, dtype=np.float64).reshape(-1, 2)
-        counted &= inside(tested + recording.info.start_s, times_s)
+        counted &= _tested(bundle, recording.info.start_s, times_s)
     truth = Truth(times_s, values, counted, features.frame_rate_hz, target.axis_names, target.unit, same)
     return truth.narrowed(np.ones(n_frames, bool))
+
+
+def _tested(bundle: Bundle, start_s: float, times_s: F64) -> Bool:
+    """Which frames lie in the bundle's test intervals; raises InputError where the first of them comes later."""
+    tested = np.asarray(bundle.manifest.provenance.test_intervals_s, dtype=np.float64).reshape(-1, 2)
+    if len(tested) and times_s[-1] - start_s < tested[0, 0]:
+        raise InputError(
+            f"the decoder was trained on what is before {tested[0, 0]:.0f} s of this recording, and simulated are "
+            f"{times_s[-1] - start_s:.0f} s; give more --seconds, or another recording"
+        )
+    return inside(tested + start_s, times_s)
 
 
 def _made_from(recording: Recording, bundle: Bundle) -> bool:
