@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,7 +64,7 @@ class HostTwin:
     def __init__(self, library: Path) -> None:
         """Load what `toolchain.compile_host` built; raises InputError if it is not a host twin."""
         try:
-            self._library = ctypes.CDLL(str(library.resolve()))
+            self._library = _private(library)
             sizes = _Sizes.in_dll(self._library, "edgebci_host_sizes")
         except (OSError, ValueError) as error:
             raise InputError(f"{library} is not a host twin ({error}); compile the exported C again") from error
@@ -124,6 +126,12 @@ class HostTwin:
     def state_bytes(self) -> bytes:
         """The whole context: equal bytes on a core mean equal states, work memory and padding included."""
         return self._context.tobytes()[: self._context_bytes]
+
+
+def _private(library: Path) -> ctypes.CDLL:
+    """Load a copy that is then gone: a name that was loaded before would give what it held then."""
+    with tempfile.TemporaryDirectory(prefix="edgebci-twin-") as folder:
+        return ctypes.CDLL(str(shutil.copyfile(library, Path(folder) / library.name)))
 
 
 def read_fields(library: ctypes.CDLL, n: int) -> dict[str, tuple[str, int, int]]:

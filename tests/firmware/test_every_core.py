@@ -101,3 +101,13 @@ def test_a_decoder_in_fixed_point_has_the_bits_of_the_reference_with_helium(tmp_
     assert target_difference(twin, host, run) is None
     assert twin.outputs.tobytes() == decoder.stream(twin.features).tobytes()
     assert np.ptp(run.outputs) > 0
+
+
+def test_a_host_twin_is_what_its_file_holds_now(stream: Any, build: Any, tmp_path: Path) -> None:
+    libraries = stream[0].host, build(front_end_case("power_only").front_end).host
+    found = []
+    for library in libraries:
+        shutil.copyfile(library, tmp_path / "twin.so")
+        found.append(len(HostTwin(tmp_path / "twin.so").state_bytes()))
+    assert found == [len(HostTwin(library).state_bytes()) for library in libraries]
+    assert found[0] != found[1]
