@@ -7,6 +7,7 @@ import importlib.metadata
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -105,3 +106,38 @@ def test_a_decoders_regression_is_an_ordinary_test(pytester: pytest.Pytester) ->
     worse = pytester.runpytest_inprocess(*plugin, *baseline)
     worse.assert_outcomes(failed=1)
     worse.stdout.fnmatch_lines(["*FAIL: 1 of 2 checks got worse: mine, axis 0*"])
+
+
+OUTSIDE = """
+import numpy as np
+
+STEPS, truth = np.arange(15000), np.random.default_rng(0).standard_normal(15000)
+decoded = truth + 0.5 * np.random.default_rng(1).standard_normal(15000)
+
+def test_follows(edgebci_gate, pytestconfig):
+    worse = 0.3 * np.random.default_rng(3).standard_normal(15000) * bool(pytestconfig.getoption("verbose"))
+    edgebci_gate(truth=truth, predictions={"follower": decoded + worse}, times_s=STEPS / 50)
+"""
+
+
+def test_the_plugin_gates_a_decoder_in_a_folder_that_knows_nothing_of_this_repository(tmp_path: Path) -> None:
+    """The installed package alone brings fixture and options: no conftest, no -p, no setting of this repository."""
+    if not any(one.name == "edgebci_gate" for one in importlib.metadata.entry_points(group="pytest11")):
+        pytest.skip("the installed edgebci is older than its pytest plugin; install it again")
+    (tmp_path / "test_mine.py").write_text(OUTSIDE)
+    # Nothing of this run may leak into theirs: neither its options nor its coverage.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "COV"))}
+
+    def outside(*options: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--edgebci-baseline", "kept.json"]
+        return subprocess.run(
+            [*command, *options], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+
+    accepted = outside("--edgebci-accept", "a start")
+    assert accepted.returncode == 0, accepted.stdout + accepted.stderr
+    assert {"kept.json", "kept.predictions.h5"} <= {path.name for path in tmp_path.iterdir()}
+    worse = outside("-v")
+    assert worse.returncode == 1, worse.stdout
+    assert "FAIL: 1 of 2 checks got worse: follower, axis 0" in worse.stdout
+    assert "Traceback" not in worse.stdout
