@@ -103,6 +103,20 @@ def test_cores_with_packed_multiplication_give_the_same_bits(
     np.testing.assert_array_equal(twin.outputs, program.decoder.stream(twin.features))
 
 
+def test_a_convolution_wider_than_a_load_reaches_has_the_same_bits(tmp_path: Path) -> None:
+    """Beyond 682 channels the last slot of the ring lies outside the offset of a load: a plain loop takes over."""
+    spec = SPEC.model_copy(update={"expand": 32, "d_state": 96, "headdim": 16, "d_conv": 4, "n_layers": 1})
+    assert spec.block.conv_dim > 682
+    wide, step = programmed(spec, tmp_path), CASE.front_end.spec.samples_per_frame
+    counts = CASE.counts[: 6 * step]
+    features = HostTwin(compile_host(wide.sources, tmp_path / "twin.so", "gcc", "0")).run(counts).features
+    elf = compile_target(wide.sources, tmp_path / "core.elf", "cortex-m4f")
+    found = run_on_target(elf, counts, None, CASE.front_end.n_channels, step, SPEC.n_outputs)
+    expected = wide.decoder.stream(features)
+    assert np.ptp(expected) > 0
+    np.testing.assert_array_equal(found.outputs.view(np.uint32), expected.view(np.uint32))
+
+
 def extremes(n: int) -> F32:
     """Frames that drive every sum as far as it goes: rails of one sign, of each weight's sign, and turning ones."""
     rng = np.random.default_rng(4)
