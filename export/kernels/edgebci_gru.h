@@ -19,16 +19,22 @@ static EDGEBCI_INLINE void edgebci_state_quantize(const int16_t *restrict h, flo
     }
 }
 
-/* p, s [3 * n] in the order reset, update, new; h [n] advanced in place; y [n] its new value. */
+/* What unit i becomes, from what it was; p, s [3 * n] in the order reset, update, new. */
+static EDGEBCI_INLINE float edgebci_gru_unit(const float *restrict p, const float *restrict s, uint32_t n, uint32_t i,
+                                             float before)
+{
+    const float reset = edgebci_sigmoid(p[i] + s[i]);
+    const float fresh = edgebci_tanh(p[2u * n + i] + reset * s[2u * n + i]);
+    const float update = edgebci_sigmoid(p[n + i] + s[n + i]);
+    return fresh + update * (before - fresh);
+}
+
+/* p and s as above; h [n] advanced in place; y [n] its new value. */
 static EDGEBCI_INLINE void edgebci_gru_step(const float *restrict p, const float *restrict s, float scale,
                                             float inverse_scale, uint32_t n, int16_t *restrict h, float *restrict y)
 {
     for (uint32_t i = 0; i < n; i++) {
-        const float reset = edgebci_sigmoid(p[i] + s[i]);
-        const float fresh = edgebci_tanh(p[2u * n + i] + reset * s[2u * n + i]);
-        const float update = edgebci_sigmoid(p[n + i] + s[n + i]);
-        const float before = (float)h[i] * scale;
-        h[i] = edgebci_quantize_int16(fresh + update * (before - fresh), inverse_scale);
+        h[i] = edgebci_quantize_int16(edgebci_gru_unit(p, s, n, i, (float)h[i] * scale), inverse_scale);
         y[i] = (float)h[i] * scale;
     }
 }

@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#include "edgebci_activations.h"
+#include "edgebci_gru.h"
 
 /* q[i] = round(h[i] * ratio), saturated: counts of the state to counts of the dense layer behind it. */
 static EDGEBCI_INLINE void edgebci_state_quantize_int8(const int8_t *restrict h, float ratio, uint32_t n,
@@ -15,17 +15,13 @@ static EDGEBCI_INLINE void edgebci_state_quantize_int8(const int8_t *restrict h,
     }
 }
 
-/* p, s [3 * n] in the order reset, update, new; h [n] advanced in place; y [n] its new value. */
+/* As edgebci_gru_step. */
 static EDGEBCI_INLINE void edgebci_gru_step_int8(const float *restrict p, const float *restrict s, float scale,
                                                  float inverse_scale, uint32_t n, int8_t *restrict h,
                                                  float *restrict y)
 {
     for (uint32_t i = 0; i < n; i++) {
-        const float reset = edgebci_sigmoid(p[i] + s[i]);
-        const float fresh = edgebci_tanh(p[2u * n + i] + reset * s[2u * n + i]);
-        const float update = edgebci_sigmoid(p[n + i] + s[n + i]);
-        const float before = (float)h[i] * scale;
-        h[i] = edgebci_quantize_int8(fresh + update * (before - fresh), inverse_scale);
+        h[i] = edgebci_quantize_int8(edgebci_gru_unit(p, s, n, i, (float)h[i] * scale), inverse_scale);
         y[i] = (float)h[i] * scale;
     }
 }

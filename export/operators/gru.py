@@ -28,7 +28,7 @@ from edgebci.operators.gru import HIDDEN_SCALE, HIDDEN_SCALE_INT8, GruCell, Quan
 
 _HEADERS_OF = {
     "int16": ("edgebci_activations.h", "edgebci_gru.h"),
-    "int8": ("edgebci_activations.h", "edgebci_gru_int8.h"),
+    "int8": ("edgebci_activations.h", "edgebci_gru.h", "edgebci_gru_int8.h"),
 }
 
 
