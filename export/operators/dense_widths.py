@@ -66,7 +66,8 @@ def packed_int4(weight: NDArray[np.signedinteger]) -> NDArray[np.uint8]:
     rows, columns = weight.shape
     halves = np.full((rows, -(-columns // 8) * 8), 8, np.uint8)
     halves[:, :columns] += weight.astype(np.uint8)  # which wraps, as it should
-    return halves[:, ::2] | (halves[:, 1::2] << 4)
+    packed: NDArray[np.uint8] = halves[:, ::2] | (halves[:, 1::2] << 4)
+    return packed
 
 
 @dataclass(frozen=True)

@@ -230,7 +230,7 @@ def prepared_with(finished_run: Any, folder: Path, change: Any) -> Path:
 
 
 def test_frames_that_were_cut_are_to_be_prepared_again(finished_run: Any, tmp_path: Path) -> None:
-    folder = prepared_with(finished_run, tmp_path / "cut", lambda tensors, header: header)
+    folder = prepared_with(finished_run, tmp_path / "cut", lambda _, header: header)
     whole = (folder / "frames.safetensors").read_bytes()
     (folder / "frames.safetensors").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(InputError, match=r"frames\.safetensors is not a whole safetensors file .* prepare it again"):

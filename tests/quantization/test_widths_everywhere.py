@@ -198,7 +198,8 @@ def kernels(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
 def test_kernels_equal_the_reference_for_any_shape(
     kernels: ctypes.CDLL, seed: int, bits: Literal[4, 16], rows: int, columns: int, extreme: bool
 ) -> None:
-    check_kernel(kernels, seed, bits, (rows, columns), extreme, packed=False)
+    found, expected = kernel_and_reference(kernels, seed, bits, (rows, columns), extreme, packed=False)
+    np.testing.assert_array_equal(found.view(np.uint32), expected.view(np.uint32))
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from([4, 16]), st.integers(1, 11), st.integers(1, 9), st.booleans())
@@ -206,13 +207,16 @@ def test_kernels_equal_the_reference_for_any_shape(
 def test_kernels_of_the_dsp_extension_equal_the_reference_for_any_shape(
     kernels: ctypes.CDLL, seed: int, bits: Literal[4, 16], rows: int, groups: int, extreme: bool
 ) -> None:
-    check_kernel(kernels, seed, bits, (rows, groups if bits == 4 else 2 * groups), extreme, packed=True)
+    found, expected = kernel_and_reference(
+        kernels, seed, bits, (rows, groups if bits == 4 else 2 * groups), extreme, packed=True
+    )
+    np.testing.assert_array_equal(found.view(np.uint32), expected.view(np.uint32))
 
 
-def check_kernel(
+def kernel_and_reference(
     kernels: ctypes.CDLL, seed: int, bits: Literal[4, 16], shape: tuple[int, int], extreme: bool, packed: bool
-) -> None:
-    """One dense layer of either width on random weights and activations, or on nothing but their extremes."""
+) -> tuple[F32, F32]:
+    """What both make of a dense layer of either width on random weights and activations, or on their extremes alone."""
     rng = np.random.default_rng(seed)
     low, high = (-8, 7) if bits == 4 else (-32768, 32767)
     weight: NDArray[np.signedinteger[Any]] = drawn(rng, low, high, shape, extreme)
@@ -225,7 +229,7 @@ def check_kernel(
     at = [ctypes.c_void_p(array.ctypes.data) for array in (stored, scale, bias, q)]
     memory = ctypes.c_void_p(work.ctypes.data) if packed else None
     kernels[f"probe_int{bits}"](*map(ctypes.c_uint32, shape), *at, memory, ctypes.c_void_p(y.ctypes.data))
-    np.testing.assert_array_equal(y.view(np.uint32), dense(q[None])[0].view(np.uint32))
+    return y, dense(q[None])[0]
 
 
 def drawn(rng: np.random.Generator, low: int, high: int, shape: tuple[int, ...], extreme: bool) -> NDArray[np.int64]:
