@@ -204,6 +204,7 @@ static inline int32_t edgebci_saturate16(int32_t v)
 
 #else
 
+/* Sums wrap, as those of the instructions do: a part of a sum may be larger than the whole. */
 #define EDGEBCI_HAS_PAIRS 0
 #define EDGEBCI_IN_ORDER
 #define EDGEBCI_KEEP(value) (void)(value)
@@ -231,12 +232,12 @@ static inline int32_t edgebci_scaled_second(int32_t v, edgebci_two_t x)
 
 static inline int32_t edgebci_dot2(int32_t start, edgebci_two_t x, edgebci_two_t y)
 {
-    return start + x.half[0] * y.half[0] + x.half[1] * y.half[1];
+    return (int32_t)((uint32_t)start + (uint32_t)(x.half[0] * y.half[0]) + (uint32_t)(x.half[1] * y.half[1]));
 }
 
 static inline int32_t edgebci_crossed_dot2(int32_t start, edgebci_two_t x, edgebci_two_t y)
 {
-    return start + x.half[0] * y.half[1] + x.half[1] * y.half[0];
+    return (int32_t)((uint32_t)start + (uint32_t)(x.half[0] * y.half[1]) + (uint32_t)(x.half[1] * y.half[0]));
 }
 
 static inline edgebci_two_t edgebci_first_and_second(edgebci_two_t x, edgebci_two_t y)
