@@ -100,7 +100,7 @@ def _behavior(recording: Path, info: RecordingInfo, target: str | None) -> Behav
         events = ", ".join(i.name for i in info.intervals) or "none"
         raise InputError(
             f"{recording} has no behaviour in the time of its LFP, so nothing can be followed; give a recording with "
-            f"one, or detect one of its intervals ({events}) with edgebci evaluate"
+            f"one, or detect one of its intervals ({events}) with a pipeline like examples/burst_detector.toml"
         )
     return min(shared, key=lambda series: (-round(_shared_s(series, info), -1), _rank(series.name), series.n_dims))
 

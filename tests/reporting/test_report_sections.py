@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from edgebci.detection import auroc
 from edgebci.reporting.sections import (
     CycleDistribution,
     ErrorSection,
+    RocSection,
     ScatterSection,
     Traces,
     TraceSection,
@@ -57,3 +59,17 @@ def test_a_histogram_of_latency_counts_every_output_that_arrived() -> None:
     assert found.p50_ms == pytest.approx(12)
     assert found.worst_ms == 16
     assert found.edges_ms[0] == 0
+
+
+@pytest.mark.parametrize("n", [300, 5000])
+def test_the_area_under_the_curve_that_is_drawn_is_the_auroc_that_is_told(n: int) -> None:
+    random = np.random.default_rng(0)
+    inside = random.uniform(size=n) < 0.3
+    given = random.normal(size=n) + inside
+    curve = RocSection.of(inside, {"device": given})
+    outside, found = np.array(curve.outside["device"]), np.array(curve.inside["device"])
+    assert (np.diff(outside) >= 0).all()
+    assert (np.diff(found) >= 0).all()
+    assert (outside[0], found[0], outside[-1], found[-1]) == (0, 0, 1, 1)
+    # Straight lines between at most 600 points lie a little below the staircase.
+    assert np.trapezoid(found, outside) == pytest.approx(auroc(inside, given), abs=2e-3)
