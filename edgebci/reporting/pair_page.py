@@ -31,7 +31,7 @@ def pair_page(first: Report, second: Report, paired: Comparison | None, not_pair
         decided=_decided(paired, not_paired, first.metric),
         rows=rows(first, second),
         verdicts=[verdicts(report) for report in (first, second)],
-        figures=[_figures(report) for report in (first, second)],
+        figures=[_figures(first, second), _figures(second, first)],
     )
 
 
@@ -100,11 +100,12 @@ def _decided(paired: Comparison | None, not_paired: str, metric: Metric) -> Deci
     return verdict_of(question, paired, metric)
 
 
-def _figures(report: Report) -> dict[str, object]:
+def _figures(report: Report, beside: Report) -> dict[str, object]:
+    """Of one run, in the scales of both."""
     drawn = {
-        "accuracy": accuracy_svg(report),
-        "cycles": cycles_svg(report.firmware),
-        "power": power_svg(report.implants),
+        "accuracy": accuracy_svg(report, beside),
+        "cycles": cycles_svg(report.firmware, beside.firmware),
+        "power": power_svg(report.implants, beside.implants),
     }
     if report.pictures is not None:
         drawn["errors"] = error_svg(report.pictures.errors, report.data.axes, report.shown_unit)

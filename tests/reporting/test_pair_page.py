@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from edgebci.errors import InputError
 from edgebci.files import write_text
 from edgebci.pipeline.run_comparison import compare_runs
 from edgebci.reporting import Report, load_report
+from edgebci.reporting.figures import cycles_svg
 from edgebci.reporting.pair_page import pair_page, rows
 
 
@@ -35,6 +37,21 @@ def test_the_page_holds_both_and_needs_no_network(report: Report, smaller: Repor
     assert "http" not in page.replace("http://www.w3.org", "").replace("http://purl.org", "").replace(
         "http://creativecommons.org", ""
     ).replace("https://matplotlib.org", "")
+
+
+def test_pictures_side_by_side_have_one_scale(report: Report) -> None:
+    small = report.firmware
+    slower = [f.model_copy(update={"cycles_per_step": 10 * f.cycles_per_step}) for f in small.functions]
+    large = small.model_copy(update={"functions": tuple(slower)})
+    assert ticks(cycles_svg(small)) != ticks(cycles_svg(large))
+    assert ticks(cycles_svg(small, large)) == ticks(cycles_svg(large, small)) == ticks(cycles_svg(large))
+
+
+def ticks(svg: str) -> list[str]:
+    """The numbers along the axis."""
+    found = re.findall(r">([\d.]+)</text>", svg)
+    assert len(found) > 2
+    return found
 
 
 def test_without_the_same_test_frames_nothing_is_concluded(report: Report, smaller: Report) -> None:
