@@ -397,9 +397,6 @@ def test_training_in_the_integers_comes_first_where_it_is_asked_for(finished_run
     assert any("trained in the integers" in note for note in result.notes)
 
 
-@pytest.mark.parametrize(("target", "kernels"), [("cortex-m55", "Helium"), ("aarch64", "edgebci_vector.h")])
-def test_a_bundle_for_a_core_with_vectors_holds_kernels_in_vectors(
-    finished_run: Any, tmp_path: Path, target: str, kernels: str
-) -> None:
-    bundle = exported(finished_run.checkpoint, tmp_path / "b", target=target).bundle
-    assert kernels in (bundle / "firmware" / "edgebci_dense.h").read_text(encoding="utf-8")
+def test_a_bundle_for_a_core_with_vectors_holds_kernels_in_vectors(finished_run: Any, tmp_path: Path) -> None:
+    bundle = exported(finished_run.checkpoint, tmp_path / "b", target="cortex-m55").bundle
+    assert "Helium" in (bundle / "firmware" / "edgebci_dense.h").read_text(encoding="utf-8")
