@@ -17,7 +17,7 @@ from edgebci.pipeline.proof import bits_claim, fuzzing_claim
 from edgebci.pipeline.proof.bits_claim import BitsSize, Piece, measure_bits
 from edgebci.pipeline.proof.claim import Place
 from edgebci.pipeline.proof.day_claim import DaySize, Hour, at_limits, figures_of, prepared_day
-from edgebci.pipeline.proof.firmware_claims import firmware_claims
+from edgebci.pipeline.proof.firmware_claims import all_firmware_claims
 from edgebci.pipeline.proof.fixed_error_claim import added_errors
 from edgebci.pipeline.proof.fixed_error_claim import figures_of as figures_of_error
 from edgebci.pipeline.proof.hostile_counts import SYNTHETIC
@@ -133,5 +133,5 @@ def test_the_default_sizes_are_those_of_the_claims() -> None:
 
 
 def test_sources_of_every_claim_are_there() -> None:
-    for claim in firmware_claims(()):
+    for claim in all_firmware_claims(()):
         assert len(claim.sources.paths(ROOT)) > 20, claim.name

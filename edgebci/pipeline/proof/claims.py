@@ -8,6 +8,7 @@ from __future__ import annotations
 from edgebci.pipeline.proof.claim import Claim
 from edgebci.pipeline.proof.device_claims import measure_edge_student, measure_emulation
 from edgebci.pipeline.proof.feature_claim import measure_features
+from edgebci.pipeline.proof.firmware_claims import firmware_claims
 from edgebci.pipeline.proof.hardware_claims import hardware_claims
 from edgebci.pipeline.proof.large_recording_claim import measure_large_recording
 from edgebci.pipeline.proof.pipeline_claims import measure_quickstart, measure_rat
@@ -156,5 +157,6 @@ CLAIMS = (
         measure=measure_large_recording,
     ),
     *hardware_claims(_ASIDE),
-    *study_claims(("distillation", "possm"), _ASIDE),
+    *firmware_claims(("host_speed", "helium", "fixed_error"), _ASIDE),
+    *study_claims(("distillation", "realm", "possm"), _ASIDE),
 )

@@ -1,4 +1,4 @@
-"""The claims about firmware that take long: equal bits, a whole day, fuzzing, the host library's speed, fixed point."""
+"""The claims about firmware: equal bits, a whole day, fuzzing, the host library's speed, Helium, fixed point."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from edgebci.pipeline.proof.claim import Claim
 from edgebci.pipeline.proof.day_claim import measure_day
 from edgebci.pipeline.proof.fixed_error_claim import fixed_error_claim
 from edgebci.pipeline.proof.fuzzing_claim import measure_fuzzing
+from edgebci.pipeline.proof.helium_claim import measure_helium
 from edgebci.pipeline.proof.host_speed_claim import measure_host_speed
 from edgebci.pipeline.proof.sources import Sources
 
@@ -17,8 +18,14 @@ _C = (
 )
 
 
-def firmware_claims(aside: tuple[str, ...]) -> tuple[Claim, ...]:
-    """The five claims; `aside` are files that no figure depends on."""
+def firmware_claims(names: tuple[str, ...], aside: tuple[str, ...]) -> tuple[Claim, ...]:
+    """The claims of those names; `aside` are files that no figure depends on."""
+    found = {claim.name: claim for claim in all_firmware_claims(aside)}
+    return tuple(found[name] for name in names)
+
+
+def all_firmware_claims(aside: tuple[str, ...]) -> tuple[Claim, ...]:
+    """Every claim about firmware, those too that nobody has measured yet."""
     return (
         Claim(
             name="firmware_bits",
@@ -52,6 +59,14 @@ def firmware_claims(aside: tuple[str, ...]) -> tuple[Claim, ...]:
             sources=Sources((f"{_PROOF}.host_speed_claim",), _C, aside),
             minutes=3.0,
             measure=measure_host_speed,
+        ),
+        Claim(
+            name="helium",
+            title="Cortex-M55, estimated",
+            command="edgebci proof --only helium",
+            sources=Sources((f"{_PROOF}.helium_claim",), (*_C, "hardware_profiles/cores/*.toml"), aside),
+            minutes=2.0,
+            measure=measure_helium,
         ),
         fixed_error_claim(aside),
     )

@@ -27,6 +27,11 @@ _QUOTED = {
         "distilled_against_alone_does_the_teacher_help_kernel",
         "guided_against_ridge_is_the_distilled_student_better_than_ridge_if_ridge_teaches_it_as_well_kernel",
     ),
+    "realm": (
+        "student_label_free_against_untaught_label_free_does_the_teacher_help_label_free",
+        "student_fine_tuned_against_random_fine_tuned_is_fine_tuning_better_than_training_from_scratch",
+        "student_fine_tuned_against_ridge_is_fine_tuning_better_than_ridge",
+    ),
     "possm": (
         "possm_gru_scratch_against_wiener_is_possm_gru_better_than_a_wiener_filter",
         "possm_gru_identified_against_possm_gru_scratch_is_unit_identification_better_than_training_from_scratch",
