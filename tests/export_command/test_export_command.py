@@ -27,9 +27,8 @@ from edgebci.export.rewrites import RewriteRecord
 from edgebci.frame_stream import part_stream
 from edgebci.metrics import r2
 from edgebci.pipeline.bundle_check import verify_bundle
-from edgebci.pipeline.export_command import export
 from edgebci.pipeline.export_frames import ExportFrames, FrameSource, find_frames, prepared_folder
-from edgebci.pipeline.export_order import ExportOrder, ExportResult
+from edgebci.pipeline.export_order import ExportResult
 from edgebci.pipeline.export_result import read_result
 from edgebci.pipeline.precision_frontier import Frontier
 from edgebci.pipeline.preparation import load_prepared
@@ -37,13 +36,10 @@ from edgebci.progress import silent
 from edgebci.quantized_decoder import QuantizedDecoder
 from edgebci.training.quantization_aware.recipe import QuantizationAwareRecipe
 from edgebci.training.recipe import Optimiser
+from tests.exporting import exported
 
 COMMAND = typer.Typer()
 COMMAND.command()(export_cli)
-
-
-def exported(model: Path, out: Path, target: str = "host", **more: Any) -> ExportResult:
-    return export(ExportOrder(model=model, out=out, target=target, **more), silent)
 
 
 def test_the_frames_of_a_runs_checkpoint_are_found_without_being_named(

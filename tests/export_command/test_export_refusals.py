@@ -14,14 +14,8 @@ from safetensors.numpy import save_file
 
 from edgebci.bundle import open_bundle
 from edgebci.errors import InputError
-from edgebci.pipeline.export_command import export
 from edgebci.pipeline.export_frames import FrameSource
-from edgebci.pipeline.export_order import ExportOrder, ExportResult
-from edgebci.progress import silent
-
-
-def exported(model: Path, out: Path, target: str = "host", **more: Any) -> ExportResult:
-    return export(ExportOrder(model=model, out=out, target=target, **more), silent)
+from tests.exporting import exported
 
 
 def rewritten_header(finished_run: Any, folder: Path, old: str, new: str) -> Path:
