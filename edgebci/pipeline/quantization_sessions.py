@@ -20,7 +20,7 @@ from edgebci.pipeline.quantization_spikes import spike_losses
 from edgebci.pipeline.quantization_study import Case, LossTable, measure_losses, write_table
 from edgebci.pipeline.sessions import obtain_session
 from edgebci.pipeline.studies.cohort import feature_spec
-from edgebci.pipeline.studies.rats import RATS, obtain_rat
+from edgebci.pipeline.studies.rats import RATS, absent, obtain_rat
 from edgebci.possm_spec import Backbone
 from edgebci.progress import Progress, part
 from edgebci.session import Session
@@ -120,8 +120,8 @@ def reproduce_quantization(size: QuantizationSize, root: Path, progress: Progres
         spike_losses(session, one, size.student_epochs, in_integers, size.seed, root, spikes) for one in size.backbones
     ]
     rows = [row for pair in pairs for row in pair]
-    absent = tuple(f"{rat.file} is not in {rat.path.parent}" for rat in RATS if size.rats and rat not in rats)
-    return write_table(table.model_copy(update={"rows": (*table.rows, *rows), "absent": absent}), root)
+    not_run = absent(RATS) if size.rats else ()
+    return write_table(table.model_copy(update={"rows": (*table.rows, *rows), "absent": not_run}), root)
 
 
 def _cases(size: QuantizationSize, sessions: Mapping[str, Session], root: Path, progress: Progress) -> list[Case]:

@@ -11,9 +11,10 @@ import pytest
 
 from edgebci.comparison import Verdict
 from edgebci.decoding_data import DecodingData
-from edgebci.pipeline.studies import crossmodal_study, rats
+from edgebci.pipeline.studies import crossmodal_rat_study, crossmodal_study, crossmodal_worlds_study, rats
 from edgebci.pipeline.studies.cohort import Cohort
-from edgebci.pipeline.studies.crossmodal_study import MAIN, WORLDS, claims, families, recipe_for, run
+from edgebci.pipeline.studies.crossmodal_study import MAIN, families, recipe_for, run
+from edgebci.pipeline.studies.rats import R1838
 from edgebci.pipeline.studies.size import FULL, QUICK
 from edgebci.pipeline.systems.alignment import PICTURE_NAME, TABLE_NAME, AlignmentTable, shown, subsets
 from edgebci.pipeline.systems.crossmodal import (
@@ -75,7 +76,6 @@ def test_the_study_runs_and_leaves_a_table_and_a_plot_of_the_alignment(
     cohort: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(crossmodal_study, "obtain_cohort", lambda *_: cohort)
-    monkeypatch.setattr(rats, "recordings_folder", lambda _: tmp_path / "no recordings here")
     rows = run(TINY, tmp_path, silent)
     pairs = [(row.candidate, row.reference) for row in rows]
     assert ("cross-modal", "LFP only") in pairs
@@ -96,15 +96,38 @@ def test_the_study_runs_and_leaves_a_table_and_a_plot_of_the_alignment(
     assert sorted(path.stat().st_mtime_ns for path in tmp_path.rglob("model.safetensors")) == files, "kept"
 
 
-def test_a_full_study_sweeps_rho_and_expects_nothing_where_nothing_is_left_to_teach(
-    cohort: Cohort, tmp_path: Path
+def test_other_worlds_are_asked_the_same_with_the_sessions_and_seeds_of_a_control(
+    cohort: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert list(WORLDS) == [MAIN, "rho 0", "rho 0.9", "linear"]
-    family = families(cohort, FULL, tmp_path, silent)
-    questions = claims(family, FULL, with_labels="no difference", against_ridge="superior")
-    asked = {f"{question.candidate.name} / {question.reference.name}": question for question in questions}
-    assert asked["cross-modal / LFP only"].expected == "superior"
-    assert asked["cross-modal, supervised / LFP only, supervised"].expected == "no difference"
+    monkeypatch.setattr(crossmodal_study, "obtain_cohort", lambda *_: cohort)
+    rows = crossmodal_worlds_study.run(TINY, tmp_path, silent)
+    assert [(row.candidate, row.reference, row.expected) for row in rows] == [
+        ("cross-modal", "LFP only", "superior"),
+        ("cross-modal, supervised", "LFP only, supervised", "no difference"),
+        ("cross-modal", "ridge", "superior"),
+        ("cross-modal, supervised", "ridge", "superior"),
+        ("cross-modal", "spike teacher", "either"),
+    ]
+    assert all(row.question.endswith("(rho 0)") and not row.headline for row in rows)
+    assert not list(tmp_path.rglob("shifted*")), "the controls are the other study's"
+
+
+def test_a_full_study_sweeps_rho_and_expects_nothing_over_ridge_where_all_is_linear() -> None:
+    assert list(FULL.asked_of(list(crossmodal_worlds_study.WORLDS))) == ["rho 0", "rho 0.9", "linear"]
+    assert crossmodal_worlds_study.expected("rho 0.9") == ("superior", "superior")
+    assert crossmodal_worlds_study.expected("linear") == ("superior", "no difference")
+
+
+def test_a_rat_with_sorted_units_is_a_study_of_its_own(
+    cohort: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rats, "recordings_folder", lambda _: tmp_path / "no recordings here")
+    assert crossmodal_rat_study.run(TINY, tmp_path, silent) == ()
+    monkeypatch.setattr(rats, "recordings_folder", lambda _: tmp_path)
+    R1838.path.touch()
+    monkeypatch.setattr(crossmodal_rat_study, "obtain_rat", lambda *_: cohort.held_out[0])
+    (row,) = crossmodal_rat_study.run(TINY, tmp_path, silent)
+    assert (row.candidate, row.reference, row.comparison.n_subjects) == ("cross-modal", "LFP only", 1)
 
 
 @pytest.mark.parametrize(("taught", "alone"), [(TAUGHT, ALONE), (TAUGHT_WITH_LABELS, ALONE_WITH_LABELS)])

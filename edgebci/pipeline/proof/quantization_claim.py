@@ -38,9 +38,9 @@ def measure_quantization(place: Place, progress: Progress) -> tuple[Figure, ...]
         CannotMeasureError: a rat's recording is not on this machine.
     """
     from edgebci.pipeline.quantization_sessions import FULL, reproduce_quantization
-    from edgebci.pipeline.studies.rats_study import absent
+    from edgebci.pipeline.studies.rats import RATS, absent
 
-    if missing := absent():
+    if missing := absent(RATS):
         raise CannotMeasureError("; ".join(missing))
     table = reproduce_quantization(FULL, place.runs / "quantization" / FULL.name, progress)
     return (*(_worst(table, way) for way in MARGINS), *map(_figure, table.rows))

@@ -6,15 +6,17 @@ from collections.abc import Callable
 from functools import partial
 
 from edgebci.pipeline.proof.claim import Claim, Place
-from edgebci.pipeline.proof.figure import R2, Figure, slug
+from edgebci.pipeline.proof.figure import Figure
 from edgebci.pipeline.proof.sources import Sources
-from edgebci.pipeline.studies.table import Row, TimeRow
+from edgebci.pipeline.proof.study_answers import measure_study
 from edgebci.progress import Progress
 
 _TITLES = {
     "distillation": ("Does distillation help?", 150.0),
     "realm": ("REALM on sessions that it has not met", 180.0),
-    "crossmodal": ("Spikes teach a decoder of LFP", 200.0),
+    "crossmodal": ("Spikes teach a decoder of LFP", 130.0),
+    "crossmodal_worlds": ("Spikes teach where they share more or less with LFP", 150.0),
+    "crossmodal_rat": ("Spikes of a rat teach a decoder of its LFP", 40.0),
     "possm": ("POSSM", 130.0),
     "rats": ("Two rats, each by itself", 40.0),
     "sizes": ("REALM at its published sizes, a few updates", 5.0),
@@ -38,7 +40,8 @@ _QUOTED = {
     ),
 }
 
-_HERE = "edgebci/pipeline/proof/study_claims.py"
+_RECORDINGS = {"rats": "rat_r1838_open_field.nwb", "crossmodal_rat": "rat_r1838_open_field.nwb"}
+_ANSWERS = "edgebci/pipeline/proof/study_answers.py"
 # How decoders leave as bundles is imported with the systems, and no study asks for it.
 _NOT_ASKED = (
     "export/**/*",
@@ -75,9 +78,10 @@ def study_claims(names: tuple[str, ...], aside: tuple[str, ...]) -> tuple[Claim,
             name=f"study_{name}",
             title=_TITLES[name][0],
             command=f"edgebci reproduce claims --full --only {name}",
-            sources=Sources(_modules(name), (_HERE,), (*aside, *_NOT_ASKED)),
+            sources=Sources(_modules(name), (_ANSWERS,), (*aside, *_NOT_ASKED)),
             minutes=_TITLES[name][1],
             measure=_measure(name),
+            recording=_RECORDINGS.get(name),
             quoted=_QUOTED.get(name, ()),
         )
         for name in names
@@ -91,46 +95,3 @@ def _modules(name: str) -> tuple[str, ...]:
 
 def _measure(name: str) -> Callable[[Place, Progress], tuple[Figure, ...]]:
     return partial(measure_study, name)
-
-
-def measure_study(name: str, place: Place, progress: Progress) -> tuple[Figure, ...]:
-    """Answers of one study; its finished trials are those of `edgebci reproduce claims --full`."""
-    from edgebci.pipeline.studies.reproduce import reproduce, studies_root
-    from edgebci.pipeline.studies.size import FULL
-
-    table = reproduce(FULL, studies_root(place.runs, FULL), [name], progress)
-    return (*map(_answer, table.rows), *map(_race, table.times))
-
-
-def _answer(row: Row) -> Figure:
-    found = row.comparison
-    return Figure(
-        name=slug(f"{row.candidate} against {row.reference}: {row.question}"),
-        label=f"{row.question} {row.candidate} − {row.reference}",
-        value=found.difference.value,
-        low=found.difference.low,
-        high=found.difference.high,
-        unit=R2,
-        evidence="measured",
-        note=(
-            f"{found.verdict}{_EXPECTED[row.holds]}; R² {found.candidate_r2:.3f} against {found.reference_r2:.3f}, "
-            f"subjects × seeds {found.n_subjects} × {found.n_seeds}, sessions {found.n_sessions}"
-        ),
-        headline=row.headline,
-    )
-
-
-_EXPECTED = {True: "", False: ", NOT as expected", None: ""}
-
-
-def _race(race: TimeRow) -> Figure:
-    return Figure(
-        name=slug(race.question),
-        label=race.question,
-        value=race.ratio.value,
-        low=race.ratio.low,
-        high=race.ratio.high,
-        unit="times",
-        evidence="measured",
-        note=f"claimed: {race.claimed_ratio:g}; as good in {race.reached} of {race.races} races; 0: it never was",
-    )

@@ -2,25 +2,20 @@
 
 For each subject a spike teacher and students learn from the first sessions, without labels; on held-out sessions every
 student is frozen and read out by ridge. All students have the same network, data, updates and labels. Controls: spikes
-turned round in time, spikes of another session (both with the control seeds alone), and `rho`, what latents of spikes
-and of LFP share beyond behaviour. Ridge beside them sees the decoded session alone; supervised students have had labels
-of the first sessions too.
-
-Where rho is 0, spikes and LFP still share behaviour. So a teacher can stand in for labels that a student lacks, and the
-gain without labels need not vanish; with labels there is nothing left to teach, and it must.
+turned round in time and spikes of another session, both with the control seeds alone; other worlds and the rat are
+studies of their own. Ridge beside them sees the decoded session alone; supervised students have had labels of the first
+sessions too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgebci.hierarchical import THIS_RECORDING
 from edgebci.pipeline.studies.asking import Question, ask
 from edgebci.pipeline.studies.cohort import Cohort, obtain_cohort
-from edgebci.pipeline.studies.rats import R1838, obtain_rat
 from edgebci.pipeline.studies.size import StudySize
 from edgebci.pipeline.studies.table import Expected, Row
 from edgebci.pipeline.studies.trial import Grid
@@ -46,36 +41,38 @@ from edgebci.training.recipe import Augmentation, Optimiser
 if TYPE_CHECKING:
     from edgebci.training.crossmodal.recipe import CrossModalRecipe
 
-NAME, RAT_TARGET = "crossmodal", "position"
+NAME = "crossmodal"
 PRETRAINING_SESSIONS = 2
 MAIN = "rho 0.5"
-WORLDS: dict[str, dict[str, object]] = {
-    MAIN: {"latents": {"rho": 0.5}},
-    "rho 0": {"latents": {"rho": 0.0}},
-    "rho 0.9": {"latents": {"rho": 0.9}},
-    "linear": {"linear": True},
-}
+"""World of the claim; `rho` is what latents of spikes and of LFP share beyond behaviour."""
 WINDOW_FRAMES, BURN_IN_FRAMES, UNITS_PER_PATCH = 128, 25, 128
 LOCALITY_FRAMES = (2.0, 4.0, 8.0, 16.0)
 """40 to 320 ms: where, on tuning seeds, smoothed counts say most about movement."""
 
 
 def run(size: StudySize, root: Path, progress: Progress) -> tuple[Row, ...]:
-    """All questions in all worlds, and of the rat with sorted units where its recording is here.
+    """What the paper claims, and the controls; `root/alignment.svg` shows how alike the views of spikes and LFP are."""
+    cohort, family = world(MAIN, {"latents": {"rho": 0.5}}, size, root, part(progress, 0.0, 0.7))
+    asked = [*claims(family, size, "superior", "superior"), without_labels(family)]
+    grid = Grid(root / MAIN / "trials", size.seeds, part(progress, 0.7, 1.0))
+    write_alignment(family, (TAUGHT, ALONE), cohort.held_out, size.seeds[0], root)
+    rows = [ask(NAME, grid, cohort.held_out, question.about(MAIN, True)) for question in asked]
+    family.train((SHIFTED, SHIFTED_WITH_LABELS, EXCHANGED), size.control_seeds)
+    few = replace(grid, seeds=size.control_seeds)
+    return (*rows, *(ask(NAME, few, cohort.held_out, question.about(MAIN, True)) for question in controls(family)))
 
-    A size with too few subjects for a verdict tries the first world alone. `root/alignment.svg` shows how alike the
-    views of spikes and LFP are.
-    """
-    worlds = size.asked_of(tuple(WORLDS.items()))
-    rows: list[Row] = []
-    for i, (world, constants) in enumerate(worlds):
-        share = part(progress, 0.9 * i / len(worlds), 0.9 * (i + 1) / len(worlds))
-        here = size if world == MAIN else size.control()
-        spec = here.cohort(duration_s=size.taught_s, **constants)
-        spec = spec.model_copy(update={"pretraining_sessions": PRETRAINING_SESSIONS})
-        cohort = obtain_cohort(spec, root / world / "sessions", part(share, 0.0, 0.2))
-        rows += _in_world(world, cohort, here, root, part(share, 0.2, 1.0))
-    return (*rows, *_rat(size, root, part(progress, 0.9, 1.0)))
+
+def world(
+    name: str, generator: Mapping[str, object], size: StudySize, root: Path, progress: Progress
+) -> tuple[Cohort, Family]:
+    """Subjects of a world, and what has learned from each one's first sessions."""
+    spec = size.cohort(duration_s=size.taught_s, **generator)
+    spec = spec.model_copy(update={"pretraining_sessions": PRETRAINING_SESSIONS})
+    cohort = obtain_cohort(spec, root / name / "sessions", part(progress, 0.0, 0.3))
+    family = families(cohort, size, root / name / "models", part(progress, 0.3, 1.0))
+    # First of all, so that no trial's time holds the training of a model.
+    family.train((TAUGHT, ALONE, TAUGHT_WITH_LABELS, ALONE_WITH_LABELS), size.seeds)
+    return cohort, family
 
 
 def recipe_for(size: StudySize) -> CrossModalRecipe:
@@ -159,37 +156,3 @@ def controls(family: Family) -> list[Question]:
         Question("do spikes of another session teach less?", taught, fitted_way(family, EXCHANGED), "superior"),
         Question("do spikes turned round in time teach nothing?", fitted_way(family, SHIFTED), alone, "no gain"),
     ]
-
-
-def _in_world(world: str, cohort: Cohort, size: StudySize, root: Path, progress: Progress) -> list[Row]:
-    family = families(cohort, size, root / world / "models", part(progress, 0.0, 0.7))
-    # First of all, so that no trial's time holds the training of a model.
-    family.train((TAUGHT, ALONE, TAUGHT_WITH_LABELS, ALONE_WITH_LABELS), size.seeds)
-    nothing_left: Expected = "no difference" if world == "rho 0" else "superior"
-    asked = claims(family, size, nothing_left, "no difference" if world == "linear" else "superior")
-    grid = Grid(root / world / "trials", size.seeds, part(progress, 0.7, 1.0))
-    if world != MAIN:
-        return _asked(world, grid, cohort, asked)
-    write_alignment(family, (TAUGHT, ALONE), cohort.held_out, size.seeds[0], root)
-    rows = _asked(world, grid, cohort, [*asked, without_labels(family)])
-    family.train((SHIFTED, SHIFTED_WITH_LABELS, EXCHANGED), size.control_seeds)
-    return [*rows, *_asked(world, replace(grid, seeds=size.control_seeds), cohort, controls(family))]
-
-
-def _asked(world: str, grid: Grid, cohort: Cohort, questions: Sequence[Question]) -> list[Row]:
-    return [ask(NAME, grid, cohort.held_out, question.about(world, world == MAIN)) for question in questions]
-
-
-def _rat(size: StudySize, root: Path, progress: Progress) -> Sequence[Row]:
-    """The rat with sorted units: one recording, whose training part teaches and whose test part is decoded."""
-    if not R1838.path.is_file():
-        return ()
-    session = obtain_rat(R1838, RAT_TARGET, root / R1838.name / "sessions", part(progress, 0.0, 0.1))
-    family = Family((Models((session,), recipe_for(size), root / R1838.name / "models", part(progress, 0.1, 0.8)),))
-    grid = Grid(root / R1838.name / "trials", size.seeds, part(progress, 0.8, 1.0))
-    taught, shifted = fitted_way(family, TAUGHT), fitted_way(family, SHIFTED)
-    asked = [
-        *claims(family, size, "superior", "superior"),
-        Question("do spikes turned round in time teach less?", taught, shifted, "superior"),
-    ]
-    return [ask(NAME, grid, [session], question.about(R1838.name), THIS_RECORDING) for question in size.asked_of(asked)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +40,11 @@ R1838 = Rat("r1838", SplitConfig(train=0.5, validation=0.15, test=0.35))
 M851 = Rat("m851", SplitConfig(train=0.2, validation=0.55, test=0.25))
 """Stimulated from 600 to 1800 s, which counts nowhere: training ends before, the test part begins after."""
 RATS = (R1838, M851)
+
+
+def absent(rats: Sequence[Rat]) -> tuple[str, ...]:
+    """The recordings of these that are not here, in a sentence each."""
+    return tuple(f"{rat.file} is not in {rat.path.parent}" for rat in rats if not rat.path.is_file())
 
 
 def feature_spec() -> FeatureSpec:

@@ -30,11 +30,6 @@ def run(size: StudySize, root: Path, progress: Progress) -> tuple[Row, ...]:
     return tuple(rows)
 
 
-def absent() -> tuple[str, ...]:
-    """The recordings that are not here, in a sentence each."""
-    return tuple(f"{rat.file} is not in {rat.path.parent}" for rat in RATS if not rat.path.is_file())
-
-
 def _of(rat: Rat, size: StudySize, root: Path, progress: Progress) -> list[Row]:
     session = obtain_rat(rat, TARGET, root / "sessions", part(progress, 0.0, 0.05))
     grid = Grid(root / "trials", size.seeds, part(progress, 0.4, 1.0))

@@ -10,7 +10,9 @@ from edgebci.errors import InputError
 from edgebci.files import write_text
 from edgebci.pipeline.proof.claim import DATA_VARIABLE
 from edgebci.pipeline.studies import (
+    crossmodal_rat_study,
     crossmodal_study,
+    crossmodal_worlds_study,
     distillation_study,
     possm_study,
     rats_study,
@@ -18,6 +20,7 @@ from edgebci.pipeline.studies import (
     sizes_study,
     time_study,
 )
+from edgebci.pipeline.studies.rats import absent
 from edgebci.pipeline.studies.size import StudySize
 from edgebci.pipeline.studies.table import Row, Table
 from edgebci.progress import Progress, part
@@ -28,10 +31,14 @@ STUDIES: dict[str, Study] = {
     distillation_study.NAME: distillation_study.run,
     realm_study.NAME: realm_study.run,
     crossmodal_study.NAME: crossmodal_study.run,
+    crossmodal_worlds_study.NAME: crossmodal_worlds_study.run,
+    crossmodal_rat_study.NAME: crossmodal_rat_study.run,
     possm_study.NAME: possm_study.run,
     rats_study.NAME: rats_study.run,
     sizes_study.NAME: sizes_study.run,
 }
+RATS = {rats_study.NAME: rats_study.RATS, crossmodal_rat_study.NAME: crossmodal_rat_study.RATS}
+"""Recordings that a study asks for."""
 TABLE_NAME, PICTURE_NAME = "claims.json", "claims.svg"
 
 
@@ -56,7 +63,7 @@ def reproduce(size: StudySize, root: Path, only: list[str], progress: Progress) 
         rows += study(size, root / name, share)
     # The race uses the encoders of the REALM study, and half of its trials.
     times = (time_study.run(size, root / realm_study.NAME, progress),) if realm_study.NAME in chosen else ()
-    not_run = rats_study.absent() if rats_study.NAME in chosen else ()
+    not_run = absent(list(dict.fromkeys(rat for name in chosen for rat in RATS.get(name, ()))))
     if not rows:
         raise InputError(f"nothing to show: {'; '.join(not_run)}; set {DATA_VARIABLE} to the folder that has them")
     table = Table(size=size.name, rows=tuple(rows), times=times, not_run=not_run)
