@@ -159,7 +159,7 @@ class Distillation(Learner[Student]):
 
     def windows(self, rng: np.random.Generator) -> npt.NDArray[np.int64]:
         """Where the training windows of one epoch begin."""
-        return window_starts(rng, pieces(self.data, "train"), self.recipe.optimiser.window_frames)
+        return window_starts(rng, pieces(self.data, "train"), self.recipe.optimiser.window_frames, self.data.valid)
 
     def losses(self, starts: npt.NDArray[np.int64], rng: np.random.Generator) -> dict[str, Tensor]:
         """The parts of the loss on augmented windows, burn-in and invalid frames left out."""

@@ -83,7 +83,7 @@ class MaskedAutoencoding(Learner[Teacher]):
 
     def windows(self, rng: np.random.Generator) -> npt.NDArray[np.int64]:
         """Where the training windows of one epoch begin."""
-        return window_starts(rng, pieces(self.data, "train"), self.recipe.optimiser.window_frames)
+        return self._starts("train", rng)
 
     def losses(self, starts: npt.NDArray[np.int64], rng: np.random.Generator) -> dict[str, Tensor]:
         """Mean squared error at hidden, valid frames of augmented windows."""
@@ -98,13 +98,16 @@ class MaskedAutoencoding(Learner[Teacher]):
     def rebuilt_r2(self, model: Teacher, part: Part) -> float | None:
         """Share of the variance of hidden frames that is rebuilt, all features pooled; None for too short a part."""
         rng = np.random.default_rng(0)
-        starts = window_starts(rng, pieces(self.data, part), self.recipe.optimiser.window_frames)
+        starts = self._starts(part, rng)
         if not len(starts):
             return None
         frames, hidden, counted = self._windows(starts, rng)
         truth = frames[counted]
         error = model(frames, hidden)[counted] - truth
         return 1 - float(error.square().sum() / (truth - truth.mean(0)).square().sum())
+
+    def _starts(self, part: Part, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+        return window_starts(rng, pieces(self.data, part), self.recipe.optimiser.window_frames, self.data.valid)
 
     def _windows(self, starts: npt.NDArray[np.int64], rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Frames (b, T, F), which of them to hide (b, T), and at which of those the error counts (b, T)."""

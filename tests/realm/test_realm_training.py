@@ -97,8 +97,29 @@ def test_recordings_without_a_whole_window_are_refused(
     sessions: list[Session], student: Path, recipe: RealmRecipe, tmp_path: Path
 ) -> None:
     short = replace(sessions[0], data=replace(sessions[0].data, train=((0, 50),)))
-    with pytest.raises(InputError, match="train intervals hold 0 windows of 64 frames where at least 1"):
+    with pytest.raises(InputError, match="train intervals hold 0 windows of 64 mostly valid frames where at least 1"):
         fine_tune(short, student, recipe, tmp_path / "tuned.safetensors")
+
+
+def test_a_part_that_counts_for_a_few_seconds_alone_still_decides_when_to_stop(
+    sessions: list[Session], teacher: Path, recipe: RealmRecipe, tmp_path: Path
+) -> None:
+    """As a rat that was stimulated for most of its validation part: of some batches no frame counts."""
+    data, (start, stop) = sessions[0].data, sessions[0].data.validation[0]
+    valid = data.valid.copy()
+    valid[start + 100 : stop] = False
+    stage = recipe.distillation
+    one = stage.optimiser.model_copy(update={"batch_windows": 1, "epochs": 2})
+    by_intervals = stage.model_copy(update={"validation_sessions": 0.0, "optimiser": one})
+    stimulated = replace(sessions[0], data=replace(data, valid=valid))
+    record = distill(
+        [stimulated],
+        teacher,
+        recipe.model_copy(update={"distillation": by_intervals}),
+        tmp_path / "student.safetensors",
+    ).training
+    assert len(record.validation_scores) == record.epochs_run == 2
+    assert np.isfinite(record.validation_scores).all()
 
 
 def test_a_head_that_starts_from_ridge_decodes_before_it_learns(

@@ -7,16 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgebci.decoding_data import DecodingData, Floats, Interval, Part
 from edgebci.errors import InputError
 from edgebci.session import Session
 from edgebci.training.crossmodal.spec import SessionPatches
-from edgebci.training.windows import pieces
-
-Starts = NDArray[np.int64]
+from edgebci.training.windows import Starts, pieces, tiles, window_starts
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,8 +95,11 @@ class Corpus:
 
     def tiles(self, part: Part, window_frames: int) -> Starts:
         """Starts of windows side by side, the same each time, for scoring."""
-        starts = [range(start, stop - window_frames + 1, window_frames) for start, stop in self.intervals(part)]
-        return np.array([k for tile in starts for k in tile], dtype=np.int64)
+        return tiles(self.intervals(part), window_frames, self.valid.numpy())
+
+    def windows(self, rng: np.random.Generator, part: Part, window_frames: int) -> Starts:
+        """Starts of windows from random offsets, in random order, for training."""
+        return window_starts(rng, self.intervals(part), window_frames, self.valid.numpy())
 
     def session_of(self, starts: Starts) -> Tensor:
         """Which session each window is of (b,)."""
@@ -133,10 +133,11 @@ def counts_of(session: Session, shift_seed: int | None = None) -> Floats:
 
 
 def require_windows(corpus: Corpus, part: Part, window_frames: int) -> None:
-    """Refuse a part without one whole window."""
+    """Refuse a part without one window of mostly valid frames."""
     if not len(corpus.tiles(part, window_frames)):
         raise InputError(
-            f"no {part} interval holds a window of {window_frames} frames; record longer or choose a smaller one"
+            f"no {part} interval holds a window of {window_frames} mostly valid frames; record longer or choose a "
+            "smaller one"
         )
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from edgebci.progress import Progress, silent
 from edgebci.session import Session
-from edgebci.training.crossmodal.corpus import Corpus, Starts, device_of, indices, require_windows
+from edgebci.training.crossmodal.corpus import Corpus, device_of, indices, require_windows
 from edgebci.training.crossmodal.files import identity_of, load_teacher, record_of, save_teacher
 from edgebci.training.crossmodal.recipe import CrossModalRecipe
 from edgebci.training.crossmodal.spike_model import SpikeAutoencoder, hide, poisson_loss
@@ -22,7 +22,7 @@ from edgebci.training.crossmodal.teaching import spikes_of
 from edgebci.training.loop import Learner, Plan, fit, reproducible
 from edgebci.training.recipe import Optimiser
 from edgebci.training.record import partial_path
-from edgebci.training.windows import window_starts
+from edgebci.training.windows import Starts
 
 
 def pretrain(sessions: Sequence[Session], recipe: CrossModalRecipe, out: Path, progress: Progress = silent) -> None:
@@ -100,7 +100,7 @@ class MaskedSpikes(Learner[SpikeAutoencoder]):
 
     def windows(self, rng: np.random.Generator) -> Starts:
         """All training windows, in random order (n,)."""
-        return window_starts(rng, self.corpus.intervals("train"), self.optimiser.window_frames)
+        return self.corpus.windows(rng, "train", self.optimiser.window_frames)
 
     def losses(self, rows: Starts, rng: np.random.Generator) -> dict[str, Tensor]:
         """Mean over hidden tokens."""

@@ -19,7 +19,7 @@ from edgebci.errors import InputError
 from edgebci.progress import Progress, silent
 from edgebci.session import Session
 from edgebci.training.augmentation import augment, channels_of
-from edgebci.training.crossmodal.corpus import Corpus, Modality, Starts, Windows, device_of, indices, require_windows
+from edgebci.training.crossmodal.corpus import Corpus, Modality, Windows, device_of, indices, require_windows
 from edgebci.training.crossmodal.files import identity_of, load_teacher, record_of, save_student
 from edgebci.training.crossmodal.recipe import CausalBody, CrossModalRecipe, StudentRecipe
 from edgebci.training.crossmodal.spike_model import SpikeAutoencoder
@@ -29,7 +29,7 @@ from edgebci.training.crossmodal.teaching import principal_views, standardised_v
 from edgebci.training.loop import Learner, Plan, fit, reproducible
 from edgebci.training.record import partial_path
 from edgebci.training.ssm import spread_time_constants
-from edgebci.training.windows import window_starts
+from edgebci.training.windows import Starts
 
 
 def distill(
@@ -101,7 +101,7 @@ class Distillation(Learner[Student]):
 
     def windows(self, rng: np.random.Generator) -> Starts:
         """All training windows, in random order (n,)."""
-        return window_starts(rng, self.corpus.intervals("train"), self.length)
+        return self.corpus.windows(rng, "train", self.length)
 
     def losses(self, rows: Starts, rng: np.random.Generator) -> dict[str, Tensor]:
         """Squared error of the task, and 1 - cosine to the teacher where there is one, on augmented windows."""

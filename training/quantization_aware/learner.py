@@ -83,7 +83,7 @@ class TwinLearner(Learner[Twin]):
 
     def windows(self, rng: np.random.Generator) -> npt.NDArray[np.int64]:
         """Where the windows of one epoch begin; the student's states there are computed at once."""
-        starts = window_starts(rng, pieces(self.data, "train"), self.recipe.optimiser.window_frames)
+        starts = window_starts(rng, pieces(self.data, "train"), self.recipe.optimiser.window_frames, self.data.valid)
         self.carried.begin(starts)
         return starts
 

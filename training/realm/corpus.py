@@ -13,7 +13,7 @@ from torch import Tensor
 from edgebci.decoding_data import DecodingData, Floats, Part
 from edgebci.errors import InputError
 from edgebci.session import Session
-from edgebci.training.windows import pieces, session_windows
+from edgebci.training.windows import pieces, session_windows, tiles
 
 Rows = NDArray[np.int64]
 
@@ -66,14 +66,12 @@ def padded(data: DecodingData, n_channels: int, name: str) -> Tensor:
 def require_windows(corpus: Corpus, window_frames: int, least: int = 1) -> None:
     """Refuse a corpus whose intervals hold fewer than `least` windows."""
     found = sum(
-        (stop - start) // window_frames
-        for session in corpus.sessions
-        for start, stop in pieces(session.data, corpus.part)
+        len(tiles(pieces(session.data, corpus.part), window_frames, session.data.valid)) for session in corpus.sessions
     )
     if found < least:
         raise InputError(
-            f"the {corpus.part} intervals hold {found} windows of {window_frames} frames where at least {least} are "
-            "needed; give longer recordings or choose a smaller window_frames"
+            f"the {corpus.part} intervals hold {found} windows of {window_frames} mostly valid frames where at least "
+            f"{least} are needed; give longer recordings or choose a smaller window_frames"
         )
 
 
