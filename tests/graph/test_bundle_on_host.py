@@ -26,10 +26,10 @@ from edgebci.export.rewrite_probe import Probe
 from edgebci.export.runtime_timing import RuntimeTiming, StepTime
 from edgebci.features.cases import front_end_case
 from edgebci.frame_stream import FrameStream
-from edgebci.pipeline import bundle_on_host, bundle_rewrite
+from edgebci.pipeline import bundle_on_host, bundle_rewrite, portable_bits
 from edgebci.pipeline.bundle_on_host import IN_C, full_chunks, host_sentence
 from edgebci.pipeline.bundle_rewrite import RewrittenGraph
-from edgebci.pipeline.portable_bits import HERE, HOST_TWIN, MUST_BE_EQUAL, QEMU
+from edgebci.pipeline.portable_bits import HERE, HOST_TWIN, MUST_BE_EQUAL, QEMU, PortableBits
 from tests.graph.conftest import step_form
 
 CASE = front_end_case("clean")
@@ -79,21 +79,30 @@ def test_the_sentence_is_about_both_int8_forms_against_float32() -> None:
     assert host_sentence(RuntimeTiming(provider="cpu", steps=9, times=entries[1:])) == ""
 
 
-def test_a_bundle_is_hashed_on_input_that_saturates(bundle: Path) -> None:
-    found = run("hash", bundle, "--frames", 20, "--json")
+@pytest.fixture(scope="module")
+def hashed(bundle: Path) -> PortableBits:
+    """What the command says, this processor in place of the emulated one, which `test_portable_bits` runs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(portable_bits, "_emulated", portable_bits._hashes)
+        found = run("hash", bundle, "--frames", 20, "--json")
     assert found.exit_code == 0, found.output
-    said = json.loads(found.stdout)
-    assert (said["rows"], said["frames"]) == (20 * CASE.front_end.spec.samples_per_frame, 20)
-    assert {entry["form"] for entry in said["hashes"] if entry["machine"] == HERE} >= set(MUST_BE_EQUAL)
-    assert bool(said["not_run"]) == (shutil.which(QEMU) is None)
+    return PortableBits.model_validate_json(found.stdout)
 
 
-def test_the_table_names_every_hash_and_the_result(bundle: Path) -> None:
-    shown = run("hash", bundle, "--frames", 5)
-    assert f"{HOST_TWIN}, {HERE}" in shown.stdout
-    assert (
-        "equal bits on this machine" if shutil.which(QEMU) else "not compared with another processor"
-    ) in shown.stdout
+def test_a_bundle_is_hashed_on_input_that_saturates(hashed: PortableBits) -> None:
+    assert (hashed.rows, hashed.frames) == (20 * CASE.front_end.spec.samples_per_frame, 20)
+    assert {entry.form for entry in hashed.hashes if entry.machine == HERE} >= set(MUST_BE_EQUAL)
+    assert bool(hashed.not_run) == (shutil.which(QEMU) is None)
+
+
+def test_the_table_names_every_hash_and_the_result(
+    bundle: Path, hashed: PortableBits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bundle_on_host, "hash_bundle", lambda *_: hashed)
+    shown = run("hash", bundle).stdout
+    assert all(f"{entry.form}, {entry.machine}" in shown for entry in hashed.hashes)
+    assert f"{HOST_TWIN}, {HERE}" in shown
+    assert ("equal bits on this machine" if shutil.which(QEMU) else "not compared with another processor") in shown
 
 
 def test_chunks_are_full_and_the_twin_gets_twice_as_many_spikes_as_it_looks_at() -> None:

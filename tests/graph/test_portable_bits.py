@@ -60,6 +60,13 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> BundleFolder:
     return BundleFolder(folder)
 
 
+@pytest.fixture(scope="module")
+def compared(bundle: BundleFolder, tmp_path_factory: pytest.TempPathFactory) -> PortableBits:
+    """The bundle beside a host twin that was scored; emulated once, since that takes most of a minute."""
+    library = tmp_path_factory.mktemp("scored") / "scored.so"
+    return portable_bits(bundle, saturating(), scored=compile_host(bundle.firmware, library, "gcc", "1"))
+
+
 def saturating() -> SaturatingInput:
     spec, channels = CASE.front_end.spec, CASE.front_end.n_channels
     return saturating_input((60 * spec.samples_per_frame, channels), (60, CASE.front_end.n_features), spec.adc.bits)
@@ -74,22 +81,19 @@ def test_the_input_saturates() -> None:
     assert 0.05 < (given.frames[1:] != given.frames[:-1]).mean() < 0.3
 
 
-def test_the_host_twin_that_was_scored_is_one_of_those_compared(bundle: BundleFolder, tmp_path: Path) -> None:
-    scored = compile_host(bundle.firmware, tmp_path / "scored.so", "gcc", "1")
-    found = portable_bits(bundle, saturating(), scored=scored)
-    here = {(entry.form, entry.machine) for entry in found.hashes if entry.machine.startswith(HERE)}
+def test_the_host_twin_that_was_scored_is_one_of_those_compared(compared: PortableBits) -> None:
+    here = {(entry.form, entry.machine) for entry in compared.hashes if entry.machine.startswith(HERE)}
     assert here == {(HOST_TWIN, HERE), (HOST_TWIN, f"{HERE}, as scored"), (REFERENCE, HERE), (RUNTIME, HERE)}
-    assert len({entry.sha256 for entry in found.hashes if entry.form == HOST_TWIN}) == 1
+    assert len({entry.sha256 for entry in compared.hashes if entry.form == HOST_TWIN}) == 1
 
 
 @pytest.mark.skipif(shutil.which(QEMU) is None, reason=NO_QEMU)
-def test_an_emulated_haswell_gives_the_same_bits(bundle: BundleFolder) -> None:
-    found = portable_bits(bundle, saturating())
-    assert found.not_run == ""
+def test_an_emulated_haswell_gives_the_same_bits(compared: PortableBits) -> None:
+    assert compared.not_run == ""
     for form in MUST_BE_EQUAL:
-        of_form = {entry.machine: entry.sha256 for entry in found.hashes if entry.form == form}
+        of_form = {entry.machine: entry.sha256 for entry in compared.hashes if entry.form == form}
         assert of_form[CPU] == of_form[HERE]
-    assert found.sentence().startswith(
+    assert compared.sentence().startswith(
         f"host twin and NumPy reference give equal bits on {HERE} and under {QEMU} -cpu Haswell"
     )
 
