@@ -50,7 +50,7 @@ class Claim:
         minutes: about how long it takes on 2 cores; for the progress bar.
         measure: does it.
         recording: file name of a recording that is not part of the project, or None.
-        quoted: names of the figures that the README's table shows; with none it shows the first headline.
+        quoted: names of the figures that the README's table shows; without any, the long table alone has the claim.
     """
 
     name: str

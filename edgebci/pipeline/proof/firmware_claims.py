@@ -59,6 +59,7 @@ def all_firmware_claims(aside: tuple[str, ...]) -> tuple[Claim, ...]:
             sources=Sources((f"{_PROOF}.host_speed_claim",), _C, aside),
             minutes=3.0,
             measure=measure_host_speed,
+            quoted=("times_back_to_back_p50_through_the_bindings", "times_at_the_rate_p50_through_the_bindings"),
         ),
         Claim(
             name="helium",
@@ -67,6 +68,7 @@ def all_firmware_claims(aside: tuple[str, ...]) -> tuple[Claim, ...]:
             sources=Sources((f"{_PROOF}.helium_claim",), (*_C, "hardware_profiles/cores/*.toml"), aside),
             minutes=2.0,
             measure=measure_helium,
+            quoted=("m55_int8_step",),
         ),
         fixed_error_claim(aside),
     )

@@ -21,7 +21,7 @@ BEGIN, END = "<!-- proof:begin -->", "<!-- proof:end -->"
 MARKED = re.compile(r"<!--=(?P<figure>[\w.]+)(?P<form>:range)?-->(?P<text>.*?)<!--/-->", re.DOTALL)
 UNMEASURED = "(not measured)"
 Quoted = Mapping[str, tuple[str, ...]]
-"""Of each claim, the names of the figures in the README's table."""
+"""Of each claim, in the order of the README's table, the names of the figures in it."""
 _ORIGIN = "Written by `edgebci proof` from `proof.json`, which holds the machine, the digest of the sources and more."
 _TABLE = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
 
@@ -39,9 +39,10 @@ def refreshed(readme: str, ledger: Ledger, quoted: Quoted) -> str:
 
 
 def short_table(ledger: Ledger, quoted: Quoted) -> str:
-    """The figures that a newcomer looks for, of each claim one or a few, as a table in Markdown."""
+    """The figures that a newcomer looks for, of each claim none or a few, as a table in Markdown."""
     head = ["| | figure | value | how we know |", "|---|---|---|---|"]
-    return "\n".join(chain(head, *(_short(record, quoted.get(name, ())) for name, record in ledger.claims.items())))
+    measured = (_short(ledger.claims[name], names) for name, names in quoted.items() if name in ledger.claims)
+    return "\n".join(chain(head, *measured))
 
 
 def figures_page(ledger: Ledger) -> str:
@@ -58,8 +59,7 @@ def _rows(record: ClaimRecord) -> list[str]:
 
 
 def _short(record: ClaimRecord, names: tuple[str, ...]) -> list[str]:
-    headlines = [figure for figure in record.figures if figure.headline]
-    chosen = [figure for figure in headlines if figure.name in names] or headlines[:1]
+    chosen = [figure for figure in record.figures if figure.name in names]
     older = "; older than its sources" if record.not_measured_again else ""
     titles = chain([f"**{record.title}**, `{record.command}`{older}"], repeat(""))
     return [_cells(title, *_row(figure)) for title, figure in zip(titles, chosen, strict=False)]
