@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,6 +27,7 @@ KERNELS = ("edgebci_dense.h", "edgebci_kernels.c", "edgebci_kernels.h", "edgebci
 """What every program has; the headers of other operators come with those that need them."""
 
 
+_INCLUDED = re.compile(r'^#include "(\w+\.h)"', re.MULTILINE)
 BUILD_FILES = {"CMakeLists.txt": "CMakeLists.txt.j2", "zephyr/module.yml": "module.yml.j2"}
 """What every folder has so that CMake and Zephyr can build it as it is."""
 
@@ -70,7 +72,7 @@ def write_program(
         keep_trailing_newline=True,
         autoescape=False,
     )
-    copied = {*KERNELS, *kernels, *context["headers"]}
+    copied = with_included({*KERNELS, *kernels, *context["headers"]})
     sources = sorted(name for name in {*templates, *copied} if name.endswith(".c"))
     texts = {name: (HERE / "kernels" / name).read_text(encoding="utf-8") for name in copied}
     for name, template in {**templates, **BUILD_FILES}.items():
@@ -78,6 +80,18 @@ def write_program(
     for name in sorted(texts):
         write_text(folder / name, texts[name])
     return [folder / name for name in sorted(texts)]
+
+
+def with_included(names: set[str]) -> set[str]:
+    """Files of `kernels/` with all that they include from there."""
+    found: set[str] = set()
+    waiting = set(names)
+    while waiting:
+        name = waiting.pop()
+        found.add(name)
+        included = _INCLUDED.findall((HERE / "kernels" / name).read_text(encoding="utf-8"))
+        waiting |= {other for other in included if (HERE / "kernels" / other).is_file()} - found
+    return found
 
 
 def _state(name: str, shape: Shape, kind: str) -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""Which kernels a core takes: on cores with the DSP extension, dense layers with weights packed for it.
+"""Which kernels a core takes: with the DSP extension, dense layers with weights packed for it; with Helium, vectors.
 
-A core is known by its name alone. Packed kernels give the bits of the portable ones (sums of integers are exact), and
+A core is known by its name alone. Its kernels give the bits of the portable ones (sums of integers are exact), and
 they compile everywhere, so that the host twin of a program runs the very same sources.
 """
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from edgebci.export.c_graph import StepGraph
 from edgebci.export.c_literals import Constant
 from edgebci.export.c_operation import Operation
+from edgebci.export.helium_kernels import HELIUM_CORES, helium_kernel
 
 PORTABLE = "portable"
 """No core in particular: plain C with weights row by row."""
@@ -33,6 +34,8 @@ def takes_packed_weights(core: str) -> bool:
 
 def for_core(operation: Operation, graph: StepGraph, core: str) -> Operation:
     """The operation with the kernel that `core` takes for it."""
+    if core in HELIUM_CORES:
+        return helium_kernel(operation, graph)
     node = operation.node
     if node.operator != "edgebci.Dense" or node.name == "readout" or not takes_packed_weights(core):
         return operation

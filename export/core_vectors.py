@@ -10,12 +10,12 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from edgebci.export.helium_kernels import HELIUM_CORES
 from edgebci.export.host_kernels import put_vector_kernels
 
 VECTOR_CORES = ("host", "aarch64")
-HELIUM_CORES = ("cortex-m55",)
 _KERNELS = Path(__file__).resolve().parent / "kernels"
-_HELIUM = ("edgebci_dense", "edgebci_row_pairs")
+_HELIUM = ("edgebci_dense",)
 
 
 def put_kernels_of(core: str, folder: Path) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-/* edgebci.DenseFixed, edgebci.DenseFixedAdd, edgebci.DenseFixedReadout: int8 weights times int16 activations.
+/* edgebci.DenseFixed, edgebci.DenseFixedAdd: int8 weights times int16 activations.
  *
  * EDGEBCI_DEFINE_DENSE_FIXED(name, columns) defines `void name(d, q, y)`: y = saturated(bias + S multiplier / 2^32),
  * EDGEBCI_DEFINE_DENSE_FIXED_ADD(name, columns) `void name(d, q, x, y)`, which adds x [rows]. S is the exact sum; scales
@@ -21,13 +21,6 @@ typedef struct {
     const int16_t *weight;
     const int32_t *scaling; /* [rows][2]: multiplier, bias */
 } edgebci_dense_fixed_t;
-
-typedef struct {
-    uint32_t rows;
-    const int8_t *weight; /* [rows][columns] */
-    const float *scale;   /* [rows] */
-    const float *bias;    /* [rows] */
-} edgebci_dense_readout_t;
 
 /* Two sums as a pair of counts of y, and on to the next; `adds`, a constant, tells whether x is added. */
 static EDGEBCI_INLINE void edgebci_dense_fixed_two(int32_t first, int32_t second, uint32_t adds, const int32_t **m,
@@ -158,49 +151,16 @@ static EDGEBCI_INLINE void edgebci_dense_fixed(const edgebci_dense_fixed_t *d, u
     }
 }
 
-/* Four products; w is on a word. */
-static inline int32_t edgebci_dense_readout_four(const int8_t *w, const int16_t *q, int32_t sum)
-{
-#if EDGEBCI_HAS_DSP
-    const uint32_t weights = *(const edgebci_word_t *)(const void *)w;
-    const uint32_t a = edgebci_load_pair(q), b = edgebci_load_pair(q + 2);
-    sum = edgebci_smlad(edgebci_sxtb16(weights), edgebci_pair(edgebci_low_half(a), edgebci_low_half(b)), sum);
-    return edgebci_smlad(edgebci_sxtb16(weights >> 8), edgebci_pair(edgebci_high_half(a), edgebci_high_half(b)), sum);
-#else
-    return sum + w[0] * q[0] + w[1] * q[1] + w[2] * q[2] + w[3] * q[3];
-#endif
-}
-
-/* q [columns] int16 to y [rows] float; columns is a multiple of 4. */
-static inline void edgebci_dense_readout(const edgebci_dense_readout_t *d, uint32_t columns, const int16_t *restrict q,
-                                         float *restrict y)
-{
-    const int8_t *w = d->weight;
-    for (uint32_t row = 0; row < d->rows; row++, w += columns) {
-        int32_t sum = 0;
-        for (uint32_t j = 0; j < columns; j += 4) {
-            sum = edgebci_dense_readout_four(w + j, q + j, sum);
-        }
-        y[row] = (float)sum * d->scale[row] + d->bias[row];
-    }
-}
-
 #define EDGEBCI_DEFINE_DENSE_FIXED(name, columns)                                                                     \
     static EDGEBCI_KERNEL void name(const edgebci_dense_fixed_t *d, const int16_t *q, int16_t *y)                     \
     {                                                                                                                 \
-        edgebci_dense_fixed(d, columns, 0, q, NULL, y);                                                                        \
+        edgebci_dense_fixed(d, columns, 0, q, NULL, y);                                                               \
     }
 
 #define EDGEBCI_DEFINE_DENSE_FIXED_ADD(name, columns)                                                                 \
     static EDGEBCI_KERNEL void name(const edgebci_dense_fixed_t *d, const int16_t *q, const int16_t *x, int16_t *y)   \
     {                                                                                                                 \
-        edgebci_dense_fixed(d, columns, 1, q, x, y);                                                                     \
-    }
-
-#define EDGEBCI_DEFINE_DENSE_READOUT(name, columns)                                                                   \
-    static EDGEBCI_KERNEL void name(const edgebci_dense_readout_t *d, const int16_t *restrict q, float *restrict y)   \
-    {                                                                                                                 \
-        edgebci_dense_readout(d, columns, q, y);                                                                      \
+        edgebci_dense_fixed(d, columns, 1, q, x, y);                                                                  \
     }
 
 #endif

@@ -11,22 +11,8 @@
 #include <stdint.h>
 
 #include "edgebci_dsp.h"
-
-typedef struct {
-    float mean; /* what one count of sum(x^2) / 256 adds to the mean square */
-    float unit; /* 2^16 counts of q per count of x at an rms of 1 */
-    float epsilon;
-} edgebci_norm_fixed_t;
-
-/* Round to nearest, ties to even, within +-limit, at most 2^21. The bits of sums with EDGEBCI_ROUNDER are integers in the
- * order of the sums; those in range hold the rounded value. */
-static inline int32_t edgebci_round_within(float v, int32_t limit)
-{
-    const int32_t zero = (int32_t)edgebci_bits(EDGEBCI_ROUNDER), lowest = zero - limit, highest = zero + limit;
-    const int32_t bits = (int32_t)edgebci_bits(v + EDGEBCI_ROUNDER);
-    const int32_t raised = bits > lowest ? bits : lowest;
-    return (raised < highest ? raised : highest) - zero;
-}
+#include "edgebci_fixed_rounding.h"
+#include "edgebci_helium.h"
 
 /* Rounded to nearest, ties to even, and saturated to `bits`: a pair. The four conversions of two pairs stand together,
  * since the result of one can be used an instruction later only. */
@@ -51,7 +37,26 @@ static EDGEBCI_INLINE int32_t edgebci_saturated(float v, uint32_t bits)
 #define EDGEBCI_CONVERTED(a, b, c, d) ((void)(a), (void)(b), (void)(c), (void)(d))
 #endif
 
-#if EDGEBCI_HAS_DSP
+#if EDGEBCI_HAS_HELIUM
+/* Eight values, and on to the next, those of even places beside those of odd places. `bits` are what a shift to the top
+ * leaves, saturated. */
+static EDGEBCI_INLINE int32x4_t edgebci_quantized_four(float32x4_t x, float inverse_scale, uint32_t bits)
+{
+    const int32x4_t rounded = vcvtnq_s32_f32(vmulq_n_f32(x, inverse_scale));
+    return vqshlq_r_s32(rounded, 32 - (int32_t)bits);
+}
+
+static EDGEBCI_INLINE void edgebci_quantize_eight(const float **x, float inverse_scale, uint32_t bits, int16_t **q)
+{
+    const float32x4x2_t v = vld2q_f32(*x);
+    const int32x4_t even = edgebci_quantized_four(v.val[0], inverse_scale, bits);
+    const int32x4_t odd = edgebci_quantized_four(v.val[1], inverse_scale, bits);
+    const int16x8_t top = vshrntq_n_s32(vshrnbq_n_s32(vreinterpretq_s16_s32(even), even, 16), odd, 16);
+    vst1q_s16(*q, vshlq_r_s16(top, (int32_t)bits - 16));
+    *x += 8;
+    *q += 8;
+}
+#elif EDGEBCI_HAS_DSP
 /* Eight values, and on to the next: one load and one move between the register files for several of them. */
 #define EDGEBCI_QUANTIZE_FOUR(v0, v1, v2, v3)                                                                         \
     "vmov %[a], %[b], " v0 ", " v1 "\n\tvmov %[c], %[d], " v2 ", " v3 "\n\t"                                          \
@@ -76,7 +81,7 @@ static EDGEBCI_INLINE void edgebci_quantize_eight(const float **x, float inverse
 static EDGEBCI_INLINE void edgebci_quantize_fixed(const float *x, float inverse_scale, uint32_t bits, uint32_t n,
                                                   int16_t *q)
 {
-#if EDGEBCI_HAS_DSP
+#if EDGEBCI_HAS_DSP || EDGEBCI_HAS_HELIUM
     for (const float *const end = x + n / 8u * 8u; x != end;) {
         edgebci_quantize_eight(&x, inverse_scale, bits, &q);
     }
@@ -100,12 +105,6 @@ static EDGEBCI_INLINE void edgebci_quantize_fixed(const float *x, float inverse_
     }
 }
 
-/* A positive float as an integer, rounded down, at most `highest`; NaN is 0. */
-static inline int32_t edgebci_truncate(float v, float highest)
-{
-    return (int32_t)edgebci_clamp(v, 0.0f, highest);
-}
-
 /* Both halves times `twice` / 2^17, to the nearest integer, halves up: a bit more than is wanted, one added, is halved
  * with the saturation, so that no half has to be brought to the top. */
 static EDGEBCI_INLINE uint32_t edgebci_norm_fixed_pair(uint32_t pair, int32_t twice)
@@ -124,6 +123,27 @@ static EDGEBCI_INLINE uint32_t edgebci_norm_fixed_pair(uint32_t pair, int32_t tw
 #endif
 }
 
+#if EDGEBCI_HAS_HELIUM
+/* Where there are values: in all lanes but for the last four of a multiple of 4. */
+static EDGEBCI_INLINE void edgebci_norm_fixed(const edgebci_norm_fixed_t *norm, uint32_t n, const int16_t *restrict x,
+                                              int16_t *restrict q)
+{
+    int64_t squares = 0;
+    for (uint32_t i = 0; i < n; i += 8) {
+        const int16x8_t v = vld1q_z_s16(x + i, vctp16q(n - i));
+        squares = vmlaldavaq_s16(squares, v, v);
+    }
+    const int32x4_t twice = vdupq_n_s32(edgebci_norm_fixed_twice(norm, squares));
+    const int32x4_t upper = vdupq_n_s32(-65536);
+    for (uint32_t i = 0; i < n; i += 8) {
+        const mve_pred16_t there = vctp16q(n - i);
+        const int16x8_t v = vld1q_z_s16(x + i, there);
+        const int32x4_t even = vmulhq_s32(vshlq_n_s32(vreinterpretq_s32_s16(v), 16), twice);
+        const int32x4_t odd = vmulhq_s32(vandq_s32(vreinterpretq_s32_s16(v), upper), twice);
+        vst1q_p_s16(q + i, vqrshrntq_n_s32(vqrshrnbq_n_s32(v, even, 1), odd, 1), there);
+    }
+}
+#else
 static EDGEBCI_INLINE void edgebci_norm_fixed(const edgebci_norm_fixed_t *norm, uint32_t n, const int16_t *restrict x,
                                               int16_t *restrict q)
 {
@@ -133,10 +153,7 @@ static EDGEBCI_INLINE void edgebci_norm_fixed(const edgebci_norm_fixed_t *norm, 
         squares = edgebci_smlald(a, a, squares);
         squares = edgebci_smlald(b, b, squares);
     }
-    const float mean_square = (float)(uint32_t)(squares >> 8) * norm->mean;
-    const float r = edgebci_reciprocal_sqrt(mean_square + norm->epsilon);
-    const int32_t multiplier = edgebci_truncate(r * norm->unit, 0x1.0p30f);
-    const int32_t twice = multiplier + (multiplier - (multiplier >> 30)); /* 2^31 would not fit; one less does the same */
+    const int32_t twice = edgebci_norm_fixed_twice(norm, squares);
     const uint32_t together = n % 16u == 0 ? 4 : 1;
     for (const int16_t *const end = x + n; x != end;) {
         for (uint32_t i = 0; i < together; i++, x += 4, q += 4) {
@@ -147,6 +164,7 @@ static EDGEBCI_INLINE void edgebci_norm_fixed(const edgebci_norm_fixed_t *norm, 
         }
     }
 }
+#endif
 
 #define EDGEBCI_DEFINE_QUANTIZE_FIXED(name, n, bits)                                                                  \
     static EDGEBCI_KERNEL void name(const float *restrict x, float inverse_scale, int16_t *restrict q)                \

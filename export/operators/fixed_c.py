@@ -14,9 +14,6 @@ from edgebci.export.c_operation import Buffer, Operation, Translate, c_name, che
 from edgebci.export.core_kernels import GROUP, packed_rows
 from edgebci.export.operators.fixed_functions import STATES, WEIGHTS
 
-_DENSE_HEADERS = ("edgebci_dense_fixed.h", "edgebci_dsp.h", "edgebci_row_pairs.h")
-_NORM_HEADERS = ("edgebci_dsp.h", "edgebci_norm_fixed.h")
-_STEP_HEADERS = ("edgebci_mamba2_fixed.h", *_NORM_HEADERS)
 _FLOATS = ("dt_bias", "A", "skip", "state_gain", "inject")
 
 
@@ -31,7 +28,7 @@ def _quantize(node: Node, graph: StepGraph, sizes: dict[str, int]) -> Operation:
         shapes=f"float32 [{n}] -> int16 [{padded}]",
         call=f"quantize_fixed_{n}({{0}}, {scale}, {{out}});",
         kernel=f"EDGEBCI_DEFINE_QUANTIZE_FIXED(quantize_fixed_{n}, {n}u, {bits})",
-        headers=_NORM_HEADERS,
+        headers=("edgebci_norm_fixed.h",),
     )
 
 
@@ -58,7 +55,7 @@ def _dense(node: Node, graph: StepGraph, sizes: dict[str, int]) -> Operation:
         constants=constants,
         description=f"{{{_padded(rows)}u, {constants[0].name}, {constants[1].name}}}",
         description_type="edgebci_dense_fixed_t",
-        headers=_DENSE_HEADERS,
+        headers=("edgebci_dense_fixed.h",),
     )
 
 
@@ -82,7 +79,7 @@ def _readout(node: Node, graph: StepGraph, sizes: dict[str, int]) -> Operation:
         constants=constants,
         description=f"{{{rows}u, {', '.join(constant.name for constant in constants)}}}",
         description_type="edgebci_dense_readout_t",
-        headers=_DENSE_HEADERS,
+        headers=("edgebci_dense_readout.h",),
     )
 
 
@@ -101,7 +98,7 @@ def _norm(node: Node, graph: StepGraph, sizes: dict[str, int]) -> Operation:
         kernel=f"EDGEBCI_DEFINE_NORM_FIXED(norm_fixed_{n}, {n}u)",
         description=f"{{{', '.join(literal(np.float32(number)) for number in numbers)}}}",
         description_type="edgebci_norm_fixed_t",
-        headers=_NORM_HEADERS,
+        headers=("edgebci_norm_fixed.h",),
     )
 
 
@@ -130,7 +127,7 @@ def _step(node: Node, graph: StepGraph, sizes: dict[str, int]) -> Operation:
         description=f"{{{', '.join([*(constant.name for constant in constants), *scalars])}}}",
         description_type="edgebci_mamba2_fixed_t",
         states=tuple(states),
-        headers=_STEP_HEADERS,
+        headers=("edgebci_mamba2_fixed.h",),
     )
 
 

@@ -92,7 +92,7 @@ def test_a_decoder_in_fixed_point_has_the_bits_of_the_reference_with_helium(tmp_
     decoder = quantize_fixed(spec, random_parameters(spec, 1), random_frames(spec, 100, 2))
     onnx.save(fixed_step_graph(decoder), tmp_path / "fixed.onnx")
     generate(tmp_path / "fixed.onnx", front_end, tmp_path / "c", core.name)
-    assert put_kernels_of(core.name, tmp_path / "c") == ("edgebci_dense.h", "edgebci_row_pairs.h")
+    assert put_kernels_of(core.name, tmp_path / "c") == ("edgebci_dense.h",)
     host = HostTwin(compile_host(tmp_path / "c", tmp_path / "twin.so", "gcc", "0"))
     counts = case.counts[: n_frames * host.samples_per_frame]
     program = compile_user(tmp_path / "c", tmp_path / "program", core)
