@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.stats import norm
 
 from edgebci.documents import Document
 from edgebci.metrics import F64, frame_terms, pearson_of_sums, r2_of_sums
@@ -162,7 +162,7 @@ def power(margin: float, standard_error: float) -> float:
     """Chance of the verdict `non-inferior` when the truth is no difference (normal approximation)."""
     if standard_error == 0:
         return 1.0
-    return float(norm.cdf(margin / standard_error - norm.ppf(0.975)))
+    return float(scipy.stats.norm.cdf(margin / standard_error - scipy.stats.norm.ppf(0.975)))
 
 
 Statistic = Callable[[F64, int], F64]

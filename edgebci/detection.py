@@ -20,9 +20,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy.stats import rankdata
 
 from edgebci.documents import Document
 from edgebci.errors import InputError
@@ -96,7 +96,7 @@ def auroc(inside: Bool, given: F64) -> float:
     n_inside, n_outside = int(inside.sum()), int((~inside).sum())
     if not n_inside or not n_outside:
         return float("nan")
-    ranks = rankdata(given)  # equals share the mean of their ranks
+    ranks = scipy.stats.rankdata(given)  # equals share the mean of their ranks
     return float((ranks[inside].sum() - n_inside * (n_inside + 1) / 2) / (n_inside * n_outside))
 
 

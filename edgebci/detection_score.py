@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import rankdata
+import scipy
 
 from edgebci import comparison
 from edgebci.comparison import Comparison, Interval, Paired, block_frames, drawn_seeds, judged, widest_interval
@@ -221,9 +221,9 @@ def influence(inside: Bool, given: Sequence[F64]) -> F64:
 
 def _influence_of(inside: Bool, given: F64) -> F64:
     value, share = auroc(inside, given), np.where(inside, inside.mean(), 1 - inside.mean())
-    ranks, among_own = rankdata(given), np.empty(len(given))
+    ranks, among_own = scipy.stats.rankdata(given), np.empty(len(given))
     for kind in (inside, ~inside):
-        among_own[kind] = rankdata(given[kind])
+        among_own[kind] = scipy.stats.rankdata(given[kind])
     below = (ranks - among_own) / np.where(inside, (~inside).sum(), inside.sum())
     won = np.where(inside, below, 1 - below)
     return np.asarray((won - value) / share)

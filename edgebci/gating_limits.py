@@ -12,8 +12,8 @@ from enum import StrEnum
 from typing import Literal
 
 import numpy as np
+import scipy
 from pydantic import Field
-from scipy.stats import t
 
 from edgebci.documents import Document
 from edgebci.metrics import F64
@@ -126,7 +126,7 @@ class Growth:
         """(R,) chance of such a growth, or a larger one, if nothing had grown."""
         statistic = self.relative / np.where(self.standard_error > 0, self.standard_error, 1.0)
         certain = np.where(self.relative > 0, 0.0, 1.0)
-        return np.asarray(np.where(self.standard_error > 0, t.sf(statistic, self.rounds - 1), certain))
+        return np.asarray(np.where(self.standard_error > 0, scipy.stats.t.sf(statistic, self.rounds - 1), certain))
 
 
 def grew(before: float, after: float, relative: float, absolute: float) -> bool:

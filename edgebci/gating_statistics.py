@@ -24,8 +24,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.stats import norm, t
 
 from edgebci.comparison import FEWEST_BLOCKS, SHORTEST_BLOCK_S
 from edgebci.detection import auroc
@@ -68,12 +68,12 @@ class Losses:
     def p_worse(self) -> F64:
         """(R, F) chance of such a loss, or a larger one, if nothing were lost; 1 where there are too few blocks."""
         statistic = self.value / np.where(self.standard_error > 0, self.standard_error, 1.0)
-        chance = np.where(self.standard_error > 0, t.sf(statistic, self.freedom), 1.0)
+        chance = np.where(self.standard_error > 0, scipy.stats.t.sf(statistic, self.freedom), 1.0)
         return np.asarray(np.where(self.enough | (self.standard_error == 0), chance, 1.0))
 
     def upper(self, level: float = PASS_LEVEL) -> F64:
         """(R, F) one-sided upper bound of the loss."""
-        return np.asarray(self.value + t.isf(level, self.freedom) * self.standard_error)
+        return np.asarray(self.value + scipy.stats.t.isf(level, self.freedom) * self.standard_error)
 
     def not_inferior(self, margin: float) -> Bool:
         """(R, F) whether the upper bound is below the margin, with blocks enough to say so; equal bits need none."""
@@ -81,7 +81,7 @@ class Losses:
 
     def findable(self, level: float) -> F64:
         """(R, F) the smallest loss that is shown at that level with 95 % power (normal approximation of the power)."""
-        return np.asarray((t.isf(level, self.freedom) + norm.ppf(POWER)) * self.standard_error)
+        return np.asarray((scipy.stats.t.isf(level, self.freedom) + scipy.stats.norm.ppf(POWER)) * self.standard_error)
 
     @property
     def enough(self) -> Bool:
@@ -95,8 +95,10 @@ class Losses:
         above 0, whichever is sooner.
         """
         with np.errstate(divide="ignore"):
-            to_pass = np.where(self.value < margin, t.isf(PASS_LEVEL, self.freedom) / (margin - self.value), np.inf)
-            to_fail = np.where(self.value > 0, t.isf(level, self.freedom) / self.value, np.inf)
+            to_pass = np.where(
+                self.value < margin, scipy.stats.t.isf(PASS_LEVEL, self.freedom) / (margin - self.value), np.inf
+            )
+            to_fail = np.where(self.value > 0, scipy.stats.t.isf(level, self.freedom) / self.value, np.inf)
         times = (np.minimum(to_pass, to_fail) * self.standard_error) ** 2
         for_blocks = (FEWEST_BLOCKS / np.maximum(self.n_blocks, 1))[:, None]
         return np.asarray(np.maximum((np.maximum(times, for_blocks) - 1) * self.minutes, 0.0))

@@ -23,8 +23,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import signal
 
 from edgebci.arithmetic import F32, I16
 from edgebci.errors import InputError
@@ -153,7 +153,7 @@ def _band_filter(spec: FeatureSpec, band: Band) -> BandFilter:
 def _poles_and_residues(spec: FeatureSpec, band: Band) -> tuple[C128, C128]:
     """Pole pairs (n, 2) of the Butterworth band-pass and the residues of its response to differences of samples."""
     corners = (band.low_hz, band.high_hz)
-    zeros, poles, gain = signal.butter(band.order, corners, "bandpass", fs=spec.rate_hz, output="zpk")
+    zeros, poles, gain = scipy.signal.butter(band.order, corners, "bandpass", fs=spec.rate_hz, output="zpk")
     left = np.delete(zeros, int(np.argmin(np.abs(zeros - 1.0))))
     real = np.sort(poles[poles.imag == 0.0].real).astype(np.complex128)
     upper = poles[poles.imag > 0.0]
@@ -229,5 +229,5 @@ def _noise_power(pair: PolePair) -> float:
     if pair.turned:
         radius2 = a * a + b * b
         return (2 * 4 + 1) / 12.0 / (1.0 - radius2)
-    response = signal.lfilter([1.0], [1.0, -a, -b], signal.unit_impulse(20_000))
+    response = scipy.signal.lfilter([1.0], [1.0, -a, -b], scipy.signal.unit_impulse(20_000))
     return float((response**2).sum() * (2 * 16 + 2) / 12.0)

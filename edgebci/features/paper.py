@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import signal
 
 from edgebci.errors import InputError
 
@@ -98,7 +98,7 @@ def paper_frames(
         block = lfp[:, first : first + BLOCK_CHANNELS]
         slow = np.stack([_decimated(channel.astype(np.float64), decimation) for channel in block.T], axis=1)
         filtered = _filtered(slow, len(slow) / seconds)
-        resampled.append(np.asarray(signal.resample(filtered, n_frames, axis=0)))
+        resampled.append(np.asarray(scipy.signal.resample(filtered, n_frames, axis=0)))
     referenced = _referenced(np.concatenate(resampled, axis=1))
     resampled_s = np.linspace(*lfp_s, n_frames)
     times_s, resampled_velocity = _velocity(velocity, velocity_s, velocity_by)
@@ -121,7 +121,9 @@ def _decimated(channel: F64, factors: tuple[int, ...]) -> F64:
         known = np.flatnonzero(~missing)
         channel[missing] = np.interp(np.flatnonzero(missing), known, channel[known]) if len(known) else 0.0
     for factor in factors:
-        channel = signal.decimate(channel[: len(channel) // factor * factor], factor, ftype="iir", zero_phase=True)
+        channel = scipy.signal.decimate(
+            channel[: len(channel) // factor * factor], factor, ftype="iir", zero_phase=True
+        )
     return channel
 
 
@@ -138,11 +140,11 @@ def _check(n_samples: int, seconds: float) -> None:
 
 def _filtered(lfp: F64, rate_hz: float) -> F64:
     filtered: F64 = lfp - lfp.mean(axis=0)
-    notches = [signal.iirnotch(hz, NOTCH_Q, rate_hz) for hz in np.arange(LINE_HZ, rate_hz / 2, LINE_HZ)]
-    high_pass = signal.butter(POLES, HIGH_PASS_HZ, "highpass", fs=rate_hz)
-    low_pass = signal.butter(POLES, LOW_PASS_HZ, "lowpass", fs=rate_hz)
+    notches = [scipy.signal.iirnotch(hz, NOTCH_Q, rate_hz) for hz in np.arange(LINE_HZ, rate_hz / 2, LINE_HZ)]
+    high_pass = scipy.signal.butter(POLES, HIGH_PASS_HZ, "highpass", fs=rate_hz)
+    low_pass = scipy.signal.butter(POLES, LOW_PASS_HZ, "lowpass", fs=rate_hz)
     for numerator, denominator in (*notches, high_pass, low_pass):
-        filtered = np.asarray(signal.filtfilt(np.asarray(numerator), np.asarray(denominator), filtered, axis=0))
+        filtered = np.asarray(scipy.signal.filtfilt(np.asarray(numerator), np.asarray(denominator), filtered, axis=0))
     return filtered
 
 
@@ -157,7 +159,7 @@ def _velocity(velocity: F64, velocity_s: F64, by: Literal["fourier", "lines"]) -
     if by == "lines":
         even_s: F64 = np.linspace(velocity_s[0], velocity_s[-1], n_frames)
         return even_s, np.stack([np.interp(even_s, velocity_s, axis) for axis in velocity.T], axis=1)
-    values, times_s = signal.resample(velocity, n_frames, t=velocity_s, axis=0)
+    values, times_s = scipy.signal.resample(velocity, n_frames, t=velocity_s, axis=0)
     return np.asarray(times_s), np.asarray(values)
 
 

@@ -6,8 +6,8 @@ That is ten minutes of 1/f signal under an electrode's offset, which is a thousa
 from __future__ import annotations
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import signal
 
 from edgebci.arithmetic import I32
 from edgebci.features.cases import front_end_for
@@ -73,7 +73,7 @@ def float32_error_db(spec: FeatureSpec, counts: I32) -> F64:
     settled = slice(round(SETTLED_S * spec.rate_hz), None)
     errors = []
     for i, (chain, sos) in enumerate(zip(coefficients.chains, designed_by_scipy(spec), strict=True)):
-        truth = signal.sosfilt(sos, exact_uv, axis=0)[settled]
+        truth = scipy.signal.sosfilt(sos, exact_uv, axis=0)[settled]
         # A low-pass keeps the offset; only what varies counts as signal.
         errors.append(decibel(device[settled, i] * chain.gain - truth, truth - truth.mean(axis=0)))
     return np.stack(errors)
@@ -82,7 +82,8 @@ def float32_error_db(spec: FeatureSpec, counts: I32) -> F64:
 def designed_by_scipy(spec: FeatureSpec) -> list[F64]:
     """Second-order sections of every filter of `spec`, in the order of its kinds."""
     bands = [
-        signal.butter(b.order, (b.low_hz, b.high_hz), "bandpass", fs=spec.rate_hz, output="sos") for b in spec.bands
+        scipy.signal.butter(b.order, (b.low_hz, b.high_hz), "bandpass", fs=spec.rate_hz, output="sos")
+        for b in spec.bands
     ]
     low_passes = [low_passed_sos(lp, spec.rate_hz) for lp in (spec.lmp, spec.raw) if lp]
     return [*bands, *low_passes]

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from functools import partial
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import signal
 
 from edgebci.features.specification import FeatureSpec, LowPass
 
@@ -48,17 +48,17 @@ def _forgotten(response: Callable[[int], F64]) -> int:
 
 def low_passed_sos(low_pass: LowPass, rate_hz: float) -> F64:
     """SciPy's second-order sections of a low-pass and of the high-pass before it."""
-    low: F64 = signal.butter(low_pass.order, low_pass.corner_hz, fs=rate_hz, output="sos")
+    low: F64 = scipy.signal.butter(low_pass.order, low_pass.corner_hz, fs=rate_hz, output="sos")
     if not low_pass.high_pass_hz:
         return low
-    return np.vstack([signal.butter(2, low_pass.high_pass_hz, "highpass", fs=rate_hz, output="sos"), low])
+    return np.vstack([scipy.signal.butter(2, low_pass.high_pass_hz, "highpass", fs=rate_hz, output="sos"), low])
 
 
 def _low_pass_response(sos: F64, length: int) -> F64:
-    return np.asarray(signal.sosfilt(sos, signal.unit_impulse(length)))
+    return np.asarray(scipy.signal.sosfilt(sos, scipy.signal.unit_impulse(length)))
 
 
 def _power_response(order: int, corners: tuple[float, float], decay: float, length: int) -> F64:
-    sos = signal.butter(order, corners, "bandpass", fs=1.0, output="sos")
-    magnitude = np.abs(signal.sosfilt(sos, signal.unit_impulse(length)))
-    return np.asarray(signal.lfilter([1.0 - decay], [1.0, -decay], magnitude))
+    sos = scipy.signal.butter(order, corners, "bandpass", fs=1.0, output="sos")
+    magnitude = np.abs(scipy.signal.sosfilt(sos, scipy.signal.unit_impulse(length)))
+    return np.asarray(scipy.signal.lfilter([1.0 - decay], [1.0, -decay], magnitude))

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import signal
 
 from edgebci.features.coefficients import integer_path, normalizer_constants, power_rate
 from edgebci.features.conditioning import Conditioned, Conditioner, segments
@@ -53,7 +53,7 @@ class FeatureStream:
         rate_hz, uv_per_step = spec.rate_hz, self._path.uv_per_step
         bands = [
             _BandPower(
-                spec, signal.butter(b.order, (b.low_hz, b.high_hz), "bandpass", fs=rate_hz, output="sos"), n_good
+                spec, scipy.signal.butter(b.order, (b.low_hz, b.high_hz), "bandpass", fs=rate_hz, output="sos"), n_good
             )
             for b in spec.bands
         ]
@@ -126,12 +126,12 @@ class _BandPower:
 
     def push(self, lfp_uv: F64, samples_per_frame: int) -> F64:
         """(G, K * D) microvolt to (G, K) log(uV^2)."""
-        y, self._filter_state = signal.sosfilt(self._sos, lfp_uv, axis=-1, zi=self._filter_state)
+        y, self._filter_state = scipy.signal.sosfilt(self._sos, lfp_uv, axis=-1, zi=self._filter_state)
         by_frame = (y * y).reshape(self._n_good, -1, samples_per_frame)
         # accumulate, not sum: sum may choose its order by the array's shape.
         mean_square = np.add.accumulate(by_frame, axis=-1)[..., -1] / samples_per_frame
         b, a = [self._rate], [1.0, self._rate - 1.0]
-        power, self._average_state = signal.lfilter(b, a, mean_square, axis=-1, zi=self._average_state)
+        power, self._average_state = scipy.signal.lfilter(b, a, mean_square, axis=-1, zi=self._average_state)
         return np.asarray(np.log(power + self._floor_uv2))
 
 
@@ -147,7 +147,7 @@ class _LowPassed:
 
     def push(self, lfp_uv: F64, samples_per_frame: int) -> F64:
         """(G, K * D) microvolt to (G, K) microvolt."""
-        y, self._filter_state = signal.sosfilt(self._sos, lfp_uv, axis=-1, zi=self._filter_state)
+        y, self._filter_state = scipy.signal.sosfilt(self._sos, lfp_uv, axis=-1, zi=self._filter_state)
         return y[:, samples_per_frame - 1 :: samples_per_frame]
 
 
