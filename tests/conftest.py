@@ -26,8 +26,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # Folders of which tests share what takes seconds to make: trained decoders, bundles, compiled programs.
 COSTLY = (
-    ("crossmodal", "export_command", "foreign", "host", "kernels"),
-    ("evaluation", "pipeline", "possm", "realm", "studies", "training_run"),
+    ("crossmodal", "export_command", "foreign", "graph", "host", "kernels"),
+    ("evaluation", "export", "gating", "pipeline", "possm", "realm", "studies", "training_run"),
 )
 
 
@@ -64,6 +64,14 @@ def few_evaluator_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verification, "EVALUATOR_STEPS", 20)
     for files in (target_files, foreign_files):
         monkeypatch.setattr(files, "verify_chunk", partial(files.verify_chunk, evaluator_chunks=1))
+
+
+@pytest.fixture
+def blank_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs of this test leave an empty page: drawing its pictures takes as long as training the decoder."""
+    from edgebci.pipeline import conclusion
+
+    monkeypatch.setattr(conclusion, "render", lambda _report, path: path.touch())
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import pytest
 from edgebci import comparison
 from edgebci.decoding_data import DecodingData
 from edgebci.training.recipe import Optimiser, RidgeRecipe, StudentRecipe, TrainingRecipe
+from tests.small_pipeline import SIZES, training
 
 RATE_HZ = 50.0
 
@@ -83,43 +84,25 @@ rate_hz = 500
 frame_rate_hz = 25
 bands = [{{ low_hz = 12, high_hz = 30, order = 1 }}, {{ low_hz = 70, high_hz = 200, order = 1 }}]
 startup_s = 0.5
-[student]
-d_model = 8
-n_layers = 1
-d_state = 4
-headdim = 8
-seeds = [1, 2]
 [baselines]
 transformer = {{ context_s = 0.4, n_heads = 2 }}
-[training]
-threads = 1
-[training.teacher]
-d_model = 8
-n_layers = 1
-d_state = 4
-headdim = 8
-optimiser = {{ learning_rate = 2e-3, epochs = 2, window_frames = 64, save_every_epochs = 1 }}
-[training.student]
-burn_in_s = 0.5
-optimiser = {{ learning_rate = 2e-3, epochs = 2, window_frames = 64, save_every_epochs = 1 }}
-[training.ridge]
-lags = 4
-folds = 2
-gap_s = 1.0
+[student]
+seeds = [1, 2]
 """
+LEARNING = SIZES + training(teacher_epochs=2, student_epochs=2)
 
 
 @pytest.fixture(scope="session")
 def following_toml(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("evaluation") / "following.toml"
-    path.write_text(SMALL.format(target="velocity", task="regression"))
+    path.write_text(SMALL.format(target="velocity", task="regression") + LEARNING)
     return path
 
 
 @pytest.fixture(scope="session")
 def detecting_toml(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("evaluation") / "detecting.toml"
-    path.write_text(SMALL.format(target="beta_bursts", task="detection"))
+    path.write_text(SMALL.format(target="beta_bursts", task="detection") + LEARNING)
     return path
 
 

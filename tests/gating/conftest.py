@@ -9,6 +9,7 @@ import pytest
 from scipy.signal import butter, sosfilt
 
 from edgebci.recordings import RecordingWriter
+from tests.small_pipeline import IMPLANT, SIZES, training
 
 RATE_HZ, SECONDS = 100.0, 300
 DETECTOR = """
@@ -29,30 +30,8 @@ power_tau_s = 0.1
 bands = [{{ low_hz = 14, high_hz = 30, order = 1 }}]
 startup_s = 0.5
 [student]
-d_model = 8
-n_layers = 1
-d_state = 4
-headdim = 8
-[training]
-threads = 1
-[training.teacher]
-d_model = 8
-n_layers = 1
-d_state = 4
-headdim = 8
-optimiser = {{ learning_rate = 2e-3, epochs = 1, window_frames = 64 }}
-[training.student]
-burn_in_s = 0.5
-optimiser = {{ learning_rate = 2e-2, epochs = 8, window_frames = 64 }}
-[training.ridge]
-lags = 2
-folds = 2
-gap_s = 1.0
-[[implants]]
-implant = "utah96-lfp"
-compute = "stm32l4r5"
-radio = "ble-2m"
 """
+LEARNING = SIZES + training(teacher_epochs=1, student_epochs=8, student_learning_rate=2e-2, ridge_lags=2) + IMPLANT
 
 
 @pytest.fixture(scope="session")
@@ -60,7 +39,7 @@ def detector_toml(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The text of the pipeline, its recording written."""
     path = tmp_path_factory.mktemp("bursts") / "bursts.h5"
     _write(path)
-    return DETECTOR.format(recording=path)
+    return DETECTOR.format(recording=path) + LEARNING
 
 
 def _write(path: Path) -> None:

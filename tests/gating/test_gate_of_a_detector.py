@@ -106,7 +106,7 @@ def test_the_same_detector_passes_the_gate_on_auroc(place: Path) -> None:
     assert {(check["accuracy"]["metric"], check["accuracy"]["margin"]) for check in checks} == {("AUROC", 0.01)}
 
 
-@pytest.mark.usefixtures("few_evaluator_steps")
+@pytest.mark.usefixtures("few_evaluator_steps", "blank_page")
 def test_a_detector_with_wrong_scales_fails_the_gate_on_auroc_and_the_gate_says_why(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

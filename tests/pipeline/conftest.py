@@ -1,4 +1,4 @@
-"""A run small enough for a test: 16 channels, 100 s, a tiny decoder."""
+"""A run small enough for a test: ten channels, a minute, a tiny decoder."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from edgebci.pipeline.configuration import PipelineConfig, load_pipeline
+from tests.small_pipeline import IMPLANT, SIZES, training
 
 SMALL = """
 schema = "edgebci.pipeline/1"
@@ -28,42 +29,20 @@ frame_rate_hz = 25
 bands = [{ low_hz = 8, high_hz = 30, order = 1 }, { low_hz = 70, high_hz = 200, order = 1 }]
 startup_s = 0.5
 [student]
-d_model = 8
-n_layers = 1
-d_state = 4
-headdim = 8
 seeds = [1]
-[training]
-threads = 1
-[training.teacher]
-d_model = 8
-n_layers = 1
-d_state = 4
-headdim = 8
-optimiser = { learning_rate = 2e-3, epochs = 2, window_frames = 64, save_every_epochs = 1 }
-[training.student]
-burn_in_s = 0.5
-optimiser = { learning_rate = 2e-3, epochs = 3, window_frames = 64, save_every_epochs = 1 }
-[training.ridge]
-lags = 4
-folds = 2
-gap_s = 1.0
-[[implants]]
-implant = "utah96-lfp"
-compute = "stm32l4r5"
-radio = "ble-2m"
 """
+TOML = SMALL + SIZES + training(teacher_epochs=2, student_epochs=3) + IMPLANT
 
 
 @pytest.fixture(autouse=True)
-def _quick(few_evaluator_steps: None) -> None:
-    """Runs of tests; the one that tests share takes as many steps as everyone's."""
+def _quick(few_evaluator_steps: None, blank_page: None) -> None:
+    """Runs of tests; the one that tests share takes as many steps as everyone's, and its page is drawn."""
 
 
 @pytest.fixture(scope="session")
 def small_toml(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("pipeline") / "small.toml"
-    path.write_text(SMALL)
+    path.write_text(TOML)
     return path
 
 
