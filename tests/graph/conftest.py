@@ -59,6 +59,12 @@ def form(request: pytest.FixtureRequest) -> StepForm:
     return step_form(request.param)
 
 
+@pytest.fixture(scope="session", params=[*DECODERS, *BACKBONES])
+def float_form(request: pytest.FixtureRequest) -> StepForm:
+    """Those that differ as float forms: one of mixed widths has the float form of the plain decoder."""
+    return step_form(request.param)
+
+
 @pytest.fixture(scope="session")
 def mamba2() -> StepForm:
     return step_form("mamba2")

@@ -39,10 +39,10 @@ def wrong_scale(model: onnx.ModelProto, name: str) -> onnx.ModelProto:
     return altered(model, given[1] if len(given) == 3 else given[3], 1.2)
 
 
-def test_the_float_form_holds_for_thousands_of_steps_with_resets(form: Any) -> None:
-    n = len(form.frames)
+def test_the_float_form_holds_for_thousands_of_steps_with_resets(float_form: Any) -> None:
+    n = len(float_form.frames)
     assert n >= 2000
-    found = verify_float_reference(form.float_graph, form.float_reference, form.frames, resets(n), 10)
+    found = verify_float_reference(float_form.float_graph, float_form.float_reference, float_form.frames, resets(n), 10)
     assert found.steps == n
     # Ten times tighter than what is allowed: float32 rounds at 6e-8 and some hundred roundings add up.
     assert max(found.largest_error.values()) < FLOAT_TOLERANCE / 10
@@ -55,10 +55,10 @@ def test_the_int8_form_holds_against_the_bit_exact_reference_with_resets(form: A
     assert {f"{name}.next" for name in form.states} <= {quantizer.name for quantizer in found.each_quantizer}
 
 
-def test_a_broken_float_graph_is_named_by_tensor_and_step(form: Any) -> None:
-    broken = wrong_scale(form.float_graph, MIDDLE[form.name.removeprefix("mixed ")])
+def test_a_broken_float_graph_is_named_by_tensor_and_step(float_form: Any) -> None:
+    broken = wrong_scale(float_form.float_graph, MIDDLE[float_form.name])
     with pytest.raises(VerificationError, match=r"ONNX Runtime: \S+ differs at step \d+ by .*nothing is written"):
-        verify_float_reference(broken, form.float_reference, form.frames[:100])
+        verify_float_reference(broken, float_form.float_reference, float_form.frames[:100])
 
 
 def test_a_broken_int8_graph_is_named_by_tensor_and_step(form: Any) -> None:
