@@ -23,7 +23,7 @@ from edgebci.progress import silent
 from tests.study_rows import found, row
 
 pytestmark = pytest.mark.usefixtures("few_replicates")
-TINY = QUICK.model_copy(update={"name": "tiny", "teacher_epochs": 1, "student_epochs": 1, "duration_s": 90.0})
+TINY = QUICK.model_copy(update={"name": "tiny", "teacher_epochs": 1, "student_epochs": 1, "duration_s": 75.0})
 SHORT_TRAINING = SplitConfig(train=0.1, validation=0.05, test=0.85)
 """Two minutes of a rat, of which a question takes one."""
 

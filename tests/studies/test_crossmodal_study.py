@@ -37,11 +37,11 @@ from edgebci.training.causal_decoder import from_checkpoint, predict
 
 pytestmark = pytest.mark.usefixtures("few_replicates")
 TINY = QUICK.model_copy(update={"teacher_epochs": 1, "student_epochs": 1})
-FRAMES, CHANNELS, UNITS = 1600, 6, 12
+FRAMES, CHANNELS, UNITS = 1140, 6, 12
 
 
 def toy_session(subject: int, session: int) -> Session:
-    """Two slow latents move the hand, twelve units, and the slow features of six channels; 32 s at 50 Hz."""
+    """Two slow latents move the hand, twelve units, and the slow features of six channels; 23 s at 50 Hz."""
     rng, mixing = np.random.default_rng([subject, session]), np.random.default_rng(subject)
     latents = np.zeros((FRAMES, 2))
     for t in range(1, FRAMES):
@@ -55,9 +55,9 @@ def toy_session(subject: int, session: int) -> Session:
         targets=latents.astype(np.float32),
         valid=np.ones(FRAMES, dtype=bool),
         times_s=times_s,
-        train=((0, 900),),
-        validation=((950, 1150),),
-        test=((1200, FRAMES),),
+        train=((0, 500),),
+        validation=((540, 700),),
+        test=((740, FRAMES),),
         target_names=("x", "y"),
         target_unit="cm/s",
         feature_channels=np.tile(np.arange(CHANNELS), 2),

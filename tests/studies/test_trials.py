@@ -10,6 +10,7 @@ import pytest
 
 from edgebci.comparison import Verdict
 from edgebci.decoding_data import DecodingData, Floats
+from edgebci.pipeline.configuration import SplitConfig
 from edgebci.pipeline.imports import training_sources
 from edgebci.pipeline.studies.cohort import CohortSpec, obtain_cohort, preparation
 from edgebci.pipeline.studies.trial import Grid, Way
@@ -22,7 +23,8 @@ SMALL = CohortSpec(
     subjects=2,
     pretraining_sessions=1,
     held_out_sessions=1,
-    generator=SyntheticSpec(duration_s=80, n_channels=8),
+    generator=SyntheticSpec(duration_s=45, n_channels=4),
+    split=SplitConfig(train=0.4, validation=0.3, test=0.3),
 )
 
 
@@ -95,7 +97,7 @@ def test_a_cohort_holds_sessions_out_of_pretraining_in_every_subject(tmp_path: P
     assert [s.name for s in cohort.held_out] == ["subject01_session02", "subject02_session02"]
     assert [s.subject for s in cohort.held_out] == ["subject01", "subject02"]
     assert cohort.held_out[0].spikes is not None
-    assert cohort.held_out[0].data.frames.shape[1] == 4 * 8
+    assert cohort.held_out[0].data.frames.shape[1] == 4 * 4
 
 
 def test_no_study_uses_a_seed_that_the_generator_was_tuned_on() -> None:
