@@ -35,6 +35,7 @@ from edgebci.quantized_decoder import QuantizedDecoder
 from edgebci.workload import workload
 from tests.small_specs import DECODERS, small_decoder
 
+pytestmark = pytest.mark.usefixtures("few_evaluator_steps")
 CASE, GAP = front_end_case("clean"), front_end_case("gap_that_resets")
 NOISE_DB = 20.0
 """Least signal over quantization noise. One int8 quantizer of a signal whose rms is a quarter of its largest value

@@ -30,6 +30,7 @@ from edgebci.possm_spec import PossmCheckpoint, PossmStepSpec, save_possm_step
 from edgebci.possm_stream import ChunkStream, FloatPossmStream
 from tests.small_specs import small_spike_decoder
 
+pytestmark = pytest.mark.usefixtures("few_evaluator_steps")
 RECIPE = Path(__file__).resolve().parents[2] / "examples" / "recipes" / "possm_edge.toml"
 MOST, UNITS, STEPS = 16, 20, 50
 NOISE_DB = 17.0
