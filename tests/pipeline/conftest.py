@@ -19,6 +19,7 @@ seed = 9100
 duration_s = 60
 n_channels = 10
 rate_hz = 500
+population = { grid_mm = 0.4 }
 [split]
 train = 0.5
 validation = 0.25

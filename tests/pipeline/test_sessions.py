@@ -20,7 +20,7 @@ FEATURES = {"rate_hz": 500, "frame_rate_hz": 50, "bands": [{"low_hz": 70, "high_
 
 def config(**changes: object) -> PreparationConfig:
     synthetic = SyntheticSpec.model_validate(
-        {"seed": 9000, "duration_s": 90, "n_channels": 8, "rate_hz": 500, **changes}
+        {"seed": 9000, "duration_s": 90, "n_channels": 8, "rate_hz": 500, "population": {"grid_mm": 0.4}, **changes}
     )
     recording = RecordingConfig(target="velocity", synthetic=synthetic)
     return PreparationConfig.model_validate({"recording": recording, "features": FEATURES})

@@ -31,7 +31,9 @@ SHORT_TRAINING = SplitConfig(train=0.1, validation=0.05, test=0.85)
 def test_the_distillation_study_runs_and_what_it_found_is_read_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(distillation_study, "WORLDS", {"kernel": {"units": {"n_units": 20}}})
+    monkeypatch.setattr(
+        distillation_study, "WORLDS", {"kernel": {"units": {"n_units": 20}, "population": {"grid_mm": 0.4}}}
+    )
     table = reproduce(TINY, tmp_path, ["distillation"], silent)
     assert [(r.candidate, r.reference) for r in table.rows] == [
         ("distilled", "alone"),

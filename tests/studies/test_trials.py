@@ -23,7 +23,7 @@ SMALL = CohortSpec(
     subjects=2,
     pretraining_sessions=1,
     held_out_sessions=1,
-    generator=SyntheticSpec(duration_s=45, n_channels=4),
+    generator=SyntheticSpec.model_validate({"duration_s": 45, "n_channels": 4, "population": {"grid_mm": 0.4}}),
     split=SplitConfig(train=0.4, validation=0.3, test=0.3),
 )
 

@@ -29,6 +29,7 @@ session = {number}
 duration_s = 120
 n_channels = 8
 rate_hz = 500
+population = {{ grid_mm = 0.4 }}
 [sessions.synthetic.behavior]
 work_s = [20, 40]
 rest_s = [5, 10]
