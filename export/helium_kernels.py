@@ -24,6 +24,8 @@ BLOCK, VECTOR = 64, 16
 """Columns whose activations stay in registers, and those of one instruction."""
 LANES = 8
 """Of int16."""
+_LONGEST_ROW = 128
+"""Of the state: what a store can be moved by."""
 _OVERREAD = 2
 """Rows: what begins the sums of the next two is loaded early."""
 
@@ -39,7 +41,8 @@ def helium_kernel(operation: Operation, graph: StepGraph) -> Operation:
 
 def _mamba2_step(operation: Operation, graph: StepGraph) -> Operation:
     given = {part: graph.constants[operation.node.inputs[1 + len(STATES) + i]] for i, part in enumerate(WEIGHTS)}
-    if operation.writes.size % LANES or len(given["A"]) % (LANES // 2):
+    d_state = graph.inputs[operation.states[1]][-1]
+    if operation.writes.size % LANES or len(given["A"]) % (LANES // 2) or d_state > _LONGEST_ROW:
         return operation
     plain, *others = operation.constants
     laid = Constant(plain.name, channels_of_eight(given), f"{operation.c_name}: channels by eights")
@@ -60,17 +63,25 @@ def _dense(operation: Operation, graph: StepGraph) -> Operation:
     weight, name = graph.constants[weight_name], operation.c_name
     rows = len(weight) + -len(weight) % 4
     sums = 128 * weight.astype(np.int32).sum(axis=1, dtype=np.int32)
-    per_row = {"start": sums, "multiplier": graph.constants[multiplier], "bias": graph.constants[bias]}
+    per_row = {"start": sums, "multiplier": graph.constants[multiplier]}
+    call, kernel = operation.call, operation.kernel
+    if graph.constants[bias].any():
+        per_row["bias"] = graph.constants[bias]
+        plain = call.partition("(")[0]
+        call = call.replace(plain, f"{plain}_biased", 1)
+        kernel = kernel.replace("(", "_BIASED(", 1).replace(plain, f"{plain}_biased", 1)
     laid = Constant(f"{name}_weight", blocked_rows(weight), f"{weight_name}: int8 {list(weight.shape)} in blocks")
     others = [
         Constant(f"{name}_{part}", _filled(values, rows + _OVERREAD), f"{name}: {part}")
         for part, values in per_row.items()
     ]
-    constants = (laid, *others)
+    fields = [laid.name, *(constant.name for constant in others), "NULL"][:4]
     return replace(
         operation,
-        constants=constants,
-        description=f"{{{rows}u, {', '.join(constant.name for constant in constants)}}}",
+        call=call,
+        kernel=kernel,
+        constants=(laid, *others),
+        description=f"{{{rows}u, {', '.join(fields)}}}",
         description_type="edgebci_dense_rows_t",
         headers=("edgebci_dense_fixed_helium.h",),
     )

@@ -22,12 +22,15 @@
 #include "edgebci_helium.h"
 
 #define EDGEBCI_COLUMN_BLOCK 64u          /* columns */
-#define EDGEBCI_ROWS_TOGETHER 128u /* whose sums are kept at a time */
+#define EDGEBCI_ROWS_TOGETHER 152u /* whose sums are kept at a time */
+#define EDGEBCI_ADDS_BIAS 1u
+#define EDGEBCI_ADDS_X 2u /* [rows] */
 
 typedef struct {
     uint32_t rows;
     const int8_t *weight;
-    const int32_t *start, *multiplier, *bias; /* [rows + 2] */
+    const int32_t *start, *multiplier; /* [rows + 2] */
+    const int32_t *bias;               /* the same, or NULL: none */
 } edgebci_dense_rows_t;
 
 #if EDGEBCI_HAS_HELIUM
@@ -35,11 +38,17 @@ typedef struct {
 /* Part n activations, at most a block: h at `halves`, l a block's width behind. */
 static EDGEBCI_INLINE void edgebci_dense_rows_part(uint32_t n, const int16_t *x, int8_t *halves)
 {
-    for (uint32_t j = 0; j < n; j += 8) {
-        const mve_pred16_t there = vctp16q(n - j);
-        const int16x8_t v = vld1q_z_s16(x + j, there);
-        vstrbq_s16(halves + j, vshrq_n_s16(v, 8));
-        vstrbq_s16(halves + EDGEBCI_COLUMN_BLOCK + j, veorq_s16(v, vdupq_n_s16(0x80)));
+    const int8x16_t middle = vdupq_n_s8(-128);
+    uint32_t j = 0;
+    for (; j + 16u <= n; j += 16) {
+        const int8x16x2_t v = vld2q_s8((const int8_t *)(const void *)(x + j)); /* low bytes, high bytes */
+        vst1q_s8(halves + j, v.val[1]);
+        vst1q_s8(halves + EDGEBCI_COLUMN_BLOCK + j, veorq_s8(v.val[0], middle));
+    }
+    for (; j < n; j += 4) {
+        const int32x4_t v = vldrhq_s32(x + j);
+        vstrbq_s32(halves + j, vshrq_n_s32(v, 8));
+        vstrbq_s32(halves + EDGEBCI_COLUMN_BLOCK + j, veorq_s32(v, vdupq_n_s32(0x80)));
     }
 }
 
@@ -68,10 +77,10 @@ static EDGEBCI_INLINE void edgebci_dense_rows_block(uint32_t rows, const int8_t 
                                                     int32_t *to)
 {
     int32_t h0, h1, l0, l1, k0, k1;
-    __asm__ volatile("vldrb.u8 q0, [%[x]]\n\tvldrb.u8 q1, [%[x], #16]\n\tvldrb.u8 q2, [%[x], #32]\n\t"
+    __asm__ volatile("vldrb.u8 q0, [%[x]]\n\tldr %[l0], [%[from]], #4\n\tvldrb.u8 q1, [%[x], #16]\n\t"
+                     "ldr %[l1], [%[from]], #4\n\tvldrb.u8 q2, [%[x], #32]\n\tdls lr, %[n]\n\t"
                      "vldrb.u8 q3, [%[x], #48]\n\tvldrb.u8 q5, [%[x], #64]\n\tvldrb.u8 q6, [%[x], #80]\n\t"
-                     "vldrb.u8 q4, [%[w]], #16\n\tldr %[l0], [%[from]], #4\n\tldr %[l1], [%[from]], #4\n\t"
-                     "dls lr, %[n]\n"
+                     "vldrb.u8 q4, [%[w]], #16\n"
                      "1:\n\t" EDGEBCI_ROW_PAIR("l0", "l1", "k0", "k1") EDGEBCI_ROW_PAIR("k0", "k1", "l0", "l1")
                      "le lr, 1b\n\t"
                      "add %[k1], %[k1], %[h1], lsl #8\n\tstr %[k0], [%[to]], #4\n\tstr %[k1], [%[to]]"
@@ -100,18 +109,37 @@ static EDGEBCI_INLINE void edgebci_dense_rows_rest(uint32_t rows, uint32_t n, co
     }
 }
 
-/* Sums as counts of y; x is added where `adds`, a constant, says so. */
-static EDGEBCI_INLINE void edgebci_dense_rows_finish(uint32_t rows, uint32_t adds, const int32_t *sums,
-                                                     const int32_t *multiplier, const int32_t *bias, const int16_t *x,
-                                                     int16_t *y)
+/* Four sums as counts of y; `adds`, a constant, tells what is added. */
+static EDGEBCI_INLINE int32x4_t edgebci_dense_rows_four(uint32_t adds, const int32_t *sums, const int32_t *multiplier,
+                                                        const int32_t *bias, const int16_t *x)
 {
-    for (uint32_t row = 0; row < rows; row += 4) {
-        int32x4_t counts = vrmulhq_s32(vld1q_s32(sums + row), vld1q_s32(multiplier + row));
-        counts = vaddq_s32(counts, vld1q_s32(bias + row));
-        if (adds) {
-            counts = vaddq_s32(counts, vldrhq_s32(x + row));
-        }
-        vstrhq_s32(y + row, vreinterpretq_s32_s16(vqmovnbq_s32(vdupq_n_s16(0), counts)));
+    int32x4_t counts = vrmulhq_s32(vld1q_s32(sums), vld1q_s32(multiplier));
+    counts = adds & EDGEBCI_ADDS_BIAS ? vaddq_s32(counts, vld1q_s32(bias)) : counts;
+    return adds & EDGEBCI_ADDS_X ? vaddq_s32(counts, vldrhq_s32(x)) : counts;
+}
+
+static EDGEBCI_INLINE void edgebci_dense_rows_put(int16_t *y, int32x4_t counts)
+{
+    vstrhq_s32(y, vreinterpretq_s32_s16(vqmovnbq_s32(vreinterpretq_s16_s32(counts), counts)));
+}
+
+/* The rows from `row` to `end`, whose sums are these. Pointers are read once: the compiler does not know that y leaves
+ * them alone. */
+static EDGEBCI_INLINE void edgebci_dense_rows_finish(const edgebci_dense_rows_t *d, uint32_t row, uint32_t end,
+                                                     uint32_t adds, const int32_t *sums, const int16_t *x, int16_t *y)
+{
+    const int32_t *multiplier = d->multiplier + row;
+    const int32_t *bias = adds & EDGEBCI_ADDS_BIAS ? d->bias + row : multiplier;
+    x += adds & EDGEBCI_ADDS_X ? row : 0;
+    y += row;
+    for (uint32_t left = (end - row) / 8u; left != 0; left--, sums += 8, multiplier += 8, bias += 8, x += 8, y += 8) {
+        const int32x4_t first = edgebci_dense_rows_four(adds, sums, multiplier, bias, x);
+        const int32x4_t second = edgebci_dense_rows_four(adds, sums + 4, multiplier + 4, bias + 4, x + 4);
+        edgebci_dense_rows_put(y, first);
+        edgebci_dense_rows_put(y + 4, second);
+    }
+    if ((end - row) % 8u != 0) {
+        edgebci_dense_rows_put(y, edgebci_dense_rows_four(adds, sums, multiplier, bias, x));
     }
 }
 
@@ -144,19 +172,18 @@ static EDGEBCI_INLINE void edgebci_dense_rows_block(uint32_t rows, const int8_t 
     edgebci_dense_rows_rest(rows, EDGEBCI_COLUMN_BLOCK, w, x, from, to);
 }
 
-static EDGEBCI_INLINE void edgebci_dense_rows_finish(uint32_t rows, uint32_t adds, const int32_t *sums,
-                                                     const int32_t *multiplier, const int32_t *bias, const int16_t *x,
-                                                     int16_t *y)
+static EDGEBCI_INLINE void edgebci_dense_rows_finish(const edgebci_dense_rows_t *d, uint32_t row, uint32_t end,
+                                                     uint32_t adds, const int32_t *sums, const int16_t *x, int16_t *y)
 {
-    for (uint32_t row = 0; row < rows; row++) {
-        const int32_t added = adds ? bias[row] + x[row] : bias[row];
-        y[row] = (int16_t)edgebci_ssat16(edgebci_smmlar(sums[row], multiplier[row], added));
+    for (; row < end; row++, sums++) {
+        int32_t added = adds & EDGEBCI_ADDS_BIAS ? d->bias[row] : 0;
+        added += adds & EDGEBCI_ADDS_X ? x[row] : 0;
+        y[row] = (int16_t)edgebci_ssat16(edgebci_smmlar(*sums, d->multiplier[row], added));
     }
 }
 
 #endif
 
-/* x [rows] is added where `adds`, a constant, says so. */
 static EDGEBCI_INLINE void edgebci_dense_rows(const edgebci_dense_rows_t *d, uint32_t columns, uint32_t adds,
                                               const int16_t *q, const int16_t *x, int16_t *y)
 {
@@ -183,7 +210,7 @@ static EDGEBCI_INLINE void edgebci_dense_rows(const edgebci_dense_rows_t *d, uin
             }
             from = sums + 2;
         }
-        edgebci_dense_rows_finish(rows, adds, sums + 2, d->multiplier + row, d->bias + row, x + (adds ? row : 0), y + row);
+        edgebci_dense_rows_finish(d, row, row + rows, adds, sums + 2, x, y);
     }
 }
 
@@ -193,10 +220,22 @@ static EDGEBCI_INLINE void edgebci_dense_rows(const edgebci_dense_rows_t *d, uin
         edgebci_dense_rows(d, columns, 0, q, q, y);                                                                   \
     }
 
+#define EDGEBCI_DEFINE_DENSE_FIXED_BIASED(name, columns)                                                              \
+    static EDGEBCI_KERNEL void name(const edgebci_dense_rows_t *d, const int16_t *q, int16_t *y)                      \
+    {                                                                                                                 \
+        edgebci_dense_rows(d, columns, EDGEBCI_ADDS_BIAS, q, q, y);                                                   \
+    }
+
 #define EDGEBCI_DEFINE_DENSE_FIXED_ADD(name, columns)                                                                 \
     static EDGEBCI_KERNEL void name(const edgebci_dense_rows_t *d, const int16_t *q, const int16_t *x, int16_t *y)    \
     {                                                                                                                 \
-        edgebci_dense_rows(d, columns, 1, q, x, y);                                                                   \
+        edgebci_dense_rows(d, columns, EDGEBCI_ADDS_X, q, x, y);                                                      \
+    }
+
+#define EDGEBCI_DEFINE_DENSE_FIXED_ADD_BIASED(name, columns)                                                          \
+    static EDGEBCI_KERNEL void name(const edgebci_dense_rows_t *d, const int16_t *q, const int16_t *x, int16_t *y)    \
+    {                                                                                                                 \
+        edgebci_dense_rows(d, columns, EDGEBCI_ADDS_BIAS | EDGEBCI_ADDS_X, q, x, y);                                  \
     }
 
 #endif

@@ -117,4 +117,14 @@ static EDGEBCI_INLINE void edgebci_mamba2_fixed_channels(const edgebci_mamba2_fi
     }
 }
 
+/* C in the counts that sums over the state allow, in place. */
+static inline void edgebci_mamba2_fixed_limit(uint32_t n, uint32_t shift, int16_t *C)
+{
+    const int32_t half = (int32_t)((1u << shift) >> 1), limit = (int32_t)(65535u / n);
+    for (uint32_t i = 0; i < n; i++) {
+        const int32_t counts = (C[i] + half) >> shift;
+        C[i] = (int16_t)(counts < -limit ? -limit : counts > limit ? limit : counts);
+    }
+}
+
 #endif

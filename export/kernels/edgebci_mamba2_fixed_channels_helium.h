@@ -33,23 +33,40 @@ static EDGEBCI_INLINE int16x8_t edgebci_mamba2_fixed_eight(uint32_t phase, uint3
     return vqmovntq_s32(vqmovnbq_s32(now, even), odd);
 }
 
-/* n channels from the first on: convolution and SiLU; u[0], u[stride], ... */
+/* SiLU of eight counts to u[0], u[stride], ... */
+static EDGEBCI_INLINE void edgebci_mamba2_fixed_activate(const int32_t *middle, int16x8_t counts, uint16x8_t places,
+                                                         int16_t *u)
+{
+    const int32x4_t even = edgebci_silu_fixed_four(middle, edgebci_even_counts(counts));
+    const int32x4_t odd = edgebci_silu_fixed_four(middle, edgebci_odd_counts(counts));
+    vstrhq_scatter_shifted_offset_s16(u, places, vrshrntq_n_s32(vrshrnbq_n_s32(counts, even, 7), odd, 7));
+}
+
+/* n channels from the first on: convolution and SiLU; u[0], u[stride], ... What the SiLU of one eight waits for, the sums
+ * of the next fill. */
 static EDGEBCI_INLINE void edgebci_mamba2_fixed_channels(const edgebci_mamba2_fixed_t *m, uint32_t phase, uint32_t first,
                                                          uint32_t n, uint32_t width, uint32_t taps, const int16_t *xbc,
                                                          int16_t *conv, int16_t *u, uint32_t stride)
 {
     const int32_t *const middle = edgebci_silu_fixed_middle(m->silu), *channel = m->channel + first / 2u * (taps + 4u);
     const uint16x8_t places = vmulq_n_u16(vidupq_n_u16(0, 1), (uint16_t)stride);
-    for (uint32_t i = first; i < first + n; i += 8, channel += 4u * taps + 16u, u += 8u * stride) {
-        const int16x8_t counts = edgebci_mamba2_fixed_eight(phase, width, taps, channel, xbc + i, conv + i);
-        const int32x4_t even = edgebci_silu_fixed_four(middle, edgebci_even_counts(counts));
-        const int32x4_t odd = edgebci_silu_fixed_four(middle, edgebci_odd_counts(counts));
-        const int16x8_t activated = vrshrntq_n_s32(vrshrnbq_n_s32(counts, even, 7), odd, 7);
-        if (stride == 1) {
-            vst1q_s16(u, activated);
-        } else {
-            vstrhq_scatter_shifted_offset_s16(u, places, activated);
-        }
+    int16x8_t counts = edgebci_mamba2_fixed_eight(phase, width, taps, channel, xbc + first, conv + first);
+    for (uint32_t i = first + 8; i < first + n; i += 8, u += 8u * stride) {
+        channel += 4u * taps + 16u;
+        const int16x8_t next = edgebci_mamba2_fixed_eight(phase, width, taps, channel, xbc + i, conv + i);
+        edgebci_mamba2_fixed_activate(middle, counts, places, u);
+        counts = next;
+    }
+    edgebci_mamba2_fixed_activate(middle, counts, places, u);
+}
+
+/* C in the counts that sums over the state allow, in place. */
+static EDGEBCI_INLINE void edgebci_mamba2_fixed_limit(uint32_t n, uint32_t shift, int16_t *C)
+{
+    const int16_t limit = (int16_t)(65535u / n);
+    for (uint32_t i = 0; i < n; i += 8) {
+        const int16x8_t counts = vrshlq_n_s16(vld1q_s16(C + i), -(int32_t)shift);
+        vst1q_s16(C + i, vminq_s16(vmaxq_s16(counts, vdupq_n_s16((int16_t)-limit)), vdupq_n_s16(limit)));
     }
 }
 
@@ -76,6 +93,16 @@ static inline void edgebci_mamba2_fixed_channels(const edgebci_mamba2_fixed_t *m
             sum += conv[(phase + 1u + k) % taps * width + i] * weight[8u * k];
         }
         u[0] = edgebci_mamba2_fixed_activated(m->silu + 512, sum, scaling[0], scaling[8]);
+    }
+}
+
+/* C in the counts that sums over the state allow, in place. */
+static inline void edgebci_mamba2_fixed_limit(uint32_t n, uint32_t shift, int16_t *C)
+{
+    const int32_t half = (int32_t)((1u << shift) >> 1), limit = (int32_t)(65535u / n);
+    for (uint32_t i = 0; i < n; i++) {
+        const int32_t counts = (C[i] + half) >> shift;
+        C[i] = (int16_t)(counts < -limit ? -limit : counts > limit ? limit : counts);
     }
 }
 

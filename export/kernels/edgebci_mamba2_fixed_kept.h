@@ -37,4 +37,12 @@ static inline void edgebci_mamba2_fixed_weights(const edgebci_mamba2_fixed_t *m,
     pairs[1] = edgebci_pair(W[2], W[3]);
 }
 
+/* What four slots put into the state. */
+static EDGEBCI_INLINE void edgebci_mamba2_fixed_gains(const float *kept, float inject, int32_t *gain)
+{
+    for (uint32_t j = 0; j < EDGEBCI_SLOTS; j++) {
+        gain[j] = edgebci_truncate(kept[j] * inject, EDGEBCI_LARGEST_GAIN);
+    }
+}
+
 #endif

@@ -1,6 +1,6 @@
 /* What edgebci.Mamba2StepFixed keeps of the steps since a rewrite, on a core with Helium: the portable
  * edgebci_mamba2_fixed_kept.h says what is computed, and it is what a machine without Helium takes. Four heads go together,
- * and the four slots of a head. Nothing that is subnormal, which vectors take for 0, reaches a result.
+ * or the four slots of a head. Nothing that is subnormal, which vectors take for 0, reaches a result.
  */
 #ifndef EDGEBCI_MAMBA2_FIXED_KEPT_HELIUM_H
 #define EDGEBCI_MAMBA2_FIXED_KEPT_HELIUM_H
@@ -12,7 +12,7 @@
 #include "edgebci_fixed_rounding.h"
 #include "edgebci_math_helium.h"
 
-/* Four heads' dt; decays of the same. */
+/* dt of four heads. */
 static EDGEBCI_INLINE float32x4_t edgebci_mamba2_fixed_dt(const edgebci_mamba2_fixed_t *m, uint32_t head,
                                                           const int16_t *dt_raw)
 {
@@ -24,15 +24,14 @@ static EDGEBCI_INLINE float32x4_t edgebci_mamba2_fixed_dt(const edgebci_mamba2_f
 static EDGEBCI_INLINE void edgebci_mamba2_fixed_age(const edgebci_mamba2_fixed_t *m, uint32_t heads, uint32_t slot,
                                                     const int16_t *dt_raw, float *kept)
 {
-    for (uint32_t head = 0; head < heads; head += 4) {
+    const uint32x4_t places = vmulq_n_u32(vidupq_n_u32(0, 1), 1u + EDGEBCI_SLOTS); /* of four heads */
+    for (uint32_t head = 0; head < heads; head += 4, kept += 4u * (1u + EDGEBCI_SLOTS)) {
         const float32x4_t dt = edgebci_mamba2_fixed_dt(m, head, dt_raw);
-        float decays[4], now[4];
-        vst1q_f32(decays, edgebci_exp_four(vmulq_f32(dt, vld1q_f32(m->A + head))));
-        vst1q_f32(now, dt);
-        for (uint32_t i = 0; i < 4; i++, kept += 1u + EDGEBCI_SLOTS) {
-            kept[0] = edgebci_flush(kept[0] * decays[i]);
-            vst1q_f32(kept + 1, edgebci_flush_four(vmulq_n_f32(vld1q_f32(kept + 1), decays[i])));
-            kept[1u + slot] = now[i];
+        const float32x4_t decay = edgebci_exp_four(vmulq_f32(dt, vld1q_f32(m->A + head)));
+        for (uint32_t j = 0; j < 1u + EDGEBCI_SLOTS; j++) {
+            const float32x4_t before = vldrwq_gather_shifted_offset_f32(kept + j, places);
+            const float32x4_t aged = edgebci_flush_four(vmulq_f32(before, decay));
+            vstrwq_scatter_shifted_offset_f32(kept + j, places, j == 1u + slot ? dt : aged);
         }
     }
 }
@@ -46,6 +45,13 @@ static EDGEBCI_INLINE void edgebci_mamba2_fixed_weights(const edgebci_mamba2_fix
     const float32x4_t recent = vmulq_n_f32(vmulq_f32(vld1q_f32(kept + 1), vld1q_f32(products)), m->readout);
     const int32x4_t W = edgebci_round_within_four(vaddq_f32(recent, skip), 8191);
     vstrhq_s32((int16_t *)(void *)pairs, W);
+}
+
+/* What four slots put into the state. */
+static EDGEBCI_INLINE void edgebci_mamba2_fixed_gains(const float *kept, float inject, int32_t *gain)
+{
+    const float32x4_t scaled = vmaxnmq_f32(vmulq_n_f32(vld1q_f32(kept), inject), vdupq_n_f32(0.0f));
+    vst1q_s32(gain, vcvtq_s32_f32(vminnmq_f32(scaled, vdupq_n_f32(EDGEBCI_LARGEST_GAIN))));
 }
 
 #else

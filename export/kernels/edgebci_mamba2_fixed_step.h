@@ -6,16 +6,6 @@
 #include "edgebci_fixed_rounding.h"
 #include "edgebci_mamba2_fixed_layer.h"
 
-/* C in the counts that sums over the state allow, in place. */
-static inline void edgebci_mamba2_fixed_limit(uint32_t n, uint32_t shift, int16_t *C)
-{
-    const int32_t half = (int32_t)((1u << shift) >> 1), limit = (int32_t)(65535u / n);
-    for (uint32_t i = 0; i < n; i++) {
-        const int32_t counts = (C[i] + half) >> shift;
-        C[i] = (int16_t)(counts < -limit ? -limit : counts > limit ? limit : counts);
-    }
-}
-
 /* y = C h + D x of all heads, y [heads * headdim] in 32 bits. */
 static EDGEBCI_INLINE void edgebci_mamba2_fixed_read(const edgebci_mamba2_fixed_t *m, uint32_t heads, uint32_t headdim,
                                                      uint32_t n, uint32_t slot, const int16_t *ssm, const int16_t *x,
@@ -48,8 +38,8 @@ static EDGEBCI_INLINE void edgebci_mamba2_fixed_rewrite(const edgebci_mamba2_fix
     for (uint32_t head = slot; head < heads; head += EDGEBCI_SLOTS) {
         float *const own = kept + (1u + EDGEBCI_SLOTS) * head;
         int32_t gain[EDGEBCI_SLOTS];
+        edgebci_mamba2_fixed_gains(own + 1, m->inject[head], gain);
         for (uint32_t j = 0; j < EDGEBCI_SLOTS; j++) {
-            gain[j] = edgebci_truncate(own[1u + j] * m->inject[head], EDGEBCI_LARGEST_GAIN);
             own[1u + j] = 0.0f;
         }
         edgebci_mamba2_fixed_fold(n, gain, B, folded);

@@ -38,23 +38,37 @@ static EDGEBCI_INLINE int32_t edgebci_saturated(float v, uint32_t bits)
 #endif
 
 #if EDGEBCI_HAS_HELIUM
-/* Eight values, and on to the next, those of even places beside those of odd places. `bits` are what a shift to the top
- * leaves, saturated. */
-static EDGEBCI_INLINE int32x4_t edgebci_quantized_four(float32x4_t x, float inverse_scale, uint32_t bits)
+/* Eight values, those of even places beside those of odd places. */
+static EDGEBCI_INLINE int16x8_t edgebci_rounded_eight(float32x4x2_t x, float inverse_scale)
 {
-    const int32x4_t rounded = vcvtnq_s32_f32(vmulq_n_f32(x, inverse_scale));
-    return vqshlq_r_s32(rounded, 32 - (int32_t)bits);
+    const int32x4_t even = vcvtnq_s32_f32(vmulq_n_f32(x.val[0], inverse_scale));
+    const int32x4_t odd = vcvtnq_s32_f32(vmulq_n_f32(x.val[1], inverse_scale));
+    return vqmovntq_s32(vqmovnbq_s32(vreinterpretq_s16_s32(even), even), odd);
 }
 
+static EDGEBCI_INLINE int16x8_t edgebci_saturated_eight(int16x8_t v, uint32_t bits)
+{
+    const int16_t highest = (int16_t)((1u << (bits - 1u)) - 1u), lowest = (int16_t)(-highest - 1);
+    return vmaxq_s16(vminq_s16(v, vdupq_n_s16(highest)), vdupq_n_s16(lowest));
+}
+
+/* Eight values, and on to the next. */
 static EDGEBCI_INLINE void edgebci_quantize_eight(const float **x, float inverse_scale, uint32_t bits, int16_t **q)
 {
-    const float32x4x2_t v = vld2q_f32(*x);
-    const int32x4_t even = edgebci_quantized_four(v.val[0], inverse_scale, bits);
-    const int32x4_t odd = edgebci_quantized_four(v.val[1], inverse_scale, bits);
-    const int16x8_t top = vshrntq_n_s32(vshrnbq_n_s32(vreinterpretq_s16_s32(even), even, 16), odd, 16);
-    vst1q_s16(*q, vshlq_r_s16(top, (int32_t)bits - 16));
+    vst1q_s16(*q, edgebci_saturated_eight(edgebci_rounded_eight(vld2q_f32(*x), inverse_scale), bits));
     *x += 8;
     *q += 8;
+}
+
+/* Sixteen: what one eight waits for, the other fills. */
+static EDGEBCI_INLINE void edgebci_quantize_sixteen(const float **x, float inverse_scale, uint32_t bits, int16_t **q)
+{
+    const int16x8_t first = edgebci_rounded_eight(vld2q_f32(*x), inverse_scale);
+    const int16x8_t second = edgebci_rounded_eight(vld2q_f32(*x + 8), inverse_scale);
+    vst1q_s16(*q, edgebci_saturated_eight(first, bits));
+    vst1q_s16(*q + 8, edgebci_saturated_eight(second, bits));
+    *x += 16;
+    *q += 16;
 }
 #elif EDGEBCI_HAS_DSP
 /* Eight values, and on to the next: one load and one move between the register files for several of them. */
@@ -81,6 +95,12 @@ static EDGEBCI_INLINE void edgebci_quantize_eight(const float **x, float inverse
 static EDGEBCI_INLINE void edgebci_quantize_fixed(const float *x, float inverse_scale, uint32_t bits, uint32_t n,
                                                   int16_t *q)
 {
+#if EDGEBCI_HAS_HELIUM
+    for (const float *const end = x + n / 16u * 16u; x != end;) {
+        edgebci_quantize_sixteen(&x, inverse_scale, bits, &q);
+    }
+    n %= 16u;
+#endif
 #if EDGEBCI_HAS_DSP || EDGEBCI_HAS_HELIUM
     for (const float *const end = x + n / 8u * 8u; x != end;) {
         edgebci_quantize_eight(&x, inverse_scale, bits, &q);
@@ -124,23 +144,34 @@ static EDGEBCI_INLINE uint32_t edgebci_norm_fixed_pair(uint32_t pair, int32_t tw
 }
 
 #if EDGEBCI_HAS_HELIUM
-/* Where there are values: in all lanes but for the last four of a multiple of 4. */
+/* Eight counts times `twice` / 2^17, as edgebci_norm_fixed_pair has them. */
+static EDGEBCI_INLINE int16x8_t edgebci_norm_fixed_eight(int16x8_t v, int32x4_t twice)
+{
+    const int32x4_t upper = vandq_s32(vreinterpretq_s32_s16(v), vdupq_n_s32(-65536));
+    const int32x4_t even = vmulhq_s32(vshlq_n_s32(vreinterpretq_s32_s16(v), 16), twice), odd = vmulhq_s32(upper, twice);
+    return vqrshrntq_n_s32(vqrshrnbq_n_s32(v, even, 1), odd, 1);
+}
+
 static EDGEBCI_INLINE void edgebci_norm_fixed(const edgebci_norm_fixed_t *norm, uint32_t n, const int16_t *restrict x,
                                               int16_t *restrict q)
 {
+    const uint32_t whole = n / 8u * 8u;
+    const mve_pred16_t rest = vctp16q(n - whole);
     int64_t squares = 0;
-    for (uint32_t i = 0; i < n; i += 8) {
-        const int16x8_t v = vld1q_z_s16(x + i, vctp16q(n - i));
+    for (uint32_t i = 0; i < whole; i += 8) {
+        const int16x8_t v = vld1q_s16(x + i);
+        squares = vmlaldavaq_s16(squares, v, v);
+    }
+    if (n != whole) {
+        const int16x8_t v = vld1q_z_s16(x + whole, rest);
         squares = vmlaldavaq_s16(squares, v, v);
     }
     const int32x4_t twice = vdupq_n_s32(edgebci_norm_fixed_twice(norm, squares));
-    const int32x4_t upper = vdupq_n_s32(-65536);
-    for (uint32_t i = 0; i < n; i += 8) {
-        const mve_pred16_t there = vctp16q(n - i);
-        const int16x8_t v = vld1q_z_s16(x + i, there);
-        const int32x4_t even = vmulhq_s32(vshlq_n_s32(vreinterpretq_s32_s16(v), 16), twice);
-        const int32x4_t odd = vmulhq_s32(vandq_s32(vreinterpretq_s32_s16(v), upper), twice);
-        vst1q_p_s16(q + i, vqrshrntq_n_s32(vqrshrnbq_n_s32(v, even, 1), odd, 1), there);
+    for (uint32_t i = 0; i < whole; i += 8) {
+        vst1q_s16(q + i, edgebci_norm_fixed_eight(vld1q_s16(x + i), twice));
+    }
+    if (n != whole) {
+        vst1q_p_s16(q + whole, edgebci_norm_fixed_eight(vld1q_z_s16(x + whole, rest), twice), rest);
     }
 }
 #else
