@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -56,14 +55,12 @@ def shared_data() -> Path:
 
 
 @pytest.fixture
-def few_evaluator_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Exports of this test go through onnx's own evaluator, which is slow, for a few steps and one chunk."""
-    from edgebci.export import target_files, verification
-    from edgebci.export.foreign import target_files as foreign_files
+def few_evaluator_steps() -> Iterator[None]:
+    """See `few_steps`."""
+    from tests.exporting import few_steps
 
-    monkeypatch.setattr(verification, "EVALUATOR_STEPS", 20)
-    for files in (target_files, foreign_files):
-        monkeypatch.setattr(files, "verify_chunk", partial(files.verify_chunk, evaluator_chunks=1))
+    with few_steps():
+        yield
 
 
 @pytest.fixture

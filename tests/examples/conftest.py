@@ -14,7 +14,7 @@ import pytest
 from pynwb.behavior import BehavioralTimeSeries
 from pynwb.ecephys import LFP, ElectricalSeries
 
-from edgebci.export import verification
+from tests.exporting import few_steps
 
 EXAMPLES = Path(__file__).resolve().parent.parent.parent / "examples"
 RATE_HZ, SECONDS = 100.0, 90
@@ -34,8 +34,7 @@ def run_example(name: str, *arguments: object) -> None:
 def own_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of runs after `your_own_nwb.py session.nwb --quick`."""
     folder = tmp_path_factory.mktemp("own")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(verification, "EVALUATOR_STEPS", 20)
+    with few_steps():
         run_example("your_own_nwb.py", _nwb(folder / "session.nwb"), "--out", folder / "runs", "--quick")
     return folder / "runs"
 

@@ -16,9 +16,9 @@ from edgebci import comparison
 from edgebci.bundle import open_bundle
 from edgebci.cli.main import main
 from edgebci.detection_score import DetectionScore
-from edgebci.export import verification
 from edgebci.pipeline.run_comparison import compare_runs
 from edgebci.reporting import load_report
+from tests.exporting import few_steps
 
 # Every activation is cut off at the 60th percentile of what it takes: a scale that is far too small.
 DAMAGE = '[quantization]\nobserver = "percentile"\npercentile = 60.0\n'
@@ -30,8 +30,7 @@ def place(detector_toml: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("detector")
     (folder / "detector.toml").write_text(detector_toml)
     (folder / "damaged.toml").write_text(detector_toml.replace("[student]", f"{DAMAGE}[student]"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(verification, "EVALUATOR_STEPS", 20)
+    with pytest.MonkeyPatch.context() as patch, few_steps():
         patch.setattr(comparison, "REPLICATES", 200)
         # Without the bundle, times are not gated: a test may not depend on how busy the machine is.
         accepted = given(folder, "gate", "accept", "--pipeline", "detector.toml", "--why", "a start", "--no-bundle")

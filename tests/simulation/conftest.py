@@ -11,19 +11,17 @@ from edgebci.bundle import open_bundle, write_manifest
 from edgebci.checkpoint import Checkpoint, TrainingRecord, save_checkpoint
 from edgebci.decoder_spec import DecoderSpec
 from edgebci.example_decoder import random_parameters
-from edgebci.export import verification
 from edgebci.features.specification import Band, FeatureSpec
 from edgebci.files import sha256
 from edgebci.pipeline.configuration import PreparationConfig, RecordingConfig
-from edgebci.pipeline.export_command import export
 from edgebci.pipeline.export_frames import FrameSource
-from edgebci.pipeline.export_order import ExportOrder
 from edgebci.pipeline.preparation import load_prepared, prepare
 from edgebci.pipeline.source import obtain, recording_path
 from edgebci.progress import silent
 from edgebci.synthetic.specification import SyntheticSpec
 from edgebci.training.recalibration import refit_readout
 from edgebci.training.recipe import RidgeRecipe
+from tests.exporting import exported, few_steps
 
 FEATURES = FeatureSpec(
     rate_hz=500,
@@ -61,11 +59,9 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Shipped:
     recipe = RidgeRecipe(lags=4, folds=2, gap_s=1.0)
     fitted = refit_readout(Checkpoint(spec, random_parameters(spec, 1), record), data, recipe)
     save_checkpoint(root / "student" / "student_1.safetensors", fitted)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(verification, "EVALUATOR_STEPS", 20)
+    with few_steps():
         frames = FrameSource(prepared=root / "features")
-        model, out = root / "student" / "student_1.safetensors", root / "bundle"
-        export(ExportOrder(model=model, frames=frames, out=out, target="cortex-m4f"), silent)
+        exported(root / "student" / "student_1.safetensors", root / "bundle", "cortex-m4f", frames=frames)
     _say_where_from(root / "bundle", recording, load_prepared(root / "features").part_s("test"))
     return Shipped(root / "bundle", recording)
 

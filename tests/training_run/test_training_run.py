@@ -16,6 +16,7 @@ from edgebci.pipeline.training_run.result import TrainingResult
 from edgebci.pipeline.training_run.run import PAGE_NAME, PICTURE_NAME, RESULT_NAME, run_training
 from edgebci.progress import silent
 from edgebci.reporting.sentences import interval_text
+from tests.exporting import few_steps
 
 pytestmark = pytest.mark.usefixtures("few_evaluator_steps")
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -73,7 +74,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def printed(folder: Path) -> str:
     """What the command prints, with its files in `folder/tiny`."""
-    run = CliRunner().invoke(app, ["train", str(folder / "run.toml"), "--out", str(folder), "--json"])
+    with few_steps():
+        run = CliRunner().invoke(app, ["train", str(folder / "run.toml"), "--out", str(folder), "--json"])
     assert run.exit_code == 0, run.output
     return run.stdout
 
