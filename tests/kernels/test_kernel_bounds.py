@@ -11,11 +11,11 @@ from edgebci.pipeline.kernel_bounds import StepCycles, step_cycles
 
 STUDENT = Path(__file__).resolve().parents[2] / "examples" / "edge_student.toml"
 MOST_PER_MAC = {"cortex-m4f": 1.38, "cortex-m7": 0.80, "cortex-m33": 1.29}
-"""Dense layers, requantization included: what the issue asks for."""
+"""Dense layers, requantization included: what is asked for."""
 MOST_A_STEP = {"cortex-m4f": 140_000, "cortex-m7": 75_000, "cortex-m33": 128_000}
-"""The whole step: what the issue asks for."""
+"""The whole step: what is asked for."""
 MOST_A_SECOND = {"cortex-m4f": 17e6, "cortex-m33": 14e6}
-"""The whole device program, which also takes in, filters and normalises: what the issue asks for."""
+"""The whole device program, which also takes in, filters and normalises: what is asked for."""
 
 
 @pytest.fixture(scope="module")
