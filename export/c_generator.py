@@ -17,6 +17,7 @@ from edgebci.export import c_front_end, c_front_end_fixed
 from edgebci.export.c_graph import StepGraph, read_graph, size
 from edgebci.export.c_parameters import TEMPLATES, parameters_context
 from edgebci.export.c_program import graph_context, require_target, write_program
+from edgebci.export.helium_kernels import HELIUM_CORES
 from edgebci.features.front_end import FrontEnd
 from edgebci.parameter_block import ParameterBlock
 
@@ -31,6 +32,8 @@ _FIXED_KERNELS = ("edgebci_front_end_fixed.c", "edgebci_front_end_fixed.h", "edg
 STACK_BYTES, STACK_BYTES_PER_SAMPLE = 1024, 8
 """What the header promises for 32-bit Arm cores at -O2 and -O3: a test measures the peak and holds it to this. Filters
 in fixed point have two numbers for every sample of a frame on the stack."""
+HELIUM_STACK_BYTES = 256
+"""More on a core with Helium: vectors that a call must keep, and sums of many rows."""
 
 
 def generate(
@@ -71,10 +74,15 @@ def _context(graph: StepGraph, front_end: FrontEnd, form: FrontEndForm, target: 
         "front_end_header": "edgebci_front_end.h" if form == "float32" else "edgebci_front_end_fixed.h",
         "fields": [*of_form.FRONT_END_FIELDS, frame, *of_graph["fields"]],
         "n_features": front_end.n_features,
-        "stack_bytes": STACK_BYTES + (STACK_BYTES_PER_SAMPLE * spec.samples_per_frame if form == "fixed" else 0),
+        "stack_bytes": _stack_bytes(target, form, spec.samples_per_frame),
         "rate_hz": f"{spec.rate_hz:g}",
         "frame_rate_hz": f"{spec.frame_rate_hz:g}",
     }
+
+
+def _stack_bytes(target: str, form: FrontEndForm, samples_per_frame: int) -> int:
+    filters = STACK_BYTES_PER_SAMPLE * samples_per_frame if form == "fixed" else 0
+    return STACK_BYTES + filters + (HELIUM_STACK_BYTES if target in HELIUM_CORES else 0)
 
 
 def _check_frame(graph: StepGraph, front_end: FrontEnd) -> None:

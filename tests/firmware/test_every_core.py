@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,9 @@ def test_a_decoder_in_fixed_point_has_the_bits_of_the_reference_with_helium(tmp_
     assert target_difference(twin, host, run) is None
     assert twin.outputs.tobytes() == decoder.stream(twin.features).tobytes()
     assert np.ptp(run.outputs) > 0
+    promised = re.search(r"EDGEBCI_STACK_BYTES (\d+)u", (tmp_path / "c" / "decoder.h").read_text())
+    assert promised
+    assert 0 < run.stack_bytes <= int(promised[1])
 
 
 def test_a_host_twin_is_what_its_file_holds_now(stream: Any, build: Any, tmp_path: Path) -> None:
