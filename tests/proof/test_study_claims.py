@@ -9,7 +9,7 @@ import pytest
 from edgebci.comparison import Interval, Verdict
 from edgebci.pipeline.proof import study_claims
 from edgebci.pipeline.proof.claim import Place
-from edgebci.pipeline.proof.study_claims import measure_study
+from edgebci.pipeline.proof.study_answers import measure_study
 from edgebci.pipeline.studies import reproduce as reproduction
 from edgebci.pipeline.studies.reproduce import STUDIES, studies_root
 from edgebci.pipeline.studies.size import FULL, StudySize

@@ -38,11 +38,12 @@ def agreement(decoder: QuantizedDecoder, one: Example, rows: slice) -> float:
 
 def test_training_in_int4_recovers_a_part_of_what_rounding_to_int4_lost(any_cell: Example, tmp_path: Path) -> None:
     one = example(any_cell.spec.cell, weight_bits=4, tokenizer=any_cell.spec.tokenizer)
-    trained = train_quantization_aware(one.data, one.checkpoint, one.decoder, recipe_of(8), tmp_path / "s.safetensors")
+    trained = train_quantization_aware(one.data, one.checkpoint, one.decoder, recipe_of(16), tmp_path / "s.safetensors")
     test = slice(N_TRAIN + N_VALIDATION, None)
     lost_before = 1 - agreement(one.decoder, one, test)
     lost_after = 1 - agreement(trained.decoder, one, test)
-    # Measured: 0.40 to 0.69 of the loss is left on frames that neither training nor the choice of epoch saw.
+    # Measured: 0.18 to 0.56 of the loss is left on frames that neither training nor the choice of epoch saw. After 8 epochs
+    # some processors, which sum in another order, had found nothing better than the start yet.
     assert lost_after < 0.8 * lost_before
 
 

@@ -15,12 +15,12 @@ from edgebci.pipeline.studies import (
     crossmodal_worlds_study,
     distillation_study,
     possm_study,
+    rats,
     rats_study,
     realm_study,
     sizes_study,
     time_study,
 )
-from edgebci.pipeline.studies.rats import absent
 from edgebci.pipeline.studies.size import StudySize
 from edgebci.pipeline.studies.table import Row, Table
 from edgebci.progress import Progress, part
@@ -37,7 +37,7 @@ STUDIES: dict[str, Study] = {
     rats_study.NAME: rats_study.run,
     sizes_study.NAME: sizes_study.run,
 }
-RATS = {rats_study.NAME: rats_study.RATS, crossmodal_rat_study.NAME: crossmodal_rat_study.RATS}
+RATS = {rats_study.NAME: rats.RATS, crossmodal_rat_study.NAME: crossmodal_rat_study.RATS}
 """Recordings that a study asks for."""
 TABLE_NAME, PICTURE_NAME = "claims.json", "claims.svg"
 
@@ -63,7 +63,7 @@ def reproduce(size: StudySize, root: Path, only: list[str], progress: Progress) 
         rows += study(size, root / name, share)
     # The race uses the encoders of the REALM study, and half of its trials.
     times = (time_study.run(size, root / realm_study.NAME, progress),) if realm_study.NAME in chosen else ()
-    not_run = absent(list(dict.fromkeys(rat for name in chosen for rat in RATS.get(name, ()))))
+    not_run = rats.absent(list(dict.fromkeys(rat for name in chosen for rat in RATS.get(name, ()))))
     if not rows:
         raise InputError(f"nothing to show: {'; '.join(not_run)}; set {DATA_VARIABLE} to the folder that has them")
     table = Table(size=size.name, rows=tuple(rows), times=times, not_run=not_run)
