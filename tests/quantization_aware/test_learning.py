@@ -42,8 +42,8 @@ def test_training_in_int4_recovers_a_part_of_what_rounding_to_int4_lost(any_cell
     test = slice(N_TRAIN + N_VALIDATION, None)
     lost_before = 1 - agreement(one.decoder, one, test)
     lost_after = 1 - agreement(trained.decoder, one, test)
-    # Measured: 0.18 to 0.56 of the loss is left on frames that neither training nor the choice of epoch saw. After 8 epochs
-    # some processors, which sum in another order, had found nothing better than the start yet.
+    # Measured: 0.18 to 0.56 of the loss is left on frames that neither training nor the choice of epoch saw. On some
+    # processors, which sum in another order, 8 epochs had found nothing better than the start.
     assert lost_after < 0.8 * lost_before
 
 
