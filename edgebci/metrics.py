@@ -13,6 +13,8 @@ F64 = NDArray[np.float64]
 Bool = NDArray[np.bool_]
 
 LONGEST_LAG_S = 1.0
+CONSTANT = 1e-9
+"""Share of its squares that a trace's variance must have, or it is constant to rounding: sums of blocks lose digits."""
 
 # Columns of `frame_terms`: each is summed over frames.
 _Y, _P, _YY, _PP, _YP, _EE = range(6)
@@ -30,8 +32,9 @@ def frame_terms(truth: F64, prediction: F64) -> F64:
 
 def r2_of_sums(sums: F64, n: F64 | int) -> F64:
     """R² = 1 - SS_res / SS_tot per axis from sums (..., 6, D) over n frames; nan where the truth is constant."""
-    total = sums[..., _YY, :] - sums[..., _Y, :] ** 2 / n
-    return 1.0 - sums[..., _EE, :] / np.where(total > 0, total, np.nan)
+    squares = sums[..., _YY, :]
+    total = squares - sums[..., _Y, :] ** 2 / n
+    return 1.0 - sums[..., _EE, :] / np.where(total > CONSTANT * squares, total, np.nan)
 
 
 def pearson_of_sums(sums: F64, n: F64 | int) -> F64:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -72,10 +73,15 @@ def cohort() -> Cohort:
     return Cohort(tuple(s for of in made for s in of[:2]), tuple(of[2] for of in made))
 
 
+def obtained(cohort: Cohort) -> Callable[..., Cohort]:
+    """In place of `obtain_cohort`, which is asked for the sessions that teach and for those that are decoded."""
+    return lambda spec, *_: Cohort((), cohort.pretraining if spec.first_session == 1 else cohort.held_out)
+
+
 def test_the_study_runs_and_leaves_a_table_and_a_plot_of_the_alignment(
     cohort: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(crossmodal_study, "obtain_cohort", lambda *_: cohort)
+    monkeypatch.setattr(crossmodal_study, "obtain_cohort", obtained(cohort))
     rows = run(TINY, tmp_path, silent)
     pairs = [(row.candidate, row.reference) for row in rows]
     assert ("cross-modal", "LFP only") in pairs
@@ -99,7 +105,7 @@ def test_the_study_runs_and_leaves_a_table_and_a_plot_of_the_alignment(
 def test_other_worlds_are_asked_the_same_with_the_sessions_and_seeds_of_a_control(
     cohort: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(crossmodal_study, "obtain_cohort", lambda *_: cohort)
+    monkeypatch.setattr(crossmodal_study, "obtain_cohort", obtained(cohort))
     rows = crossmodal_worlds_study.run(TINY, tmp_path, silent)
     assert [(row.candidate, row.reference, row.expected) for row in rows] == [
         ("cross-modal", "LFP only", "superior"),

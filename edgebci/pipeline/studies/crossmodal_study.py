@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from edgebci.training.crossmodal.recipe import CrossModalRecipe
 
 NAME = "crossmodal"
-PRETRAINING_SESSIONS = 2
+TAUGHT_SESSIONS = 2
 MAIN = "rho 0.5"
 """World of the claim; `rho` is what latents of spikes and of LFP share beyond behaviour."""
 WINDOW_FRAMES, BURN_IN_FRAMES, UNITS_PER_PATCH = 128, 25, 128
@@ -66,9 +66,15 @@ def world(
     name: str, generator: Mapping[str, object], size: StudySize, root: Path, progress: Progress
 ) -> tuple[Cohort, Family]:
     """Subjects of a world, and what has learned from each one's first sessions."""
-    spec = size.cohort(duration_s=size.taught_s, **generator)
-    spec = spec.model_copy(update={"pretraining_sessions": PRETRAINING_SESSIONS})
-    cohort = obtain_cohort(spec, root / name / "sessions", part(progress, 0.0, 0.3))
+    taught = size.cohort(duration_s=size.taught_s, **generator)
+    taught = taught.model_copy(update={"held_out_sessions": TAUGHT_SESSIONS})
+    # As long as in other studies: in the test part of a shorter one, hardly anything may move.
+    decoded = size.cohort(**generator).model_copy(update={"first_session": 1 + TAUGHT_SESSIONS})
+    sessions = [
+        obtain_cohort(spec, root / name / "sessions", part(progress, 0.15 * i, 0.15 * (i + 1))).held_out
+        for i, spec in enumerate((taught, decoded))
+    ]
+    cohort = Cohort(pretraining=sessions[0], held_out=sessions[1])
     family = families(cohort, size, root / name / "models", part(progress, 0.3, 1.0))
     # First of all, so that no trial's time holds the training of a model.
     family.train((TAUGHT, ALONE, TAUGHT_WITH_LABELS, ALONE_WITH_LABELS), size.seeds)
