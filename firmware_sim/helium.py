@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-LOAD, STORE, CONTROL = "helium-load", "helium-store", "helium-control"
+LOAD, GATHER, STORE, CONTROL = "helium-load", "helium-gather", "helium-store", "helium-control"
 INTEGER, MULTIPLY = "helium-integer", "helium-multiply"
 _MEMORY, _DATA = (0xEC, 0xED, 0xFC, 0xFD), (0xEE, 0xEF, 0xFE, 0xFF)  # high bytes of the first half
 _FLOATING_POINT = (0x9, 0xA, 0xB)  # coprocessors, bits 11 to 8 of the second half
@@ -88,7 +88,7 @@ def _memory(first: int, second: int) -> Extended:
     reads = base | (_vector(second >> 1) if gathers else frozenset())
     written = base if first & 0x20 else frozenset()
     if first & 0x10:
-        return Extended(LOAD, reads, data | written, base)
+        return Extended(GATHER if gathers else LOAD, reads, data | written, base)
     return Extended(STORE, reads | data, written, base)
 
 

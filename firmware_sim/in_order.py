@@ -3,7 +3,8 @@
 A scoreboard: an instruction starts in the first cycle in which its operands are there, its unit is free and, where it
 would share the cycle of the one before, the two may go together. The figures are those of the core's profile
 (hardware_profiles/cores): latencies, units, rules of pairing. Stages are counted from that of the adder: an operand is
-needed `address_early` cycles before it (addresses, shifted operands) or `accumulator_late` after (sums, data to store).
+needed `address_early` cycles before it (addresses, shifted operands), `gather_index_early` before (offsets of a gather)
+or `accumulator_late` after (sums, data to store).
 
 It does not know: unaligned accesses, conflicts of two loads in one memory bank, fetch, wait states, caches.
 """
@@ -23,9 +24,10 @@ _SIMD = re.compile(
 )
 _SHIFTED = re.compile(r"(\w+), (?:lsl|lsr|asr|ror|rrx) #")
 _NARROW_PARTNERS = {"nop", "it", "b", "cbz", "cbnz", "mov", "uxtb", "uxth", "sxtb", "sxth"}
-_MOVES = {Kind.LOAD, Kind.STORE, Kind.MULTIPLE, Kind.VECTOR_LOAD, Kind.VECTOR_STORE}
+_MOVES = {Kind.LOAD, Kind.STORE, Kind.MULTIPLE, Kind.VECTOR_LOAD, Kind.VECTOR_GATHER, Kind.VECTOR_STORE}
 _PIPES = {
     Kind.VECTOR_LOAD: "vector memory",
+    Kind.VECTOR_GATHER: "vector memory",
     Kind.VECTOR_STORE: "vector memory",
     Kind.VECTOR_INTEGER: "vector integer",
     Kind.VECTOR_MULTIPLY: "fpu",  # vectors are multiplied where floats are
@@ -100,16 +102,13 @@ class InOrder:
 
     def _operands(self, instruction: Instruction, kind: Kind) -> float:
         """The first cycle in which all operands are there when they are needed."""
-        early, late = self._of("address_early"), self._of("accumulator_late")
-        soon = instruction.address_registers | _shifted(instruction)
-        last = self._needed_last(instruction, kind)
-        if kind is Kind.FP_MULTIPLY_ADD:
-            late = self._of("fp_accumulator_late")
-        waits = [0.0]
-        for register in (instruction.reads - _FLAGS) & self._ready.keys():
-            ready = self._ready[register]
-            waits.append(ready + early if register in soon else ready - late if register in last else ready)
-        return max(waits)
+        late = self._of("fp_accumulator_late" if kind is Kind.FP_MULTIPLY_ADD else "accumulator_late")
+        needed = dict.fromkeys(self._needed_last(instruction, kind), -late)
+        if kind is Kind.VECTOR_GATHER:
+            needed |= dict.fromkeys(instruction.reads, self._of("gather_index_early"))
+        needed |= dict.fromkeys(instruction.address_registers | _shifted(instruction), self._of("address_early"))
+        read = (instruction.reads - _FLAGS) & self._ready.keys()
+        return max((self._ready[register] + needed.get(register, 0.0) for register in read), default=0.0)
 
     def _needed_last(self, instruction: Instruction, kind: Kind) -> frozenset[str]:
         if kind is Kind.STORE:
@@ -165,6 +164,7 @@ class InOrder:
             Kind.FP_PLAIN: "fp_move",
             Kind.MULTIPLE: "load",
             Kind.VECTOR_LOAD: "vector_load",
+            Kind.VECTOR_GATHER: "vector_gather",
             Kind.VECTOR_INTEGER: "vector_integer",
             Kind.VECTOR_MULTIPLY: "vector_multiply",
         }

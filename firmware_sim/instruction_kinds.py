@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum, auto
 
 from edgebci.errors import VerificationError
-from edgebci.firmware_sim.helium import CONTROL, INTEGER, LOAD, MULTIPLY, STORE
+from edgebci.firmware_sim.helium import CONTROL, GATHER, INTEGER, LOAD, MULTIPLY, STORE
 from edgebci.firmware_sim.thumb import Instruction
 
 
@@ -27,6 +27,7 @@ class Kind(Enum):
     FP_DIVIDE = auto()
     LOOP_END = auto()
     VECTOR_LOAD = auto()
+    VECTOR_GATHER = auto()
     VECTOR_STORE = auto()
     VECTOR_INTEGER = auto()
     VECTOR_MULTIPLY = auto()
@@ -57,13 +58,14 @@ _NAMES = {
     Kind.FP_DIVIDE: "vdiv vsqrt",
     Kind.LOOP_END: "le",
     Kind.VECTOR_LOAD: LOAD,
+    Kind.VECTOR_GATHER: GATHER,
     Kind.VECTOR_STORE: STORE,
     Kind.VECTOR_INTEGER: INTEGER,
     Kind.VECTOR_MULTIPLY: MULTIPLY,
     Kind.VECTOR_CONTROL: CONTROL,
 }
 KINDS = {name: kind for kind, names in _NAMES.items() for name in names.split()}
-VECTOR_KINDS = {Kind.VECTOR_LOAD, Kind.VECTOR_STORE, Kind.VECTOR_INTEGER, Kind.VECTOR_MULTIPLY}
+VECTOR_KINDS = {Kind.VECTOR_LOAD, Kind.VECTOR_GATHER, Kind.VECTOR_STORE, Kind.VECTOR_INTEGER, Kind.VECTOR_MULTIPLY}
 """Of Helium: two beats in their pipe."""
 FP_KINDS = {Kind.FP_ARITHMETIC, Kind.FP_PLAIN, Kind.FP_MULTIPLY_ADD, Kind.FP_DIVIDE}
 

@@ -12,7 +12,8 @@ from edgebci.firmware_sim.thumb import Instruction, decode
 
 Built = Callable[[str, str], FirmwareImage]
 PIPES = {
-    "helium_load": 6,
+    "helium_load": 5,
+    "helium_gather": 1,
     "helium_store": 2,
     "helium_integer": 12,
     "helium_multiply": 12,
@@ -40,7 +41,8 @@ def test_each_instruction_goes_to_its_pipe(code: dict[str, tuple[Instruction, ..
 
 
 def test_registers_are_those_that_the_assembler_wrote(code: dict[str, tuple[Instruction, ...]]) -> None:
-    _, moving, before, pair, _, gather = code["helium_load"]
+    _, moving, before, pair, _ = code["helium_load"]
+    (gather,) = code["helium_gather"]
     assert moving.address_registers == {"r2"}
     assert moving.writes == {"r2", "s4", "s5", "s6", "s7"}
     assert "r3" in before.writes
@@ -62,6 +64,15 @@ def test_beats_overlap_in_different_pipes_alone(
     for instruction in code[label]:
         pipeline.run(instruction)
     assert pipeline.cycle == cycles + 1  # the store behind has begun
+
+
+def test_a_gather_waits_for_its_offsets_longer_and_gives_later_than_a_load(
+    code: dict[str, tuple[Instruction, ...]],
+) -> None:
+    pipeline = new_pipeline(core_model("cortex-m55"))
+    for instruction in code["gathering"]:
+        pipeline.run(instruction)
+    assert pipeline.cycle == 1 + (1 + 4) + 2, "the sum, its latency and four cycles before, the gather's latency"
 
 
 def test_a_low_overhead_loop_goes_back_for_nothing(code: dict[str, tuple[Instruction, ...]]) -> None:

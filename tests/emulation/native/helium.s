@@ -10,6 +10,9 @@ helium_load:
     vldrw.u32 q2, [r3, #-16]!
     vld20.32 {q0, q1}, [r4]
     vldrh.s32 q5, [r6]
+    .global helium_gather
+    .type helium_gather, %function
+helium_gather:
     vldrw.u32 q0, [r0, q1, uxtw #2]
     .global helium_store
     .type helium_store, %function
@@ -76,6 +79,13 @@ waiting:
     vadd.i32 q2, q3, q4
     vstrw.32 q7, [r1]
     vstrw.32 q7, [r1, #16]
+@ Offsets are needed before other operands, and what was gathered comes later than a load.
+    .global gathering
+    .type gathering, %function
+gathering:
+    vadd.i32 q1, q2, q3
+    vldrw.u32 q0, [r0, q1, uxtw #2]
+    vadd.i32 q4, q0, q0
     .global looping
     .type looping, %function
 looping:
