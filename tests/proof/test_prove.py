@@ -44,7 +44,7 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def claim(measure: Counter, name: str = "count", recording: str | None = None) -> Claim:
-    return Claim(name, name.title(), f"run {name}", Sources(globs=("*.py",)), 1.0, measure, recording)
+    return Claim(name, name.title(), f"run {name}", Sources(globs=("*.py",)), 1.0, measure, recording, ("calls",))
 
 
 def run(checkout: Path, *claims: Claim) -> Ledger:
