@@ -68,7 +68,7 @@ def all_firmware_claims(aside: tuple[str, ...]) -> tuple[Claim, ...]:
             sources=Sources((f"{_PROOF}.helium_claim",), (*_C, "hardware_profiles/cores/*.toml"), aside),
             minutes=2.0,
             measure=measure_helium,
-            quoted=("m55_int8_step",),
+            quoted=("m55_int8_step", "m55_fixed_step"),
         ),
         fixed_error_claim(aside),
     )
