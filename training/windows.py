@@ -58,7 +58,7 @@ def window_starts(
 ) -> Starts:
     """Tile each interval with windows from a random offset, in random order: frames are seen about equally often.
 
-    Windows that hold too little are left out, as in `tiles`.
+    Windows that hold too little are left out, as in `tiles`, whose windows these are where the offset leaves none.
     """
     starts: list[int] = []
     for start, stop in intervals:
@@ -66,7 +66,8 @@ def window_starts(
         if last >= start:
             offset = int(rng.integers(0, min(window_frames, last - start + 1)))
             starts.extend(range(start + offset, last + 1, window_frames))
-    return rng.permutation(_mostly_valid(np.array(starts, dtype=np.int64), window_frames, valid))
+    kept = _mostly_valid(np.array(starts, dtype=np.int64), window_frames, valid)
+    return rng.permutation(kept if len(kept) else tiles(intervals, window_frames, valid))
 
 
 def session_windows(

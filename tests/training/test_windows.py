@@ -44,6 +44,12 @@ def test_windows_of_a_recording_that_is_all_valid_are_those_of_the_seed() -> Non
     np.testing.assert_array_equal(starts, expected)
 
 
+def test_an_offset_that_leaves_no_window_gives_way_to_windows_side_by_side() -> None:
+    valid = np.zeros(2 * LENGTH, dtype=bool)
+    valid[: LENGTH // 2] = True
+    assert drawn([(0, 2 * LENGTH)], valid).tolist() == [0], "half of the first window counts, less of any later one"
+
+
 @pytest.mark.parametrize("cut", [drawn, side_by_side])
 def test_an_interval_that_does_not_count_has_no_windows(cut: Cut) -> None:
     assert cut([(0, 100)], np.zeros(100, dtype=bool)).size == 0
