@@ -207,7 +207,7 @@ def test_views_are_standardised_over_training_frames_of_each_session(
     corpus = Corpus(sessions, spike_patch=8)
     torch.manual_seed(0)
     teacher = SpikeAutoencoder(recipe.teacher, spikes_of(corpus).patches).eval()
-    views = teacher_views(teacher, corpus, 50)
+    views = teacher_views(teacher, corpus)
     scaled = standardised_views(views, corpus)
     for first, session in zip(corpus.first, sessions, strict=False):
         rows = session.data.rows("train") + int(first)

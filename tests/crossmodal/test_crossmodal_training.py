@@ -49,7 +49,7 @@ def test_a_spike_teacher_aligns_its_student_and_one_that_sees_shifted_spikes_doe
     # The same teacher throughout, so that all are measured in the same space.
     shifted = folder / "shifted.safetensors"
     distill(sessions, teacher, recipe.model_copy(update={"shift_spikes": True}), shifted)
-    truth = _centred(spike_view(load_teacher(teacher).encoder, 50)(sessions[0], TEST))
+    truth = _centred(spike_view(load_teacher(teacher))(sessions[0], TEST))
     taught_view, shifted_view, alone_view = (
         _centred(lfp_view(load_student(path), 50)(sessions[0], TEST)) for path in (student, shifted, alone)
     )

@@ -19,9 +19,9 @@ from edgebci.errors import InputError
 from edgebci.metrics import r2
 from edgebci.session import Session
 from edgebci.training.crossmodal.corpus import Modality, device_of
+from edgebci.training.crossmodal.spike_model import SpikeAutoencoder
 from edgebci.training.crossmodal.standardised import standard_scale
 from edgebci.training.crossmodal.student_model import CausalEncoder, Student, patch_of
-from edgebci.training.crossmodal.transformer import PatchEncoder
 from edgebci.training.windows import pieces
 
 F64 = NDArray[np.float64]
@@ -56,8 +56,9 @@ def lfp_view(student: Student, window_frames: int) -> View:
     return view
 
 
-def spike_view(encoder: PatchEncoder, window_frames: int) -> View:
-    """What a spike teacher makes of a session's spikes, in windows."""
+def spike_view(teacher: SpikeAutoencoder) -> View:
+    """What a spike teacher makes of a session's spikes, in windows as long as those that it learned from."""
+    encoder, window_frames = teacher.encoder, teacher.recipe.optimiser.window_frames
 
     def view(session: Session, interval: Interval) -> Floats:
         modality = Modality([session.spike_counts()], [session.name], encoder.spec.tokens.patch)

@@ -82,7 +82,7 @@ def new_student(corpus: Corpus, recipe: StudentRecipe, teacher_width: int) -> St
 
 def _taught(teacher: SpikeAutoencoder, corpus: Corpus, recipe: StudentRecipe) -> Tensor:
     """What is to be learned from the teacher, frame by frame (K, d)."""
-    views = teacher_views(teacher, corpus, recipe.optimiser.window_frames)
+    views = teacher_views(teacher, corpus)
     if recipe.standardise_teacher:
         views = standardised_views(views, corpus)
     return principal_views(views, corpus, recipe.teacher_components) if recipe.teacher_components else views

@@ -23,14 +23,15 @@ def spikes_of(corpus: Corpus) -> Modality:
 
 
 @torch.no_grad()
-def teacher_views(teacher: SpikeAutoencoder, corpus: Corpus, window_frames: int) -> Tensor:
+def teacher_views(teacher: SpikeAutoencoder, corpus: Corpus) -> Tensor:
     """The teacher's vector of each frame (K, d) with nothing hidden; zero outside training and validation.
 
-    The teacher looks both ways within windows side by side; the last of an interval is pushed back to fit.
+    The teacher looks both ways within windows side by side, as long as those that it learned from; the last of an
+    interval is pushed back to fit.
     """
     views = torch.zeros(len(corpus.valid), teacher.encoder.width)
     device = device_of(teacher)
-    for length, first in _windows(corpus, window_frames):
+    for length, first in _windows(corpus, teacher.recipe.optimiser.window_frames):
         for starts in torch.split(first, BATCH_WINDOWS):
             index = starts[:, None] + torch.arange(length)
             windows = spikes_of(corpus).windows(index, corpus.session_of(starts.numpy()))

@@ -33,8 +33,6 @@ class StudySize(Document):
     control_sessions: int = Field(gt=0)
     """Held out in those worlds."""
     duration_s: float
-    taught_s: float
-    """Length of a session where spikes teach: every subject and seed has nine models of its own."""
     n_channels: int
     teacher_epochs: int
     student_epochs: int
@@ -92,7 +90,6 @@ QUICK = StudySize(
     control_seeds=(1,),
     control_sessions=1,
     duration_s=150.0,
-    taught_s=150.0,
     n_channels=8,
     teacher_epochs=2,
     student_epochs=4,
@@ -108,7 +105,6 @@ FULL = StudySize(
     control_seeds=(1, 2),
     control_sessions=1,
     duration_s=600.0,
-    taught_s=300.0,
     n_channels=32,
     teacher_epochs=15,
     student_epochs=30,

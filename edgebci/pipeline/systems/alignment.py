@@ -107,7 +107,7 @@ def _points(family: Family, kind: Kind, session: Session, seed: int) -> tuple[Al
 
     models = family.of(session)
     of_lfp = lfp_view(load_student(models.path(kind, seed)), models.window_frames)
-    of_spikes = spike_view(load_teacher(models.path(TEACHER, seed)).encoder, models.window_frames)
+    of_spikes = spike_view(load_teacher(models.path(TEACHER, seed)))
     rate_hz = session.data.frame_rate_hz
     return analyse(
         lambda channels: _both_parts(of_lfp, shown(session, channels)),

@@ -80,7 +80,7 @@ class Models:
 
     @property
     def window_frames(self) -> int:
-        """Of students and teachers that look both ways, when they decode too."""
+        """Of students that look both ways, when they decode too."""
         return self.recipe.student.optimiser.window_frames
 
     def path(self, kind: Kind, seed: int) -> Path:
@@ -188,7 +188,7 @@ def spikes_way(family: Family) -> Way:
         from edgebci.training.crossmodal.readout import decode, fit_readout, spike_view
 
         models = family.of(session)
-        view = spike_view(load_teacher(models.path(TEACHER, seed)).encoder, models.window_frames)
+        view = spike_view(load_teacher(models.path(TEACHER, seed)))
         return decode(view, fit_readout(view, [session], models.recipe.ridge_penalties), session)
 
     return Way("spike teacher", family.identity, decode, _MODULES)
