@@ -32,7 +32,7 @@ _FIXED_KERNELS = ("edgebci_front_end_fixed.c", "edgebci_front_end_fixed.h", "edg
 STACK_BYTES, STACK_BYTES_PER_SAMPLE = 1024, 8
 """What the header promises for 32-bit Arm cores at -O2 and -O3: a test measures the peak and holds it to this. Filters
 in fixed point have two numbers for every sample of a frame on the stack."""
-HELIUM_STACK_BYTES = 256
+HELIUM_STACK_BYTES = 768
 """More on a core with Helium: vectors that a call must keep, and sums of many rows."""
 
 

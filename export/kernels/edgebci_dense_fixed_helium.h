@@ -22,7 +22,7 @@
 #include "edgebci_helium.h"
 
 #define EDGEBCI_COLUMN_BLOCK 64u          /* columns */
-#define EDGEBCI_ROWS_TOGETHER 152u /* whose sums are kept at a time */
+#define EDGEBCI_ROWS_TOGETHER 296u /* whose sums are kept at a time */
 #define EDGEBCI_ADDS_BIAS 1u
 #define EDGEBCI_ADDS_X 2u /* [rows] */
 
