@@ -37,6 +37,7 @@ from edgebci.progress import Progress, silent
 from edgebci.training.augmentation import augment, channels_of
 from edgebci.training.causal_decoder import CausalDecoder
 from edgebci.training.loop import Learner, Plan, fit, reproducible
+from edgebci.training.misalignment import misalignment
 from edgebci.training.network import Network
 from edgebci.training.recipe import StudentRecipe, TrainingRecipe
 from edgebci.training.record import identity_of, partial_path, record_of
@@ -177,8 +178,8 @@ class Distillation(Learner[Student]):
             said = decoded.sigmoid() if self.detects else decoded
             losses["ridge"] = recipe.ridge_weight * functional.mse_loss(said, guide)
         if model.to_teacher is not None and self.view is not None:
-            cosine = functional.cosine_similarity(model.to_teacher(x), gather(self.view, starts, length)[counted])
-            losses["alignment"] = recipe.alignment_weight * (1 - cosine.mean())
+            taught = gather(self.view, starts, length)[counted]
+            losses["alignment"] = recipe.alignment_weight * misalignment(model.to_teacher(x), taught, "cosine")
         if model.to_frame is not None:
             rebuilt = model.to_frame(x)
             losses["reconstruction"] = recipe.reconstruction_weight * functional.mse_loss(rebuilt, frames[counted])

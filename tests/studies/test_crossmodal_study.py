@@ -96,7 +96,7 @@ def test_the_study_runs_and_leaves_a_table_and_a_plot_of_the_alignment(
     }
     assert "retrieval" in (tmp_path / PICTURE_NAME).read_text()
     files = sorted(path.stat().st_mtime_ns for path in tmp_path.rglob("model.safetensors"))
-    assert len(files) == 2 * (2 + 7), "two teachers and seven students for each subject"
+    assert len(files) == 2 * (2 + 8), "two teachers and eight students for each subject"
     again = families(cohort, TINY, tmp_path / MAIN / "models", silent)
     again.train((TAUGHT, SHIFTED, ALONE), TINY.seeds)
     assert sorted(path.stat().st_mtime_ns for path in tmp_path.rglob("model.safetensors")) == files, "kept"

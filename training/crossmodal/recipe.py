@@ -8,6 +8,7 @@ from pydantic import Field
 
 from edgebci.documents import Document
 from edgebci.training.crossmodal.spec import EncoderSpec, TokenSpec, TransformerSpec
+from edgebci.training.misalignment import Measure
 from edgebci.training.recipe import Augmentation, Optimiser
 
 
@@ -44,13 +45,16 @@ class TransformerBody(Document):
 
 
 class StudentRecipe(Document):
-    """The LFP student: loss = task + alignment_weight (1 - cosine)."""
+    """The LFP student: loss = task + alignment_weight (1 - cosine), or another measure of misalignment."""
 
     body: CausalBody | TransformerBody = Field(default=TransformerBody(), discriminator="kind")
     task: Literal["frames", "behaviour"] = "frames"
     """frames: rebuild them (unsupervised); behaviour: regress the standardised target (supervised)."""
     alignment_weight: float = Field(default=5.0, ge=0)
     """0: the same student without a teacher."""
+    alignment: Measure = "cosine"
+    """Published: cosine, which forgets how much of anything there is: a student may then know where a movement goes and
+    not how fast. The study `crossmodal` compares both."""
     standardise_teacher: bool = False
     """Take the mean of each of the teacher's coordinates off, and divide by its spread, over a session's training
     frames. A teacher's vectors can be nearly the same at all times; then the cosine to them is high for a student that

@@ -1,6 +1,6 @@
 """How the LFP student learns: its task, and what the frozen spike teacher sees of the same frames.
 
-    loss = mean squared error of the task + weight (1 - mean cosine)         (arXiv 2512.12461, A.1; supervised: Eq. 3)
+    loss = mean squared error of the task + weight * misalignment            (arXiv 2512.12461, A.1; supervised: Eq. 3)
 
 One session or several at once; nothing outside training intervals teaches, validation intervals decide when to stop.
 """
@@ -27,6 +27,7 @@ from edgebci.training.crossmodal.standardised import standardised
 from edgebci.training.crossmodal.student_model import Student, patch_of
 from edgebci.training.crossmodal.teaching import principal_views, standardised_views, teacher_views
 from edgebci.training.loop import Learner, Plan, fit, reproducible
+from edgebci.training.misalignment import misalignment
 from edgebci.training.record import partial_path
 from edgebci.training.ssm import spread_time_constants
 from edgebci.training.windows import Starts
@@ -104,7 +105,7 @@ class Distillation(Learner[Student]):
         return self.corpus.windows(rng, "train", self.length)
 
     def losses(self, rows: Starts, rng: np.random.Generator) -> dict[str, Tensor]:
-        """Squared error of the task, and 1 - cosine to the teacher where there is one, on augmented windows."""
+        """Squared error of the task, and misalignment with the teacher where there is one, on augmented windows."""
         return self._losses(self.model, rows, rng)
 
     @torch.no_grad()
@@ -129,9 +130,8 @@ class Distillation(Learner[Student]):
         seen = model(lfp if rng is None else self._augmented(lfp, rng))
         losses = {"task": self._task(model.head(seen), lfp, index, counted)}
         if self.taught is not None:
-            taught = self.taught[index].to(device)
-            cosine = functional.cosine_similarity(model.to_teacher(seen), taught, dim=-1)[counted]
-            losses["alignment"] = self.recipe.alignment_weight * (1 - cosine.mean())
+            taught, said = self.taught[index].to(device)[counted], model.to_teacher(seen)[counted]
+            losses["alignment"] = self.recipe.alignment_weight * misalignment(said, taught, self.recipe.alignment)
         return losses
 
     def _augmented(self, lfp: Windows, rng: np.random.Generator) -> Windows:

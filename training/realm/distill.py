@@ -24,6 +24,7 @@ from edgebci.progress import Progress, silent
 from edgebci.session import Session
 from edgebci.training.augmentation import augment
 from edgebci.training.loop import Learner, Plan, fit, reproducible
+from edgebci.training.misalignment import misalignment
 from edgebci.training.realm.corpus import Corpus, Rows, cut, require_windows, split_by_name, target_scale
 from edgebci.training.realm.encoding import fastest_device, residual_stream
 from edgebci.training.realm.files import (
@@ -159,8 +160,7 @@ class Distillation(Learner[Student]):
         parts: dict[str, Tensor] = {}
         if lesson.views is not None:
             view = cut(lesson.views, rows, self.length, device)[valid].float()
-            cosine = functional.cosine_similarity(model.to_teacher(x[valid]), view, dim=-1)
-            parts["alignment"] = recipe.alignment_weight * (1 - cosine.mean())
+            parts["alignment"] = recipe.alignment_weight * misalignment(model.to_teacher(x[valid]), view, "cosine")
         if model.rebuild is not None:
             drawn = torch.from_numpy(rng.random(valid.shape) < recipe.reconstruction_fraction).to(device) & valid
             rebuilt = functional.mse_loss(model.rebuild(x[drawn]), frames[drawn])

@@ -28,6 +28,7 @@ from edgebci.pipeline.systems.crossmodal import (
     SHIFTED,
     SHIFTED_WITH_LABELS,
     TAUGHT,
+    TAUGHT_BY_COSINE,
     TAUGHT_WITH_LABELS,
     Family,
     Models,
@@ -57,7 +58,7 @@ def run(size: StudySize, root: Path, progress: Progress) -> tuple[Row, ...]:
     grid = Grid(root / MAIN / "trials", size.seeds, part(progress, 0.7, 1.0))
     write_alignment(family, (TAUGHT, ALONE), cohort.held_out, size.seeds[0], root)
     rows = [ask(NAME, grid, cohort.held_out, question.about(MAIN, True)) for question in asked]
-    family.train((SHIFTED, SHIFTED_WITH_LABELS, EXCHANGED), size.control_seeds)
+    family.train((TAUGHT_BY_COSINE, SHIFTED, SHIFTED_WITH_LABELS, EXCHANGED), size.control_seeds)
     few = replace(grid, seeds=size.control_seeds)
     return (*rows, *(ask(NAME, few, cohort.held_out, question.about(MAIN, True)) for question in controls(family)))
 
@@ -101,6 +102,7 @@ def recipe_for(size: StudySize) -> CrossModalRecipe:
         student=recipe.StudentRecipe(
             body=recipe.CausalBody(),
             standardise_teacher=True,
+            alignment="squared",
             augmentation=Augmentation(channel_dropout=0.15, gain_spread=0.15, noise_sd=0.5),
             burn_in_frames=BURN_IN_FRAMES,
             patience_epochs=PATIENCE_EPOCHS,
@@ -148,9 +150,12 @@ def without_labels(family: Family, size: StudySize) -> list[Question]:
 
 
 def controls(family: Family) -> list[Question]:
-    """The gain must come from pairs of spikes and LFP."""
+    """The gain must come from pairs of spikes and LFP; and what it owes to the measure of alignment."""
     taught, alone = fitted_way(family, TAUGHT), fitted_way(family, ALONE)
+    by_cosine = fitted_way(family, TAUGHT_BY_COSINE)
     return [
+        Question("is squared error a better lesson than the cosine, which is published?", taught, by_cosine, "either"),
+        Question("is a student that the cosine taught better than LFP only?", by_cosine, alone, "superior"),
         Question("do spikes turned round in time teach less?", taught, fitted_way(family, SHIFTED), "superior"),
         Question(
             "do spikes turned round in time teach less, if both learn from labels?",

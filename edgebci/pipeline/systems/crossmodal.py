@@ -34,7 +34,8 @@ class Kind:
     """One model of a study. `name` is of its folder, `teacher` the kind that teaches it, if any.
 
     The controls: `shifted` turns spikes round in time, for the teacher and wherever it teaches; `exchanged` shows the
-    teacher the spikes of another session than the student's LFP.
+    teacher the spikes of another session than the student's LFP. `by_cosine`: aligned as published,
+    whatever the recipe.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Kind:
     """Whether the student learns behaviour; None: as the recipe says."""
     shifted: bool = False
     exchanged: bool = False
+    by_cosine: bool = False
 
 
 TEACHER = Kind("teacher", is_teacher=True)
@@ -54,6 +56,7 @@ TAUGHT = Kind("cross-modal", TEACHER, supervised=False)
 ALONE = Kind("LFP only", supervised=False)
 SHIFTED = Kind("shifted spikes", SHIFTED_TEACHER, supervised=False, shifted=True)
 EXCHANGED = Kind("spikes of another session", TEACHER, supervised=False, exchanged=True)
+TAUGHT_BY_COSINE = Kind("cross-modal by cosine", TEACHER, supervised=False, by_cosine=True)
 TAUGHT_WITH_LABELS = Kind("cross-modal, supervised", TEACHER, supervised=True)
 SHIFTED_WITH_LABELS = Kind("shifted spikes, supervised", SHIFTED_TEACHER, supervised=True, shifted=True)
 ALONE_WITH_LABELS = Kind("LFP only, supervised", supervised=True)
@@ -115,6 +118,8 @@ def _name(kind: Kind, seed: int) -> str:
 def recipe_of(recipe: CrossModalRecipe, kind: Kind, seed: int) -> CrossModalRecipe:
     """The recipe of one kind: all else, the number of updates included, is the same for all."""
     student = recipe.student.model_copy(update={} if kind.teacher else {"alignment_weight": 0.0})
+    if kind.by_cosine:
+        student = student.model_copy(update={"alignment": "cosine"})
     if kind.supervised is not None:
         student = student.model_copy(update={"task": "behaviour" if kind.supervised else "frames"})
     return recipe.model_copy(update={"seed": seed, "student": student, "shift_spikes": kind.shifted})
