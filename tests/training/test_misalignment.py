@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from edgebci.training.misalignment import Measure, misalignment
+from edgebci.training.misalignment import misalignment
+from edgebci.training.recipe import Misalignment
 
 
 @pytest.mark.parametrize("measure", ["cosine", "squared"])
-def test_a_view_is_aligned_with_itself(measure: Measure) -> None:
+def test_a_view_is_aligned_with_itself(measure: Misalignment) -> None:
     view = torch.randn(20, 6)
     # Rounding of single precision.
     assert misalignment(view, view, measure) == pytest.approx(0, abs=1e-6)

@@ -8,8 +8,7 @@ from pydantic import Field
 
 from edgebci.documents import Document
 from edgebci.training.crossmodal.spec import EncoderSpec, TokenSpec, TransformerSpec
-from edgebci.training.misalignment import Measure
-from edgebci.training.recipe import Augmentation, Optimiser
+from edgebci.training.recipe import Augmentation, Misalignment, Optimiser
 
 
 class TeacherRecipe(Document):
@@ -52,7 +51,7 @@ class StudentRecipe(Document):
     """frames: rebuild them (unsupervised); behaviour: regress the standardised target (supervised)."""
     alignment_weight: float = Field(default=5.0, ge=0)
     """0: the same student without a teacher."""
-    alignment: Measure = "cosine"
+    alignment: Misalignment = "cosine"
     """Published: cosine, which forgets how much of anything there is: a student may then know where a movement goes and
     not how fast. The study `crossmodal` compares both."""
     standardise_teacher: bool = False
