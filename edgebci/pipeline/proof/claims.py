@@ -70,7 +70,7 @@ CLAIMS = (
             "ridge_difference",
         ),
     ),
-    *study_claims(("distillation", "realm", "possm"), _ASIDE),
+    *study_claims(("distillation", "realm", "crossmodal_rat", "possm"), _ASIDE),
     Claim(
         name="edge_student",
         title="Reference decoder (examples/edge_student.toml)",

@@ -11,7 +11,7 @@ from edgebci.pipeline.studies.rats import R1838, obtain_rat
 from edgebci.pipeline.studies.size import StudySize
 from edgebci.pipeline.studies.table import Row
 from edgebci.pipeline.studies.trial import Grid
-from edgebci.pipeline.systems.crossmodal import SHIFTED, TAUGHT, Family, Models, fitted_way
+from edgebci.pipeline.systems.crossmodal import SHIFTED, TAUGHT, TAUGHT_BY_COSINE, Family, Models, fitted_way
 from edgebci.progress import Progress, part
 
 NAME, TARGET = "crossmodal_rat", "position"
@@ -25,9 +25,10 @@ def run(size: StudySize, root: Path, progress: Progress) -> tuple[Row, ...]:
     session = obtain_rat(R1838, TARGET, root / "sessions", part(progress, 0.0, 0.1))
     family = Family((Models((session,), recipe_for(size), root / "models", part(progress, 0.1, 0.8)),))
     grid = Grid(root / "trials", size.seeds, part(progress, 0.8, 1.0))
-    taught, shifted = fitted_way(family, TAUGHT), fitted_way(family, SHIFTED)
+    taught, shifted, by_cosine = (fitted_way(family, kind) for kind in (TAUGHT, SHIFTED, TAUGHT_BY_COSINE))
     asked = [
         *claims(family, size, "superior", "superior"),
+        Question("is squared error a better lesson than the cosine, which is published?", taught, by_cosine, "either"),
         Question("do spikes turned round in time teach less?", taught, shifted, "superior"),
     ]
     return tuple(ask(NAME, grid, [session], q.about(R1838.name), THIS_RECORDING) for q in size.asked_of(asked))
