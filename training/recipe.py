@@ -8,7 +8,6 @@ from pydantic import Field
 
 from edgebci.documents import Document
 
-
 Misalignment = Literal["cosine", "squared"]
 """How far a student's view is from its teacher's. cosine: 1 - mean cosine, as published: only the direction of what the
 teacher says is taught. squared: the mean squared error, which teaches how much of it there is as well; for views whose
