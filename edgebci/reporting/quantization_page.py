@@ -44,15 +44,18 @@ def _loss(report: QuantizationReport) -> str:
 def _cost(report: QuantizationReport) -> str:
     if not report.costs:
         return f"{report.costs_note[0].upper()}{report.costs_note[1:]}."
-    worst = report.costs[0]
-    if worst.alone.difference.high >= 0:
+    shown = [one for one in report.costs if one.alone.difference.high < 0]
+    if not shown:
+        largest = report.costs[0]
         return (
             f"No operator alone costs accuracy that these data could show; the largest difference is that of "
-            f"{worst.name}, {fine(worst.alone.difference)}."
+            f"{largest.name}, {fine(largest.alone.difference)}."
         )
+    worst = shown[0]
     return (
-        f"{worst.name} costs most: quantized alone it changes {report.metric} by {fine(worst.alone.difference)}; with "
-        f"it alone in float the rest changes {report.metric} by {fine(worst.spared.difference)}."
+        f"{worst.name} costs most of those whose cost these data show: quantized alone it changes {report.metric} by "
+        f"{fine(worst.alone.difference)}; with it alone in float the rest changes {report.metric} by "
+        f"{fine(worst.spared.difference)}."
     )
 
 

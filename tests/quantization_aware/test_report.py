@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgebci.comparison import Interval
 from edgebci.documents import load_json
 from edgebci.errors import InputError
 from edgebci.frame_stream import FrameStream, part_stream
 from edgebci.pipeline.quantization_report import JSON_NAME, PAGE_NAME, quantization_report, write_report
-from edgebci.quantization_error import QuantizationReport, QuantizerError, quantizer_errors, tap_steps
+from edgebci.quantization_error import OperatorCost, QuantizationReport, QuantizerError, quantizer_errors, tap_steps
 from edgebci.quantized_decoder import QuantizedDecoder
 from edgebci.reporting.quantization_page import decision, report_page
 from tests.quantization_aware.conftest import Example, example
@@ -127,6 +128,23 @@ def test_the_page_is_one_file_and_asks_for_nothing(report: QuantizationReport, t
 def test_the_first_sentence_says_whether_the_goal_is_reached(report: QuantizationReport) -> None:
     assert "cannot tell" in decision(report)[0]  # five seconds of test frames
     assert "costs" in decision(report)[1]
+
+
+def test_an_operator_whose_cost_the_data_show_is_named_before_one_with_a_larger_but_uncertain_cost(
+    report: QuantizationReport,
+) -> None:
+    def costing(name: str, low: float, value: float, high: float) -> OperatorCost:
+        cost = report.costs[0].model_copy(deep=True)
+        interval = Interval(value=value, low=low, high=high)
+        alone = cost.alone.model_copy(update={"difference": interval})
+        return cost.model_copy(update={"name": name, "alone": alone})
+
+    uncertain, shown = costing("loud", -0.9, -0.3, 0.3), costing("steady", -0.2, -0.1, -0.05)
+    both = decision(report.model_copy(update={"costs": (uncertain, shown)}))[1]
+    assert both.startswith("steady costs most")
+    neither = decision(report.model_copy(update={"costs": (uncertain,)}))[1]
+    assert neither.startswith("No operator alone")
+    assert "loud" in neither
 
 
 def test_a_form_of_another_decoder_is_refused(any_cell: Example) -> None:
