@@ -152,12 +152,14 @@ class Family:
         raise InputError(f"nothing was trained for {session.subject}, the subject of session {session.name}")
 
     def train(self, kinds: Sequence[Kind], seeds: Sequence[int]) -> None:
-        """Train those that no other process is at."""
+        """Train those that no other process is at; what waits for nothing comes first, so that two share a subject."""
+        teachers = [kind.teacher for kind in kinds if kind.teacher]
+        ordered = dict.fromkeys([*teachers, *sorted(kinds, key=lambda kind: kind.teacher is not None)])
         share(
             (models.root, _name(kind, seed), partial(models.path, kind, seed))
             for seed in seeds
             for models in self.members
-            for kind in kinds
+            for kind in ordered
         )
 
     @cached_property
