@@ -17,6 +17,7 @@ from edgebci.pipeline.studies.cohort import Cohort
 from edgebci.pipeline.studies.crossmodal_study import MAIN, families, recipe_for, run
 from edgebci.pipeline.studies.rats import R1838
 from edgebci.pipeline.studies.size import FULL, QUICK
+from edgebci.pipeline.systems import crossmodal
 from edgebci.pipeline.systems.alignment import PICTURE_NAME, TABLE_NAME, AlignmentTable, shown, subsets
 from edgebci.pipeline.systems.crossmodal import (
     ALONE,
@@ -100,6 +101,16 @@ def test_the_study_runs_and_leaves_a_table_and_a_plot_of_the_alignment(
     again = families(cohort, TINY, tmp_path / MAIN / "models", silent)
     again.train((TAUGHT, SHIFTED, ALONE), TINY.seeds)
     assert sorted(path.stat().st_mtime_ns for path in tmp_path.rglob("model.safetensors")) == files, "kept"
+
+
+def test_a_second_process_finds_work_while_the_first_trains_the_teacher(
+    cohort: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    family, offered = families(cohort, TINY, tmp_path, silent), []
+    monkeypatch.setattr(crossmodal, "share", lambda stages: offered.extend(name for _, name, _ in stages))
+    family.train((TAUGHT, ALONE, TAUGHT_WITH_LABELS, ALONE_WITH_LABELS), (1,))
+    of_a_subject = ["teacher_1", "LFP only_1", "LFP only, supervised_1", "cross-modal_1", "cross-modal, supervised_1"]
+    assert offered == 2 * of_a_subject
 
 
 def test_other_worlds_are_asked_the_same_with_the_sessions_and_seeds_of_a_control(
