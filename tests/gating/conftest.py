@@ -1,4 +1,4 @@
-"""A detector that takes seconds: bursts of noise in two channels, and a pipeline that finds them."""
+"""Decoders that take seconds: bursts of noise in two channels, pipelines that find them or follow their strength."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.signal import butter, sosfilt
+from scipy.signal import butter, lfilter, sosfilt
 
 from edgebci.recordings import RecordingWriter
 from tests.small_pipeline import IMPLANT, SIZES, training
 
 RATE_HZ, SECONDS = 100.0, 300
-DETECTOR = """
+PIPELINE = """
 schema = "edgebci.pipeline/1"
-name = "detector"
+name = "{name}"
 [recording]
 path = "{recording}"
-target = "bursts"
-task = "detection"
+target = "{target}"
+task = "{task}"
 [split]
 train = 0.3
 validation = 0.1
@@ -35,11 +35,23 @@ LEARNING = SIZES + training(teacher_epochs=1, student_epochs=8, student_learning
 
 
 @pytest.fixture(scope="session")
-def detector_toml(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The text of the pipeline, its recording written."""
+def bursts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recording of bursts as intervals, and of their strength as a behaviour."""
     path = tmp_path_factory.mktemp("bursts") / "bursts.h5"
     _write(path)
-    return DETECTOR.format(recording=path) + LEARNING
+    return path
+
+
+@pytest.fixture(scope="session")
+def detector_toml(bursts: Path) -> str:
+    """The text of a pipeline that finds bursts."""
+    return PIPELINE.format(name="detector", recording=bursts, target="bursts", task="detection") + LEARNING
+
+
+@pytest.fixture(scope="session")
+def follower_toml(bursts: Path) -> str:
+    """The text of a pipeline that follows their strength."""
+    return PIPELINE.format(name="follower", recording=bursts, target="strength", task="regression") + LEARNING
 
 
 def _write(path: Path) -> None:
@@ -54,3 +66,4 @@ def _write(path: Path) -> None:
     with RecordingWriter(path, subject_id="s", session_id="1", lfp_rate_hz=RATE_HZ, channel_names=("a", "b")) as writer:
         writer.append_lfp(lfp_uv)
         writer.set_intervals("bursts", bursts)
+        writer.set_behavior("strength", lfilter([0.05], [1, -0.95], inside.astype(float)), unit="1", rate_hz=RATE_HZ)

@@ -2,60 +2,22 @@
 
 from __future__ import annotations
 
-import io
 import json
-import shutil
-import sys
-from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from edgebci import comparison
 from edgebci.bundle import open_bundle
-from edgebci.cli.main import main
 from edgebci.detection_score import DetectionScore
 from edgebci.pipeline.run_comparison import compare_runs
 from edgebci.reporting import load_report
-from tests.exporting import few_steps
-
-# Every activation is cut off at the 60th percentile of what it takes: a scale that is far too small.
-DAMAGE = '[quantization]\nobserver = "percentile"\npercentile = 60.0\n'
+from tests.gating.commands import accepted, gate_of_damaged, given
 
 
 @pytest.fixture(scope="module")
 def place(detector_toml: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a finished run of the detector, accepted as the baseline."""
-    folder = tmp_path_factory.mktemp("detector")
-    (folder / "detector.toml").write_text(detector_toml)
-    (folder / "damaged.toml").write_text(detector_toml.replace("[student]", f"{DAMAGE}[student]"))
-    with pytest.MonkeyPatch.context() as patch, few_steps():
-        patch.setattr(comparison, "REPLICATES", 200)
-        # Without the bundle, times are not gated: a test may not depend on how busy the machine is.
-        accepted = given(folder, "gate", "accept", "--pipeline", "detector.toml", "--why", "a start", "--no-bundle")
-    assert accepted.code == 0, accepted.out
-    return folder
-
-
-@dataclass(frozen=True)
-class Answer:
-    """Of a command: exit code and all that it printed."""
-
-    code: int
-    out: str
-
-
-def given(folder: Path, *arguments: str) -> Answer:
-    """What a command answers in that folder."""
-    printed = io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as stop:
-        patch.chdir(folder)
-        patch.setattr(sys, "argv", ["edgebci", *arguments])
-        patch.setenv("COLUMNS", "200")
-        with redirect_stdout(printed), redirect_stderr(printed):
-            main()
-    return Answer(int(stop.value.code or 0), printed.getvalue())
+    return accepted(tmp_path_factory.mktemp("detector"), "detector", detector_toml)
 
 
 def test_a_run_scores_every_form_of_a_detector_by_auroc_delay_and_false_alarms(place: Path) -> None:
@@ -106,13 +68,8 @@ def test_the_same_detector_passes_the_gate_on_auroc(place: Path) -> None:
 
 
 @pytest.mark.usefixtures("few_evaluator_steps", "blank_page")
-def test_a_detector_with_wrong_scales_fails_the_gate_on_auroc_and_the_gate_says_why(
-    place: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(comparison, "REPLICATES", 200)
-    # A folder of its own: a process that has loaded a host twin does not load what replaced it under the same path.
-    shutil.copytree(place / "runs", place / "other")
-    answer = given(place, "gate", "--pipeline", "damaged.toml", "--out", "other", "--reports", "reports")
+def test_a_detector_with_wrong_scales_fails_the_gate_on_auroc_and_the_gate_says_why(place: Path) -> None:
+    answer = gate_of_damaged(place)
     assert answer.code == 1, answer.out
     result = json.loads((place / "reports" / "gate.json").read_text())
     assert result["notes"][0] == "weights are those of the baseline"
