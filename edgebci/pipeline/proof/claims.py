@@ -85,7 +85,7 @@ CLAIMS = (
             "utah96_lfp_power",
         ),
     ),
-    *firmware_claims(("host_speed", "helium", "fixed_error"), _ASIDE),
+    *firmware_claims(("fixed_step", "fixed_error", "helium", "host_speed"), _ASIDE),
     Claim(
         name="emulation",
         title="Emulator",

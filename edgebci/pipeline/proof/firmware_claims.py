@@ -6,6 +6,7 @@ from edgebci.pipeline.proof.bits_claim import measure_bits
 from edgebci.pipeline.proof.claim import Claim
 from edgebci.pipeline.proof.day_claim import measure_day
 from edgebci.pipeline.proof.fixed_error_claim import fixed_error_claim
+from edgebci.pipeline.proof.fixed_step_claim import fixed_step_claim
 from edgebci.pipeline.proof.fuzzing_claim import measure_fuzzing
 from edgebci.pipeline.proof.helium_claim import measure_helium
 from edgebci.pipeline.proof.host_speed_claim import measure_host_speed
@@ -70,5 +71,6 @@ def all_firmware_claims(aside: tuple[str, ...]) -> tuple[Claim, ...]:
             measure=measure_helium,
             quoted=("m55_int8_step", "m55_fixed_step"),
         ),
+        fixed_step_claim(_C, aside),
         fixed_error_claim(aside),
     )

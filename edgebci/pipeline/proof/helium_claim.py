@@ -27,6 +27,7 @@ from edgebci.pipeline.kernel_bounds import drawn
 from edgebci.pipeline.part_bounds import needs
 from edgebci.pipeline.proof.claim import CannotMeasureError, Place
 from edgebci.pipeline.proof.figure import Figure
+from edgebci.pipeline.proof.fixed_step_claim import verdict
 from edgebci.progress import Progress
 
 CORE = CORES["cortex-m55"]
@@ -82,7 +83,7 @@ def figures(arithmetic: str, run: TargetRun, macs: int) -> tuple[Figure, ...]:
     def figure(name: str, label: str, value: float, most: float, unit: str) -> Figure:
         return Figure(
             name=f"m55_{arithmetic}_{name}",
-            label=f"{label} on a Cortex-M55, {arithmetic}, {verdict(value, most)}",
+            label=f"{label} on a Cortex-M55, {arithmetic}, estimated: {verdict(value, most)}",
             value=value,
             low=value * (1 - error),
             high=value * (1 + error),
@@ -95,8 +96,3 @@ def figures(arithmetic: str, run: TargetRun, macs: int) -> tuple[Figure, ...]:
         figure("step", "decode step", step, MOST_STEP_CYCLES, "cycles"),
         figure("dense", "dense layers", per_mac, MOST_CYCLES_PER_MAC, "cycles per MAC"),
     )
-
-
-def verdict(value: float, most: float) -> str:
-    """What an estimate says of a bound."""
-    return f"estimated: {'met' if value <= most else 'missed'}, asked was at most {most:,g}"
