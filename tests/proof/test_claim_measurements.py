@@ -18,6 +18,7 @@ from edgebci.pipeline.proof import (
     spectrum_claim,
     start_up_claim,
     synthetic_claim,
+    throughput_claim,
 )
 from edgebci.pipeline.proof.claim import CannotMeasureError, Place
 from edgebci.pipeline.proof.figure import Figure
@@ -148,6 +149,18 @@ def test_spectra_are_drawn_and_compared(place: Place, shared_data: Path, monkeyp
     assert "<svg" in (place.checkout / spectrum_claim.SPECTRUM_PICTURE).read_text()
     with pytest.raises(CannotMeasureError, match="no real recording"):
         spectrum_claim.measure_spectrum(place, silent)
+
+
+@pytest.mark.parametrize(
+    ("contender", "times", "said"),
+    [
+        ("transformers, chunks of 64", 1.6, "; the goal, 1.6 times, is reached"),
+        ("quadratic dual form", 3.99, "; the goal, 4 times, is MISSED"),
+        ("sequential recurrence", 20.0, ""),
+    ],
+)
+def test_training_says_which_goal_it_reached(contender: str, times: float, said: str) -> None:
+    assert throughput_claim.verdict(contender, times) == said
 
 
 def test_the_command_line_is_timed(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
