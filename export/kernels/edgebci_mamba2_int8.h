@@ -13,7 +13,7 @@
 /* The bits of EDGEBCI_ROUNDER - 128: sums of it with values from -128 to 127 lie in the 256 patterns from there on. */
 #define EDGEBCI_ROUNDED_LOWEST_INT8 0x4B3FFF80u
 
-/* Four elements of a row: h := round(h * decay + dxs * B), saturated; adds C * h to the lanes. As in edgebci_mamba2.h,
+/* Four elements of a row: h := round(h * decay + dxs * B), saturated; adds C * h to the lanes. As in edgebci_mamba2_parts.h,
  * one test finds for all four whether any needs saturation. */
 static inline void edgebci_mamba2_advance_int8(int8_t *restrict h, const float *restrict B, const float *restrict C,
                                                float decay, float dxs, float *restrict lanes)
@@ -47,12 +47,12 @@ static EDGEBCI_INLINE float edgebci_mamba2_row_int8(uint32_t n, const float *res
     return (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]);
 }
 
-/* All heads: state h := decay h + dt x B, y = C h + D x. x, y [heads * headdim]; B, C [N]. */
+/* All heads: edgebci_mamba2_state with h in int8. */
 static EDGEBCI_INLINE void edgebci_mamba2_state_int8(const edgebci_mamba2_t *m, uint32_t heads, uint32_t headdim,
-                                                     uint32_t n, const float *restrict u, int8_t *restrict ssm,
-                                                     float *restrict y)
+                                                     uint32_t n, const float *restrict x, const float *restrict B,
+                                                     const float *restrict C, const float *restrict dt_raw,
+                                                     int8_t *restrict ssm, float *restrict y)
 {
-    const float *x = u, *B = u + heads * headdim, *C = B + n, *dt_raw = C + n;
     for (uint32_t head = 0; head < heads; head++) {
         const float dt = edgebci_softplus(dt_raw[head] + m->dt_bias[head]);
         const float decay = edgebci_exp(dt * m->A[head]);
@@ -64,31 +64,7 @@ static EDGEBCI_INLINE void edgebci_mamba2_state_int8(const edgebci_mamba2_t *m, 
     }
 }
 
-#define EDGEBCI_DEFINE_MAMBA2_STEP_INT8(name, heads, headdim, state_size, taps)                                     \
-    static EDGEBCI_KERNEL void name##_convolution(const edgebci_mamba2_t *m, float *restrict xbc,                   \
-                                                  int16_t *restrict conv)                                           \
-    {                                                                                                               \
-        edgebci_mamba2_convolution(m, heads * headdim + 2u * state_size, taps, xbc, conv);                          \
-    }                                                                                                               \
-                                                                                                                    \
-    static EDGEBCI_KERNEL void name##_state(const edgebci_mamba2_t *m, const float *restrict u,                     \
-                                            int8_t *restrict ssm, float *restrict y)                                \
-    {                                                                                                               \
-        edgebci_mamba2_state_int8(m, heads, headdim, state_size, u, ssm, y);                                        \
-    }                                                                                                               \
-                                                                                                                    \
-    static EDGEBCI_KERNEL void name##_gate(const float *restrict z, float *restrict y)                              \
-    {                                                                                                               \
-        edgebci_mamba2_gate(z, heads * headdim, y);                                                                 \
-    }                                                                                                               \
-                                                                                                                    \
-    static EDGEBCI_KERNEL void name(const edgebci_mamba2_t *m, float *restrict p, int16_t *restrict conv,           \
-                                    int8_t *restrict ssm, float *restrict g)                                        \
-    {                                                                                                               \
-        float *const u = p + heads * headdim;                                                                       \
-        name##_convolution(m, u, conv);                                                                             \
-        name##_state(m, u, ssm, g);                                                                                 \
-        name##_gate(p, g);                                                                                          \
-    }
+#define EDGEBCI_DEFINE_MAMBA2_STEP_INT8(name, heads, headdim, state_size, taps)                                        \
+    EDGEBCI_DEFINE_MAMBA2_STEP_OF(int8_t, edgebci_mamba2_state_int8, name, heads, headdim, state_size, taps)
 
 #endif

@@ -14,6 +14,7 @@ import pytest
 from edgebci.device_reference import FrontEndForm
 from edgebci.example_decoder import random_frames, random_parameters
 from edgebci.export.c_generator import generate
+from edgebci.export.c_program import with_included
 from edgebci.export.quantization import quantize
 from edgebci.export.quantized_graph import quantized_step_graph
 from edgebci.features.front_end import FrontEnd
@@ -29,8 +30,8 @@ KERNELS = HERE.parent.parent / "export" / "kernels"
 def kernel_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the sources of the decoder kernels alone."""
     folder = tmp_path_factory.mktemp("kernels")
-    for name in ("math.h", "kernels.h", "kernels.c", "dense.h", "mamba2.h", "activations.h"):
-        shutil.copy(KERNELS / f"edgebci_{name}", folder)
+    for name in with_included({"edgebci_kernels.c", "edgebci_kernels.h", "edgebci_activations.h"}):
+        shutil.copy(KERNELS / name, folder)
     return folder
 
 

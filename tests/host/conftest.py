@@ -29,7 +29,9 @@ CASE = front_end_case("clean")
 def vector_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the vector kernels and the probe, as one program."""
     folder = tmp_path_factory.mktemp("vectors")
-    for header in (*VECTOR_KERNELS.glob("*.h"), EXPORT / "kernels" / "edgebci_math.h"):
+    for name in ("math", "mamba2", "mamba2_layer"):
+        shutil.copy(EXPORT / "kernels" / f"edgebci_{name}.h", folder)
+    for header in VECTOR_KERNELS.glob("*.h"):
         shutil.copy(header, folder)
     shutil.copy(NATIVE / "vector_probe.c", folder)
     return folder

@@ -22,6 +22,7 @@ from edgebci.decoder_spec import DecoderSpec
 from edgebci.device_reference import run_reference
 from edgebci.example_decoder import random_frames, random_parameters
 from edgebci.export.c_generator import generate
+from edgebci.export.c_program import with_included
 from edgebci.export.operators.dense_widths import packed_int4
 from edgebci.export.quantization import QuantizationRecipe, quantize
 from edgebci.export.quantized_graph import quantized_step_graph
@@ -186,8 +187,8 @@ def _feeds(decoder: QuantizedDecoder, frame: F32) -> dict[str, Any]:
 def kernels(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     """Both kernels, behind functions that take the shape and, for the form of the DSP extension, work memory."""
     folder = tmp_path_factory.mktemp("dense_widths")
-    for name in ("math.h", "dsp.h", "kernels.h", "kernels.c", "dense.h", "mamba2.h", "dense_int4.h", "dense_int16.h"):
-        shutil.copy(KERNELS / f"edgebci_{name}", folder)
+    for name in with_included({"edgebci_kernels.c", "edgebci_dense_int4.h", "edgebci_dense_int16.h"}):
+        shutil.copy(KERNELS / name, folder)
     probe = tmp_path_factory.mktemp("probe") / "probe.c"
     probe.write_text(PROBE, encoding="utf-8")
     return ctypes.CDLL(str(compile_host(folder, folder / "probe.so", "gcc", "2", probe)))

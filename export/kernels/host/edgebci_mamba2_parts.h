@@ -1,24 +1,13 @@
-/* edgebci.Mamba2Step on a processor with vectors: the kernels of the portable edgebci_mamba2.h, which says what they
- * compute and how the arrays lie, eight elements at a time. Sums over the state keep their four lanes.
+/* edgebci.Mamba2Step on a processor with vectors: the three parts of the portable header of this name, eight elements
+ * at a time. Sums over the state keep their four lanes.
  */
-#ifndef EDGEBCI_MAMBA2_H
-#define EDGEBCI_MAMBA2_H
+#ifndef EDGEBCI_MAMBA2_PARTS_H
+#define EDGEBCI_MAMBA2_PARTS_H
 
 #include <stdint.h>
 
+#include "edgebci_mamba2_layer.h"
 #include "edgebci_vector.h"
-
-typedef struct {
-    const int8_t *conv_weight;       /* [conv_dim][taps], oldest tap first */
-    const float *conv_inverse_scale; /* [conv_dim] to the int16 window */
-    const float *conv_out_scale;     /* [conv_dim] from the int32 sum */
-    const float *conv_bias;          /* [conv_dim] */
-    const float *dt_bias;            /* [heads] */
-    const float *A;                  /* [heads], negative */
-    const float *D;                  /* [heads] */
-    const float *ssm_scale;          /* [heads] value of one count of h */
-    const float *ssm_inverse_scale;  /* [heads] */
-} edgebci_mamba2_t;
 
 /* Quantizes the newest inputs, sums the windows and shifts them by one. Its steps are written apart so that compilers
  * find the vectors in each. */
@@ -147,33 +136,5 @@ static EDGEBCI_INLINE void edgebci_mamba2_gate(const float *restrict z, uint32_t
         y[i] = y[i] * edgebci_silu(z[i]);
     }
 }
-
-#define EDGEBCI_DEFINE_MAMBA2_STEP(name, heads, headdim, state_size, taps)                                            \
-    static EDGEBCI_KERNEL void name##_convolution(const edgebci_mamba2_t *m, float *restrict xbc,                     \
-                                                  int16_t *restrict conv)                                             \
-    {                                                                                                                 \
-        edgebci_mamba2_convolution(m, heads * headdim + 2u * state_size, taps, xbc, conv);                            \
-    }                                                                                                                 \
-                                                                                                                      \
-    static EDGEBCI_KERNEL void name##_state(const edgebci_mamba2_t *m, const float *restrict u,                       \
-                                            int16_t *restrict ssm, float *restrict y)                                 \
-    {                                                                                                                 \
-        const float *B = u + heads * headdim, *C = B + state_size, *dt = C + state_size;                              \
-        edgebci_mamba2_state(m, heads, headdim, state_size, u, B, C, dt, ssm, y);                                     \
-    }                                                                                                                 \
-                                                                                                                      \
-    static EDGEBCI_KERNEL void name##_gate(const float *restrict z, float *restrict y)                                \
-    {                                                                                                                 \
-        edgebci_mamba2_gate(z, heads * headdim, y);                                                                   \
-    }                                                                                                                 \
-                                                                                                                      \
-    static EDGEBCI_KERNEL void name(const edgebci_mamba2_t *m, float *restrict p, int16_t *restrict conv,             \
-                                    int16_t *restrict ssm, float *restrict g)                                         \
-    {                                                                                                                 \
-        float *const u = p + heads * headdim;                                                                         \
-        name##_convolution(m, u, conv);                                                                               \
-        name##_state(m, u, ssm, g);                                                                                   \
-        name##_gate(p, g);                                                                                            \
-    }
 
 #endif
