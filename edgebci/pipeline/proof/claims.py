@@ -72,7 +72,7 @@ CLAIMS = (
             "ridge_difference",
         ),
     ),
-    *study_claims(("distillation", "realm", "crossmodal_rat", "possm"), _ASIDE),
+    *study_claims(("distillation", "realm", "crossmodal", "crossmodal_rat", "possm"), _ASIDE),
     Claim(
         name="edge_student",
         title="Reference decoder (examples/edge_student.toml)",
