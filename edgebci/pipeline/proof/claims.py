@@ -67,10 +67,7 @@ CLAIMS = (
         minutes=6.0,
         measure=measure_rat,
         recording="rat_r1838_open_field.nwb",
-        quoted=(
-            "r2_device_host_twin",
-            "ridge_difference",
-        ),
+        quoted=("r2_device_host_twin",),
     ),
     *study_claims(("distillation", "realm", "crossmodal", "crossmodal_rat", "possm"), _ASIDE),
     Claim(

@@ -36,11 +36,9 @@ _QUOTED = {
     ),
     "crossmodal": (
         "cross_modal_against_lfp_only_is_a_student_that_spikes_taught_better_than_lfp_only_rho_0_5",
-        "cross_modal_supervised_against_lfp_only_supervised_is_it_better_if_both_learn_from_labels_rho_0_5",
+        "cross_modal_by_cosine_against_lfp_only_is_a_student_that_the_cosine_taught_better_than_lfp_only_rho_0_5",
         "cross_modal_supervised_against_ridge_is_it_better_than_ridge_if_it_learns_from_labels_rho_0_5",
-        "cross_modal_against_shifted_spikes_do_spikes_turned_round_in_time_teach_less_rho_0_5",
     ),
-    "crossmodal_rat": ("cross_modal_against_lfp_only_is_a_student_that_spikes_taught_better_than_lfp_only_r1838",),
     "possm": (
         "possm_gru_scratch_against_wiener_is_possm_gru_better_than_a_wiener_filter",
         "possm_gru_identified_against_possm_gru_scratch_is_unit_identification_better_than_training_from_scratch",
