@@ -106,7 +106,8 @@ def test_the_study_runs_and_leaves_a_table_and_a_plot_of_the_alignment(
 def test_a_second_process_finds_work_while_the_first_trains_the_teacher(
     cohort: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    family, offered = families(cohort, TINY, tmp_path, silent), []
+    family = families(cohort, TINY, tmp_path, silent)
+    offered: list[str] = []
     monkeypatch.setattr(crossmodal, "share", lambda stages: offered.extend(name for _, name, _ in stages))
     family.train((TAUGHT, ALONE, TAUGHT_WITH_LABELS, ALONE_WITH_LABELS), (1,))
     of_a_subject = ["teacher_1", "LFP only_1", "LFP only, supervised_1", "cross-modal_1", "cross-modal, supervised_1"]
