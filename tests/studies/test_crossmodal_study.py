@@ -12,8 +12,14 @@ import pytest
 
 from edgebci.comparison import Verdict
 from edgebci.decoding_data import DecodingData
-from edgebci.pipeline.studies import crossmodal_rat_study, crossmodal_study, crossmodal_worlds_study, rats
-from edgebci.pipeline.studies.cohort import Cohort
+from edgebci.pipeline.studies import (
+    crossmodal_linear_study,
+    crossmodal_rat_study,
+    crossmodal_study,
+    crossmodal_worlds_study,
+    rats,
+)
+from edgebci.pipeline.studies.cohort import Cohort, CohortSpec
 from edgebci.pipeline.studies.crossmodal_study import MAIN, families, recipe_for, run
 from edgebci.pipeline.studies.rats import R1838
 from edgebci.pipeline.studies.size import FULL, QUICK
@@ -130,10 +136,26 @@ def test_other_worlds_are_asked_the_same_with_the_sessions_and_seeds_of_a_contro
     assert not list(tmp_path.rglob("shifted*")), "the controls are the other study's"
 
 
-def test_a_full_study_sweeps_rho_and_expects_nothing_over_ridge_where_all_is_linear() -> None:
-    assert list(FULL.asked_of(list(crossmodal_worlds_study.WORLDS))) == ["rho 0", "rho 0.9", "linear"]
-    assert crossmodal_worlds_study.expected("rho 0.9") == ("superior", "superior")
-    assert crossmodal_worlds_study.expected("linear") == ("superior", "no difference")
+def test_a_full_study_sweeps_rho_and_expects_labels_to_leave_nothing_to_teach_where_it_is_0() -> None:
+    assert list(FULL.asked_of(list(crossmodal_worlds_study.WORLDS))) == ["rho 0", "rho 0.9"]
+    assert crossmodal_worlds_study.expected_of_labels("rho 0") == "no difference"
+    assert crossmodal_worlds_study.expected_of_labels("rho 0.9") == "superior"
+
+
+def test_where_all_is_linear_nothing_is_expected_beyond_ridge(
+    cohort: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict[str, object]] = []
+
+    def obtain(spec: CohortSpec, root: Path, progress: object) -> Cohort:
+        asked.append({"linear": spec.generator.linear, "rho": spec.generator.latents.rho})
+        return cohort
+
+    monkeypatch.setattr(crossmodal_study, "obtain_cohort", obtain)
+    rows = crossmodal_linear_study.run(TINY, tmp_path, silent)
+    assert asked == [{"linear": True, "rho": 0.5}]
+    assert [row.expected for row in rows if row.reference == "ridge"] == ["no difference", "no difference"]
+    assert all(row.study == "crossmodal_linear" and row.question.endswith("(linear)") for row in rows)
 
 
 def test_a_rat_with_sorted_units_is_a_study_of_its_own(

@@ -10,6 +10,7 @@ from edgebci.errors import InputError
 from edgebci.files import write_text
 from edgebci.pipeline.proof.claim import DATA_VARIABLE
 from edgebci.pipeline.studies import (
+    crossmodal_linear_study,
     crossmodal_rat_study,
     crossmodal_study,
     crossmodal_worlds_study,
@@ -32,6 +33,7 @@ STUDIES: dict[str, Study] = {
     realm_study.NAME: realm_study.run,
     crossmodal_study.NAME: crossmodal_study.run,
     crossmodal_worlds_study.NAME: crossmodal_worlds_study.run,
+    crossmodal_linear_study.NAME: crossmodal_linear_study.run,
     crossmodal_rat_study.NAME: crossmodal_rat_study.run,
     possm_study.NAME: possm_study.run,
     rats_study.NAME: rats_study.run,
