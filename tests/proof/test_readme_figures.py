@@ -58,6 +58,11 @@ def test_the_page_shows_headlines_only_and_what_is_known_about_them() -> None:
     assert lines[-2:] == ["| **Quick**, `edgebci run x.toml` | | |", "| A | 0.43 | measured, 2 cores |"]
 
 
+def test_the_page_shows_every_answer_of_a_study() -> None:
+    ledger = Ledger(claims={"study_quick": record(figure(), HIDDEN)})
+    assert [line.split(" | ")[0] for line in figures_page(ledger).splitlines()[-2:]] == ["| A", "| hidden"]
+
+
 @pytest.mark.parametrize(
     ("quoted", "shown"), [((), []), (("c",), ["C"]), (("a", "c"), ["A", "C"])], ids=["none", "one", "both"]
 )

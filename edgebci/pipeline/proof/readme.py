@@ -22,7 +22,12 @@ MARKED = re.compile(r"<!--=(?P<figure>[\w.]+)(?P<form>:range)?-->(?P<text>.*?)<!
 UNMEASURED = "(not measured)"
 Quoted = Mapping[str, tuple[str, ...]]
 """Of each claim, in the order of the README's table, the names of the figures in it."""
-_ORIGIN = "Written by `edgebci proof` from `proof.json`, which holds the machine, the digest of the sources and more."
+_ORIGIN = (
+    "Written by `edgebci proof` from `proof.json`, which also holds the machine, the digest of the sources, "
+    "and figures of single axes, bands and devices."
+)
+_STUDY = "study_"
+"""How the name of a claim of `edgebci.pipeline.proof.study_claims` begins."""
 _TABLE = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
 
 
@@ -46,16 +51,20 @@ def short_table(ledger: Ledger, quoted: Quoted) -> str:
 
 
 def figures_page(ledger: Ledger) -> str:
-    """The headline figures of all claims as a page in Markdown, generated and never edited."""
-    head = ["# Every figure that was measured, counted or modelled", "", _ORIGIN, ""]
+    """The headline figures of all claims as a page in Markdown, generated and never edited.
+
+    Every answer of a study is on it: one that is left out might be the one that speaks against it.
+    """
+    head = ["# Figures, measured, counted or modelled", "", _ORIGIN, ""]
     table = ["| figure | value | how we know |", "|---|---|---|"]
-    return "\n".join(chain(head, table, *(_rows(record) for record in ledger.claims.values()))) + "\n"
+    claims = (_rows(record, whole=name.startswith(_STUDY)) for name, record in ledger.claims.items())
+    return "\n".join(chain(head, table, *claims)) + "\n"
 
 
-def _rows(record: ClaimRecord) -> list[str]:
+def _rows(record: ClaimRecord, whole: bool) -> list[str]:
     older = f"; older than its sources: {record.not_measured_again}" if record.not_measured_again else ""
     title = f"| **{record.title}**, `{record.command}`{older} | | |"
-    return [title, *(_cells(*_row(figure)) for figure in record.figures if figure.headline)]
+    return [title, *(_cells(*_row(figure)) for figure in record.figures if figure.headline or whole)]
 
 
 def _short(record: ClaimRecord, names: tuple[str, ...]) -> list[str]:
