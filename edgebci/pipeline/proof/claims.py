@@ -79,7 +79,6 @@ CLAIMS = (
         measure=measure_edge_student,
         quoted=(
             "macs_per_step",
-            "cycles_decoder",
             "flash_bytes",
             "utah96_lfp_power",
         ),
@@ -113,7 +112,6 @@ CLAIMS = (
         measure=measure_throughput,
         quoted=(
             "small_times_transformers_chunks_of_64",
-            "small_times_quadratic_dual_form",
             "base_times_quadratic_dual_form",
         ),
     ),
