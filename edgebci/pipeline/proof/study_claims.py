@@ -19,7 +19,7 @@ _TITLES = {
     "crossmodal_linear": ("Spikes teach where all is linear", 50.0),
     "crossmodal_rat": ("Spikes of a rat teach a decoder of its LFP", 40.0),
     "possm": ("POSSM", 130.0),
-    "rats": ("Two rats, each by itself", 40.0),
+    "rats": ("Two rats, each by itself", 170.0),
     "sizes": ("REALM at its published sizes, a few updates", 5.0),
 }
 

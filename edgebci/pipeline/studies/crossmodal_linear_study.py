@@ -1,4 +1,4 @@
-"""What spikes teach where all is linear: still what LFP alone does not learn, and nothing beyond ridge."""
+"""What spikes teach where all is linear, and nothing is expected beyond ridge."""
 
 from __future__ import annotations
 
