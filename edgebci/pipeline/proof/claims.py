@@ -69,7 +69,20 @@ CLAIMS = (
         recording="rat_r1838_open_field.nwb",
         quoted=("r2_device_host_twin",),
     ),
-    *study_claims(("distillation", "realm", "crossmodal", "crossmodal_rat", "possm", "rats", "sizes"), _ASIDE),
+    *study_claims(
+        (
+            "distillation",
+            "realm",
+            "crossmodal",
+            "crossmodal_worlds",
+            "crossmodal_linear",
+            "crossmodal_rat",
+            "possm",
+            "rats",
+            "sizes",
+        ),
+        _ASIDE,
+    ),
     Claim(
         name="edge_student",
         title="Reference decoder (examples/edge_student.toml)",
