@@ -33,7 +33,8 @@ def reproduce_quantization(
 ) -> None:
     """Measure the loss in R² of int8, rounded after training and trained in the integers, against the goals.
 
-    Finished trainings are kept: an interrupted study goes on where it was.
+    Finished decoders are kept: an interrupted study goes on where it was, and a second process on the same folder
+    takes the decoders that the first is not at.
     """
     from edgebci.pipeline.quantization_sessions import FULL, QUICK
     from edgebci.pipeline.quantization_sessions import reproduce_quantization as reproduce

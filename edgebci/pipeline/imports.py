@@ -23,6 +23,11 @@ def training_digest(*modules: str) -> str:
     return source_digest(*_ALWAYS, *sorted(training_sources(*modules)))
 
 
+def package_digest(*modules: str) -> str:
+    """Digest of modules and of all of the package that they import, at once or later."""
+    return source_digest(*sorted(imported_files(Path(edgebci.__file__).parent, modules)))
+
+
 def training_sources(*modules: str) -> frozenset[str]:
     """Files, named from the package's top, of modules of `edgebci.training` and of all of it that they import."""
     return imported_files(Path(edgebci.__file__).parent, modules, within=_TRAINING)

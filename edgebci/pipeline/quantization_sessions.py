@@ -4,7 +4,9 @@ test part as long as wanted and on two rats' recordings, and POSSM on the spikes
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from pydantic import Field
@@ -12,7 +14,7 @@ from pydantic import Field
 from edgebci.decoder_spec import DecoderSpec
 from edgebci.documents import Document
 from edgebci.operators.cells import CellKind
-from edgebci.pipeline.cache import run_stage
+from edgebci.pipeline.cache import run_stage, share
 from edgebci.pipeline.configuration import PreparationConfig, RecordingConfig, SplitConfig
 from edgebci.pipeline.imports import training_digest
 from edgebci.pipeline.quantization_realm import REALM_READOUTS, RealmReadout, realm_decoder
@@ -108,39 +110,59 @@ FULL = QuantizationSize(
 
 def reproduce_quantization(size: QuantizationSize, root: Path, progress: Progress) -> LossTable:
     """Make the sessions, train a decoder of each kind on each, and measure what int8 costs it; what is done is kept."""
-    share = part(progress, 0.0, 0.1)
-    session = obtain_session(size.preparation(), root, "session", "synthetic", lambda f, _: share(f, "the session"))
+    start = part(progress, 0.0, 0.1)
+    session = obtain_session(size.preparation(), root, "session", "synthetic", lambda f, _: start(f, "the session"))
     rats = [rat for rat in RATS if rat.path.is_file()] if size.rats else []
-    recorded = [obtain_rat(rat, RAT_TARGET, root, share) for rat in rats]
+    recorded = [obtain_rat(rat, RAT_TARGET, root, start) for rat in rats]
     sessions = {"": session} | {f"{rat.name}_": one for rat, one in zip(rats, recorded, strict=True)}
     cases = _cases(size, sessions, root, part(progress, 0.1, 0.4))
     table = measure_losses(cases, root, size.quantized_training(), size.name, part(progress, 0.4, 0.9))
-    spikes, in_integers = part(progress, 0.9, 1.0), size.quantized_training()
-    pairs = [
-        spike_losses(session, one, size.student_epochs, in_integers, size.seed, root, spikes) for one in size.backbones
-    ]
-    rows = [row for pair in pairs for row in pair]
+    spikes = part(progress, 0.9, 1.0)
+    rows = spike_losses(
+        session, size.backbones, size.student_epochs, size.quantized_training(), size.seed, root, spikes
+    )
     not_run = absent(RATS) if size.rats else ()
     return write_table(table.model_copy(update={"rows": (*table.rows, *rows), "absent": not_run}), root)
 
 
+@dataclass(frozen=True, eq=False)
+class _Decoder:
+    """A float decoder that is trained, or was, in a stage of its own."""
+
+    name: str
+    stage: str
+    session: Session
+    train: Callable[[Progress], Path]
+
+
 def _cases(size: QuantizationSize, sessions: Mapping[str, Session], root: Path, progress: Progress) -> list[Case]:
-    """A float student of every cell, and REALM's decoders, for every session, by the start of its name."""
-    cases: list[Case] = []
-    n_cases = len(sessions) * len((*size.cells, *size.realm))
+    """A float student of every cell, and REALM's decoders, for every session, by the start of its name.
 
-    def done() -> Progress:
-        return part(progress, len(cases) / n_cases, (len(cases) + 1) / n_cases)
+    Trained kind by kind, since REALM's two of a session share an encoder that a second process would have to wait for.
+    """
+    decoders = [[*_students(size, *named, root), *_realm_decoders(size, *named, root)] for named in sessions.items()]
+    by_kind = [one for of_a_kind in zip(*decoders, strict=True) for one in of_a_kind]
+    shares = [part(progress, i / len(by_kind), (i + 1) / len(by_kind)) for i in range(len(by_kind))]
+    share((root, one.stage, partial(one.train, each)) for one, each in zip(by_kind, shares, strict=True))
+    return [Case(one.name, one.train(progress), one.session.data) for of_a_session in decoders for one in of_a_session]
 
-    for start, session in sessions.items():
-        for cell in size.cells:
-            path = _student(size, session, cell, f"{start}{cell}", root, done())
-            cases.append(Case(f"{start}{cell}", path, session.data))
-        for readout in size.realm:
-            name = f"{start}realm_{readout.replace('-', '_')}"
-            path = realm_decoder(session, readout, size.student_epochs, size.seed, root, name, done())
-            cases.append(Case(name, path, session.data))
-    return cases
+
+def _students(size: QuantizationSize, start: str, session: Session, root: Path) -> list[_Decoder]:
+    names = {f"{start}{cell}": cell for cell in size.cells}
+    return [
+        _Decoder(name, f"{name}_student", session, partial(_student, size, session, cell, name, root))
+        for name, cell in names.items()
+    ]
+
+
+def _realm_decoders(size: QuantizationSize, start: str, session: Session, root: Path) -> list[_Decoder]:
+    names = {f"{start}realm_{readout.replace('-', '_')}": readout for readout in size.realm}
+    return [
+        _Decoder(
+            name, name, session, partial(realm_decoder, session, readout, size.student_epochs, size.seed, root, name)
+        )
+        for name, readout in names.items()
+    ]
 
 
 def _student(

@@ -10,7 +10,7 @@ it. The integers run in the bit-exact reference, which the host twin and the emu
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,13 +22,13 @@ from edgebci.checkpoint import Checkpoint, load_checkpoint
 from edgebci.comparison import Comparison, compare
 from edgebci.decoder_float import FloatDecoder
 from edgebci.decoding_data import DecodingData
-from edgebci.documents import Document
+from edgebci.documents import Document, load_json
 from edgebci.errors import InputError
 from edgebci.files import sha256, write_text
 from edgebci.frame_stream import FrameStream, part_stream
 from edgebci.metrics import F64, r2
-from edgebci.pipeline.cache import run_stage, source_digest
-from edgebci.pipeline.imports import training_digest
+from edgebci.pipeline.cache import run_stage, share, source_digest
+from edgebci.pipeline.imports import package_digest, training_digest
 from edgebci.pipeline.quantization_aware import Integers, quantize_after_training, quantize_in_training
 from edgebci.pipeline.quantization_stream import Disturbance, disturbed
 from edgebci.progress import Progress, part
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 Way = Literal["int8 after training", "int8 in training"]
 MARGINS: dict[Way, float] = {"int8 after training": 0.005, "int8 in training": 0.002}
 """Accepted loss in R², fixed beforehand."""
-TABLE_NAME, TRAINED_NAME = "quantization_losses.json", "trained.safetensors"
+TABLE_NAME, ROWS_NAME, TRAINED_NAME = "quantization_losses.json", "losses.json", "trained.safetensors"
 HELD_OUT, DISTURBED = "held-out", "held-out with drift and artefacts"
 # Besides what trains: what rounds, and both forms of the arithmetic.
 _SOURCES = (
@@ -80,6 +80,13 @@ class LossRow(Document):
     """Of training in the integers: no epoch was better on validation than what rounding after training gave."""
 
 
+class LossRows(Document):
+    """What is kept of one decoder."""
+
+    schema_version: Literal["edgebci.quantization_rows/1"] = "edgebci.quantization_rows/1"
+    rows: tuple[LossRow, ...]
+
+
 class LossTable(Document):
     """All rows of a study."""
 
@@ -104,7 +111,9 @@ def measure_losses(
     progress: Progress,
     disturbance: Disturbance | None = None,
 ) -> LossTable:
-    """Quantize every decoder both ways and compare it with its float form; finished trainings are kept in `root`.
+    """Quantize every decoder both ways and compare it with its float form; finished decoders are kept in `root`.
+
+    A second process on the same folder takes the decoders that the first is not at.
 
     Args:
         cases: trained decoders with their prepared sessions; each is scored on the session's test part as it is, and
@@ -119,13 +128,36 @@ def measure_losses(
         InputError: there is no case, a case detects events, a session has no test part, or a checkpoint does not fit
             its session.
     """
-    used, rows = disturbance or Disturbance(), []
+    used = disturbance or Disturbance()
     if not cases:
         raise InputError("no decoder to quantize; give at least one checkpoint with its prepared session")
-    for i, case in enumerate(cases):
-        share = part(progress, i / len(cases), (i + 1) / len(cases))
-        rows += _losses(case, root, recipe, used, share)
-    return write_table(LossTable(size=size, rows=tuple(rows), margins=dict(MARGINS), disturbance=used), root)
+    for case in cases:
+        _require_scored(case)
+    shares = [part(progress, i / len(cases), (i + 1) / len(cases)) for i in range(len(cases))]
+    measured = {
+        case.name: partial(_kept_losses, case, root, recipe, used, each)
+        for case, each in zip(cases, shares, strict=True)
+    }
+    share((root, rows_stage(name), measure) for name, measure in measured.items())
+    rows = tuple(row for measure in measured.values() for row in measure())
+    return write_table(LossTable(size=size, rows=rows, margins=dict(MARGINS), disturbance=used), root)
+
+
+def rows_stage(case: str) -> str:
+    """The folder that keeps what was measured of a decoder."""
+    return f"{case}_losses"
+
+
+def kept_rows(
+    root: Path, case: str, inputs: list[str], measure: Callable[[], Sequence[LossRow]], module: str
+) -> tuple[LossRow, ...]:
+    """The rows of a decoder: read, if they were measured on the same `inputs` with what `module` imports as it is."""
+
+    def work(folder: Path) -> None:
+        write_text(folder / ROWS_NAME, LossRows(rows=tuple(measure())).model_dump_json(indent=1) + "\n")
+
+    folder = run_stage(root, rows_stage(case), inputs, work, package_digest(module)).folder
+    return load_json(folder / ROWS_NAME, LossRows).rows
 
 
 def write_table(table: LossTable, root: Path) -> LossTable:
@@ -134,12 +166,23 @@ def write_table(table: LossTable, root: Path) -> LossTable:
     return table
 
 
-def _losses(
-    case: Case, root: Path, recipe: QuantizationAwareRecipe, disturbance: Disturbance, progress: Progress
-) -> list[LossRow]:
+def _require_scored(case: Case) -> None:
     require_regression(case.data, case.name)
     if not case.data.test:
         raise InputError(f"{case.name} has no test part; prepare the session with one")
+
+
+def _kept_losses(
+    case: Case, root: Path, recipe: QuantizationAwareRecipe, disturbance: Disturbance, progress: Progress
+) -> tuple[LossRow, ...]:
+    seen = [case.data.fingerprint("train", "validation", "test"), sha256(case.checkpoint)]
+    inputs = [*seen, recipe.model_dump_json(), disturbance.model_dump_json()]
+    return kept_rows(root, case.name, inputs, lambda: _losses(case, root, recipe, disturbance, progress), __name__)
+
+
+def _losses(
+    case: Case, root: Path, recipe: QuantizationAwareRecipe, disturbance: Disturbance, progress: Progress
+) -> list[LossRow]:
     checkpoint = load_checkpoint(case.checkpoint)
     forms: dict[Way, Integers] = {
         "int8 after training": quantize_after_training(case.data, checkpoint),

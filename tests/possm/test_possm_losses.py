@@ -30,7 +30,7 @@ def test_the_row_of_a_decoder_of_spikes_compares_integers_with_the_float_step(
 ) -> None:
     save_possm_step(tmp_path / "step.safetensors", to_step(load_possm(pretrained), "session1"))
     monkeypatch.setattr(quantization_spikes, "_trained", lambda *_: tmp_path / "step.safetensors")
-    rows = spike_losses(make_session("session1", 1), "gru", 1, RECIPE, 0, tmp_path, silent)
+    rows = spike_losses(make_session("session1", 1), ("gru",), 1, RECIPE, 0, tmp_path, silent)
     assert [(row.case, row.way) for row in rows] == [
         ("POSSM gru", "int8 after training"),
         ("POSSM gru", "int8 in training"),
@@ -48,4 +48,4 @@ def test_a_session_without_a_test_part_is_refused(make_session: Callable[..., Se
     session = make_session("session1", 1)
     untested = dataclasses.replace(session, data=dataclasses.replace(session.data, test=()))
     with pytest.raises(InputError, match="session1 has no test part"):
-        spike_losses(untested, "gru", 1, RECIPE, 0, tmp_path, silent)
+        spike_losses(untested, ("gru",), 1, RECIPE, 0, tmp_path, silent)

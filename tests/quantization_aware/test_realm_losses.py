@@ -76,8 +76,8 @@ def test_a_study_holds_every_cell_realm_and_every_backbone_on_every_session(
         asked.extend(case.name for case in cases)
         return LossTable(size=size, rows=(), margins=dict(MARGINS), disturbance=Disturbance())
 
-    def spikes(_session: object, backbone: Backbone, *_: object) -> tuple[()]:
-        backbones.append(backbone)
+    def spikes(_session: object, asked_of: tuple[Backbone, ...], *_: object) -> tuple[()]:
+        backbones.extend(asked_of)
         return ()
 
     session: Any = SimpleNamespace(name="synthetic", data=None)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import typer
+from filelock import FileLock
 from typer.testing import CliRunner
 
 from edgebci.checkpoint import save_checkpoint
@@ -17,6 +18,7 @@ from edgebci.comparison import Comparison, Interval, Verdict
 from edgebci.documents import load_json
 from edgebci.errors import InputError
 from edgebci.frame_stream import FrameStream
+from edgebci.pipeline import quantization_study
 from edgebci.pipeline.quantization_aware import quantize_after_training, quantize_in_training
 from edgebci.pipeline.quantization_stream import Disturbance, disturbed
 from edgebci.pipeline.quantization_study import (
@@ -25,8 +27,10 @@ from edgebci.pipeline.quantization_study import (
     MARGINS,
     TABLE_NAME,
     Case,
+    LossRow,
     LossTable,
     measure_losses,
+    rows_stage,
 )
 from edgebci.progress import silent
 from edgebci.quantization_error import goal, loss_bound
@@ -127,6 +131,31 @@ def test_a_finished_training_is_not_done_again(tmp_path: Path) -> None:
     again = measure_losses([case], tmp_path, recipe(), "test", lambda _, note: notes.append(note))
     assert again == first
     assert not [note for note in notes if "epoch" in note]
+
+
+def test_what_was_measured_of_a_decoder_is_not_measured_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    case = case_of(example("s4d"), tmp_path)
+    first = measure_losses([case], tmp_path, recipe(), "test", silent)
+    monkeypatch.setattr(quantization_study, "held_out_streams", lambda *_: {})
+    assert measure_losses([case], tmp_path, recipe(), "test", silent).rows == first.rows
+    other = measure_losses([case], tmp_path, recipe(), "test", silent, Disturbance(offset_sd=0.4))
+    assert other.rows == ()  # another disturbance is measured anew, here on no stream
+
+
+def test_a_decoder_that_another_process_is_at_comes_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cases = [dataclasses.replace(case_of(example("s4d"), tmp_path), name=name) for name in ("first", "second")]
+    begun: list[str] = []
+    busy = FileLock(tmp_path / f".{rows_stage('first')}.lock", thread_local=False)
+    busy.acquire()
+
+    def measured(case: Case, *_: object) -> list[LossRow]:
+        begun.append(case.name)
+        busy.release()
+        return []
+
+    monkeypatch.setattr(quantization_study, "_losses", measured)
+    measure_losses(cases, tmp_path, recipe(), "test", silent)
+    assert begun == ["second", "first"]
 
 
 def test_smoothing_before_training_keeps_weights_and_integers_together(tmp_path: Path) -> None:
