@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ from edgebci.pipeline.proof import (
     device_claims,
     feature_claim,
     large_recording_claim,
+    simulation_claim,
     spectrum_claim,
     start_up_claim,
     synthetic_claim,
@@ -196,3 +199,22 @@ def test_the_full_size_is_that_of_the_issue() -> None:
     student: EdgeStudent = load_edge_student(ROOT / "examples" / "edge_student.toml")
     assert student.n_channels == 96
     assert feature_claim.MINUTES == 10
+
+
+def test_a_simulation_is_timed_in_a_process_of_its_own(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = simulation_claim.Simulation(8, "utah96-lfp", "stm32u385", 1, 0.0)
+    for name, value in {"SIMULATIONS": (small,), "SECONDS": 20, "SHORT_SECONDS": 10}.items():
+        monkeypatch.setattr(simulation_claim, name, value)
+    figures = by_name(simulation_claim.measure_simulation(place, silent))
+    assert float(figures["seconds_8"].value) > 0
+    assert "MISSED, asked was at most 0" in figures["seconds_8"].label
+    assert 0.05 < float(figures["peak_memory_8"].value) < 4.0  # Python with SciPy, and no more than a laptop has
+    # Two chunks beside one of a small recording: what grows is within what two runs differ by.
+    assert 0.8 < float(figures["memory_growth_8"].value) < 1.25
+    assert not list(place.folder.glob("*.h5"))
+
+
+def test_a_simulation_that_fails_says_why() -> None:
+    with pytest.raises(subprocess.CalledProcessError) as raised:
+        simulation_claim.peak_bytes([sys.executable, "-c", "raise SystemExit('no such implant')"])
+    assert raised.value.stderr == "no such implant\n"

@@ -137,6 +137,7 @@ def test_what_is_played_in_chunks_is_what_the_twin_gives_at_once(
             {"lossless": Route("lossless", library), "ideal": Route("ideal", library)},
             2,
         )
+    assert played["x"] is played["y"]  # routes that are equal share a decoder
     for found in (played["x"], played["y"], again["x"], others["lossless"]):
         assert np.array_equal(found.outputs, whole.outputs)
         assert np.array_equal(found.valid, whole.valid)

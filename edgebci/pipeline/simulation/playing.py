@@ -115,22 +115,26 @@ def play(
     threads: int,
     progress: Progress = silent,
 ) -> dict[str, Played]:
-    """Play a recording, or its first seconds, from power-on; memory does not grow with its length."""
-    twins = {name: HostTwin(route.library) for name, route in routes.items()}
-    parts: dict[str, list[DeviceRun]] = {name: [] for name in routes}
-    waiting: dict[str, Future[DeviceRun]] = {}
+    """Play a recording, or its first seconds, from power-on; memory does not grow with its length.
+
+    Names whose routes are equal share one decoder, which takes most of the time.
+    """
+    twins = {route: HostTwin(route.library) for route in dict.fromkeys(routes.values())}
+    parts: dict[Route, list[DeviceRun]] = {route: [] for route in twins}
+    waiting: dict[Route, Future[DeviceRun]] = {}
     with ThreadPoolExecutor(threads) as pool:
         for fraction, lfp_uv in chunks(recording, seconds):
             made = pool.map(lambda source, x=lfp_uv: source.push(x), sources.values())
             counts = dict(zip(sources, made, strict=True))
             _collect(waiting, parts)
-            waiting = {name: pool.submit(twins[name].push, *counts[route.source]) for name, route in routes.items()}
+            waiting = {route: pool.submit(twin.push, *counts[route.source]) for route, twin in twins.items()}
             progress(fraction, "front end and decoder")
         _collect(waiting, parts)
-    return {
-        name: Played(np.concatenate([run.outputs for run in runs]), np.concatenate([run.valid for run in runs]))
-        for name, runs in parts.items()
+    played = {
+        route: Played(np.concatenate([run.outputs for run in runs]), np.concatenate([run.valid for run in runs]))
+        for route, runs in parts.items()
     }
+    return {name: played[route] for name, route in routes.items()}
 
 
 def chunks(recording: Recording, seconds: float | None) -> Iterator[tuple[float, F32]]:
@@ -160,8 +164,8 @@ def clean_source(model: FrontEndModel, adc: Adc, recording: Recording) -> Source
     return Degraded(ideal, adc, info.n_channels, info.lfp_rate_hz)
 
 
-def _collect(waiting: Mapping[str, Future[DeviceRun]], parts: Mapping[str, list[DeviceRun]]) -> None:
-    for name, future in waiting.items():
+def _collect(waiting: Mapping[Route, Future[DeviceRun]], parts: Mapping[Route, list[DeviceRun]]) -> None:
+    for route, future in waiting.items():
         run = future.result()
         # Copies: a run's arrays are views of larger ones, with the features of every frame.
-        parts[name].append(DeviceRun(run.outputs.copy(), run.valid.copy(), run.features[:0].copy()))
+        parts[route].append(DeviceRun(run.outputs.copy(), run.valid.copy(), run.features[:0].copy()))

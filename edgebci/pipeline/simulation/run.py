@@ -169,12 +169,14 @@ def _wiring(setting: Setting, losses: Losses | None, library: Path) -> tuple[dic
             held = forms.with_held_statistics(bundle, folder)
             routes |= {HELD: Route(DEGRADED, held), HELD_UNDISTURBED: Route(UNDISTURBED, held)}
     if losses is not None:
-        sources[LOSSY] = Lossy(setting.clean(), losses.rows)
+        received = LOSSY if losses.rows.any() else CLEAN
+        if received == LOSSY:
+            sources[LOSSY] = Lossy(setting.clean(), losses.rows)
         for i, (name, policy) in enumerate(policies(bundle.manifest.features).items()):
             # The policy that the decoder was made with is in the C that ships.
             same = policy == bundle.manifest.features.missing
             program = library if same else forms.with_policy(bundle, policy, folder, f"policy_{i}")
-            routes |= {name: Route(LOSSY, program), whole_name(name): Route(CLEAN, program)}
+            routes |= {name: Route(received, program), whole_name(name): Route(CLEAN, program)}
     return sources, routes
 
 
