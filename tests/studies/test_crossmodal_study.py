@@ -137,9 +137,12 @@ def test_other_worlds_are_asked_the_same_with_the_sessions_and_seeds_of_a_contro
 
 
 def test_a_full_study_sweeps_rho_and_expects_labels_to_leave_nothing_to_teach_where_it_is_0() -> None:
-    assert list(FULL.asked_of(list(crossmodal_worlds_study.WORLDS))) == ["rho 0", "rho 0.9"]
-    assert crossmodal_worlds_study.expected_of_labels("rho 0") == "no difference"
-    assert crossmodal_worlds_study.expected_of_labels("rho 0.9") == "superior"
+    worlds = FULL.asked_of(crossmodal_worlds_study.WORLDS)
+    assert [(world.name, world.generator["latents"]) for world in worlds] == [
+        ("rho 0", {"rho": 0.0}),
+        ("rho 0.9", {"rho": 0.9}),
+    ]
+    assert [world.with_labels for world in worlds] == ["no difference", "superior"]
 
 
 def test_where_all_is_linear_nothing_is_expected_beyond_ridge(

@@ -6,20 +6,39 @@ gain without labels need not vanish; with labels there is nothing left to teach,
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
+from edgebci.pipeline.studies import crossmodal_study
 from edgebci.pipeline.studies.asking import ask
-from edgebci.pipeline.studies.crossmodal_study import claims, world
 from edgebci.pipeline.studies.size import StudySize
 from edgebci.pipeline.studies.table import Expected, Row
 from edgebci.pipeline.studies.trial import Grid
 from edgebci.progress import Progress, part
 
-NAME, SHARED_BEHAVIOR_ALONE = "crossmodal_worlds", "rho 0"
-WORLDS: dict[str, dict[str, object]] = {
-    SHARED_BEHAVIOR_ALONE: {"latents": {"rho": 0.0}},
-    "rho 0.9": {"latents": {"rho": 0.9}},
-}
+NAME = "crossmodal_worlds"
+
+
+@dataclass(frozen=True)
+class World:
+    """Constants of the generator, and what is expected there.
+
+    Fields:
+        with_labels: of what spikes add where both students learn from labels.
+        against_ridge: of the taught student.
+    """
+
+    name: str
+    generator: Mapping[str, object]
+    with_labels: Expected
+    against_ridge: Expected
+
+
+WORLDS = (
+    World("rho 0", {"latents": {"rho": 0.0}}, with_labels="no difference", against_ridge="superior"),
+    World("rho 0.9", {"latents": {"rho": 0.9}}, with_labels="superior", against_ridge="superior"),
+)
 
 
 def run(size: StudySize, root: Path, progress: Progress) -> tuple[Row, ...]:
@@ -27,33 +46,19 @@ def run(size: StudySize, root: Path, progress: Progress) -> tuple[Row, ...]:
 
     A size with too few subjects for a verdict tries the first world alone.
     """
-    names = size.asked_of(tuple(WORLDS))
-    shares = [part(progress, i / len(names), (i + 1) / len(names)) for i in range(len(names))]
+    worlds = size.asked_of(WORLDS)
+    shares = [part(progress, i / len(worlds), (i + 1) / len(worlds)) for i in range(len(worlds))]
     return tuple(
         row
-        for name, share in zip(names, shares, strict=True)
-        for row in ask_in_world(
-            NAME, name, WORLDS[name], size.control(), root, share, (expected_of_labels(name), "superior")
-        )
+        for world, share in zip(worlds, shares, strict=True)
+        for row in ask_in_world(NAME, world, size.control(), root, share)
     )
 
 
-def expected_of_labels(name: str) -> Expected:
-    """Of a world: what spikes add to labels."""
-    return "no difference" if name == SHARED_BEHAVIOR_ALONE else "superior"
-
-
-def ask_in_world(
-    study: str,
-    name: str,
-    constants: dict[str, object],
-    size: StudySize,
-    root: Path,
-    progress: Progress,
-    expected: tuple[Expected, Expected],
-) -> list[Row]:
-    """The claims in a world that the generator's `constants` make; what is expected of labels, and against ridge."""
-    cohort, family = world(name, constants, size, root, part(progress, 0.0, 0.7))
-    grid = Grid(root / name / "trials", size.seeds, part(progress, 0.7, 1.0))
-    questions = claims(family, size, *expected)
-    return [ask(study, grid, cohort.held_out, question.about(name, False)) for question in questions]
+def ask_in_world(study: str, world: World, size: StudySize, root: Path, progress: Progress) -> list[Row]:
+    """The claims in one world."""
+    trained, asked = part(progress, 0.0, 0.7), part(progress, 0.7, 1.0)
+    cohort, family = crossmodal_study.world(world.name, world.generator, size, root, trained)
+    grid = Grid(root / world.name / "trials", size.seeds, asked)
+    questions = crossmodal_study.claims(family, size, world.with_labels, world.against_ridge)
+    return [ask(study, grid, cohort.held_out, question.about(world.name, False)) for question in questions]
