@@ -1,5 +1,5 @@
-"""What the study of losses quantizes: decoders of every cell and REALM's edge decoders, on a synthetic session with a
-test part as long as wanted and on two rats' recordings, and POSSM on the spikes of the synthetic session.
+"""What the study of losses quantizes: decoders of every cell, REALM's edge decoders, and where a session has sorted
+spikes the cross-modal one and POSSM; on a synthetic session with a test part as long as wanted and on two rats.
 """
 
 from __future__ import annotations
@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 
 from pydantic import Field
@@ -17,8 +18,9 @@ from edgebci.operators.cells import CellKind
 from edgebci.pipeline.cache import run_stage, share
 from edgebci.pipeline.configuration import PreparationConfig, RecordingConfig, SplitConfig
 from edgebci.pipeline.imports import training_digest
+from edgebci.pipeline.quantization_crossmodal import crossmodal_decoder
 from edgebci.pipeline.quantization_realm import REALM_READOUTS, RealmReadout, realm_decoder
-from edgebci.pipeline.quantization_spikes import spike_losses
+from edgebci.pipeline.quantization_spikes import SpikeCase, SpikeStudy, spike_losses
 from edgebci.pipeline.quantization_study import Case, LossTable, measure_losses, write_table
 from edgebci.pipeline.sessions import obtain_session
 from edgebci.pipeline.studies.cohort import feature_spec
@@ -50,7 +52,7 @@ class QuantizationSize(Document):
     realm: tuple[RealmReadout, ...] = REALM_READOUTS
     """Of REALM's edge student, on every session."""
     backbones: tuple[Backbone, ...] = ("gru", "mamba2", "s4d")
-    """Of POSSM on the spikes of the synthetic session."""
+    """Of POSSM on the spikes of every session that has sorted ones."""
     rats: bool
     """Whether the rats' recordings are asked for; an absent one is named."""
 
@@ -117,12 +119,19 @@ def reproduce_quantization(size: QuantizationSize, root: Path, progress: Progres
     sessions = {"": session} | {f"{rat.name}_": one for rat, one in zip(rats, recorded, strict=True)}
     cases = _cases(size, sessions, root, part(progress, 0.1, 0.4))
     table = measure_losses(cases, root, size.quantized_training(), size.name, part(progress, 0.4, 0.9))
-    spikes = part(progress, 0.9, 1.0)
-    rows = spike_losses(
-        session, size.backbones, size.student_epochs, size.quantized_training(), size.seed, root, spikes
-    )
+    of_spikes = SpikeStudy(size.student_epochs, size.seed, size.quantized_training(), root)
+    rows = spike_losses(_spike_cases(size, sessions), of_spikes, part(progress, 0.9, 1.0))
     not_run = absent(RATS) if size.rats else ()
     return write_table(table.model_copy(update={"rows": (*table.rows, *rows), "absent": not_run}), root)
+
+
+def _spike_cases(size: QuantizationSize, sessions: Mapping[str, Session]) -> list[SpikeCase]:
+    return [
+        SpikeCase(f"{start}possm_{backbone}", session, backbone)
+        for start, session in sessions.items()
+        if session.spikes is not None
+        for backbone in size.backbones
+    ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,12 +145,20 @@ class _Decoder:
 
 
 def _cases(size: QuantizationSize, sessions: Mapping[str, Session], root: Path, progress: Progress) -> list[Case]:
-    """A float student of every cell, and REALM's decoders, for every session, by the start of its name.
+    """A float student of every cell, REALM's decoders and, where spikes teach one, the cross-modal decoder of every
+    session, by the start of its name.
 
     Trained kind by kind, since REALM's two of a session share an encoder that a second process would have to wait for.
     """
-    decoders = [[*_students(size, *named, root), *_realm_decoders(size, *named, root)] for named in sessions.items()]
-    by_kind = [one for of_a_kind in zip(*decoders, strict=True) for one in of_a_kind]
+    decoders = [
+        [
+            *_students(size, *named, root),
+            *_realm_decoders(size, *named, root),
+            *_crossmodal_decoders(size, *named, root),
+        ]
+        for named in sessions.items()
+    ]
+    by_kind = [one for of_a_kind in zip_longest(*decoders) for one in of_a_kind if one is not None]
     shares = [part(progress, i / len(by_kind), (i + 1) / len(by_kind)) for i in range(len(by_kind))]
     share((root, one.stage, partial(one.train, each)) for one, each in zip(by_kind, shares, strict=True))
     return [Case(one.name, one.train(progress), one.session.data) for of_a_session in decoders for one in of_a_session]
@@ -162,6 +179,15 @@ def _realm_decoders(size: QuantizationSize, start: str, session: Session, root: 
             name, name, session, partial(realm_decoder, session, readout, size.student_epochs, size.seed, root, name)
         )
         for name, readout in names.items()
+    ]
+
+
+def _crossmodal_decoders(size: QuantizationSize, start: str, session: Session, root: Path) -> list[_Decoder]:
+    if session.spikes is None:
+        return []
+    name = f"{start}crossmodal"
+    return [
+        _Decoder(name, name, session, partial(crossmodal_decoder, session, size.student_epochs, size.seed, root, name))
     ]
 
 

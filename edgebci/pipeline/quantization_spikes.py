@@ -1,4 +1,6 @@
-"""What int8 costs a decoder of spikes: POSSM's step on one session, rounded after training and trained in the integers.
+"""What int8 costs a decoder of spikes: POSSM, rounded after training and trained in the integers.
+
+Its step decodes the sorted spikes of each session on which it was trained.
 
 There is no drift of single spikes in the generator: one stream, the test part as it is.
 """
@@ -6,6 +8,7 @@ There is no drift of single spikes in the generator: one stream, the test part a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,115 +41,108 @@ _LEARNING: tuple[Part, ...] = ("train", "validation")
 _MODULES = ("edgebci.training.possm.learning", "edgebci.training.possm.export_form")
 
 
-def spike_losses(
-    session: Session,
-    backbones: Sequence[Backbone],
-    epochs: int,
-    recipe: QuantizationAwareRecipe,
-    seed: int,
-    root: Path,
-    progress: Progress,
-) -> tuple[LossRow, ...]:
-    """Train POSSM's edge sizes on the session, unless an earlier call did, and compare integers with float steps.
+@dataclass(frozen=True, eq=False)
+class SpikeCase:
+    """POSSM with one backbone for one session.
 
-    `recipe` is that of the training in the integers; its windows count chunks here. A second process on the same
-    folder takes the backbones that the first is not at.
+    Fields:
+        name: of the decoder and the session, fit for a folder.
+        session: with sorted spikes.
+    """
+
+    name: str
+    session: Session
+    backbone: Backbone
+
+
+@dataclass(frozen=True)
+class SpikeStudy:
+    """How long POSSM learns in float, and how in the integers, where `recipe` counts windows in chunks."""
+
+    epochs: int
+    seed: int
+    recipe: QuantizationAwareRecipe
+    root: Path
+    """Folder for what is kept."""
+
+
+def spike_losses(cases: Sequence[SpikeCase], study: SpikeStudy, progress: Progress) -> tuple[LossRow, ...]:
+    """Train POSSM's edge sizes, unless an earlier call did, and compare their integers with their float steps.
+
+    A second process on the same folder takes the cases that the first is not at.
 
     Raises:
-        InputError: the session has no sorted spikes or no test part.
+        InputError: a session has no sorted spikes or no test part.
     """
-    if not session.data.test:
-        raise InputError(f"{session.name} has no test part; prepare the session with one")
-    shares = [part(progress, i / len(backbones), (i + 1) / len(backbones)) for i in range(len(backbones))]
+    for case in cases:
+        if not case.session.data.test:
+            raise InputError(f"{case.session.name} has no test part; prepare the session with one")
+    shares = [part(progress, i / len(cases), (i + 1) / len(cases)) for i in range(len(cases))]
     trained = {
-        backbone: partial(_trained, session, backbone, epochs, seed, root, part(each, 0.0, 0.5))
-        for backbone, each in zip(backbones, shares, strict=True)
+        case.name: partial(_trained, case, study, part(each, 0.0, 0.5))
+        for case, each in zip(cases, shares, strict=True)
     }
-    share((root, _stage(backbone), train) for backbone, train in trained.items())
+    share((study.root, name, train) for name, train in trained.items())
     measured = {
-        _stage(backbone): partial(_kept_losses, session, backbone, train(), recipe, root, part(each, 0.5, 1.0))
-        for (backbone, train), each in zip(trained.items(), shares, strict=True)
+        case.name: partial(_kept_losses, case, trained[case.name](), study, part(each, 0.5, 1.0))
+        for case, each in zip(cases, shares, strict=True)
     }
-    share((root, rows_stage(name), measure) for name, measure in measured.items())
+    share((study.root, rows_stage(name), measure) for name, measure in measured.items())
     return tuple(row for measure in measured.values() for row in measure())
 
 
-def _kept_losses(
-    session: Session,
-    backbone: Backbone,
-    file: Path,
-    recipe: QuantizationAwareRecipe,
-    root: Path,
-    progress: Progress,
-) -> tuple[LossRow, ...]:
-    seen = [session.data.fingerprint("train", "validation", "test"), sha256(file), recipe.model_dump_json()]
-    return kept_rows(
-        root, _stage(backbone), seen, lambda: _losses(session, backbone, file, recipe, root, progress), __name__
-    )
+def _kept_losses(case: SpikeCase, file: Path, study: SpikeStudy, progress: Progress) -> tuple[LossRow, ...]:
+    seen = [case.session.data.fingerprint("train", "validation", "test"), sha256(file), study.recipe.model_dump_json()]
+    return kept_rows(study.root, case.name, seen, lambda: _losses(case, file, study, progress), __name__)
 
 
-def _stage(backbone: Backbone) -> str:
-    return f"possm_{backbone}"
-
-
-def _losses(
-    session: Session,
-    backbone: Backbone,
-    file: Path,
-    recipe: QuantizationAwareRecipe,
-    root: Path,
-    progress: Progress,
-) -> tuple[LossRow, LossRow]:
+def _losses(case: SpikeCase, file: Path, study: SpikeStudy, progress: Progress) -> tuple[LossRow, LossRow]:
     checkpoint = load_possm_step(file)
     spec = checkpoint.spec
-    seen, unseen = (chunks_of(session, name, spec) for name in _PARTS)
+    seen, unseen = (chunks_of(case.session, name, spec) for name in _PARTS)
     exact = FloatPossmStream.of(spec, checkpoint.parameters).stream(unseen.chunks, unseen.reset_before)
     rounded = quantize_possm(spec, checkpoint.parameters, seen.chunks, None, seen.reset_before)
-    learned, start_kept = _in_the_integers(session, backbone, file, recipe, root, progress)
-    name, truth = f"POSSM {backbone}", unseen.truth
+    learned, start_kept = _in_the_integers(case, file, study, progress)
+    cell, truth = f"POSSM {case.backbone}", unseen.truth
     assert truth is not None
 
     def row(way: Way, step: QuantizedPossmStep) -> LossRow:
         counted = step.stream(unseen.chunks, unseen.reset_before).astype(np.float64)
-        return loss_row(name, name, way, HELD_OUT, (truth, exact, counted), 1 / spec.chunk_s)
+        return loss_row(case.name, cell, way, HELD_OUT, (truth, exact, counted), 1 / spec.chunk_s)
 
     trained = row("int8 in training", learned).model_copy(update={"start_kept": start_kept})
     return row("int8 after training", rounded), trained
 
 
 def _in_the_integers(
-    session: Session,
-    backbone: Backbone,
-    file: Path,
-    recipe: QuantizationAwareRecipe,
-    root: Path,
-    progress: Progress,
+    case: SpikeCase, file: Path, study: SpikeStudy, progress: Progress
 ) -> tuple[QuantizedPossmStep, bool]:
     """The step trained in the integers, and whether no epoch was better than its start."""
     from edgebci.training.quantization_aware.learning import integers_path
 
     checkpoint = load_possm_step(file)
-    seen, judged = (chunks_of(session, name, checkpoint.spec) for name in _LEARNING)
+    seen, judged = (chunks_of(case.session, name, checkpoint.spec) for name in _LEARNING)
 
     def work(folder: Path) -> None:
-        quantize_step_in_training(seen, judged, checkpoint, folder / STEP_NAME, recipe, None, progress)
+        quantize_step_in_training(seen, judged, checkpoint, folder / STEP_NAME, study.recipe, None, progress)
 
     digest = training_digest("edgebci.training.quantization_aware.learning")
-    inputs = [sha256(file), recipe.model_dump_json()]
-    out = run_stage(root, f"{_stage(backbone)}_quantized", inputs, work, digest).folder / STEP_NAME
+    inputs = [sha256(file), study.recipe.model_dump_json()]
+    out = run_stage(study.root, f"{case.name}_quantized", inputs, work, digest).folder / STEP_NAME
     return QuantizedPossmStep.load(integers_path(out)), load_possm_step(out).training.best_epoch == 0
 
 
-def _trained(session: Session, backbone: Backbone, epochs: int, seed: int, root: Path, progress: Progress) -> Path:
+def _trained(case: SpikeCase, study: SpikeStudy, progress: Progress) -> Path:
     """Where the step of this session lies."""
     from edgebci.training.possm.export_form import to_step
     from edgebci.training.possm.learning import train
 
-    recipe = with_backbone(recipe_for(session, epochs), backbone, seed)
+    session = case.session
+    recipe = with_backbone(recipe_for(session, study.epochs), case.backbone, study.seed)
 
     def work(folder: Path) -> None:
         file = train([session], recipe, folder / MODEL_NAME, progress)
         save_possm_step(folder / STEP_NAME, to_step(file, session.name))
 
     inputs = [session.data.fingerprint("train", "validation"), recipe.model_dump_json()]
-    return run_stage(root, _stage(backbone), inputs, work, training_digest(*_MODULES)).folder / STEP_NAME
+    return run_stage(study.root, case.name, inputs, work, training_digest(*_MODULES)).folder / STEP_NAME

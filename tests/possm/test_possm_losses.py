@@ -10,7 +10,7 @@ import pytest
 
 from edgebci.errors import InputError
 from edgebci.pipeline import quantization_spikes
-from edgebci.pipeline.quantization_spikes import spike_losses
+from edgebci.pipeline.quantization_spikes import SpikeCase, SpikeStudy, spike_losses
 from edgebci.possm_spec import save_possm_step
 from edgebci.progress import silent
 from edgebci.session import Session
@@ -30,10 +30,11 @@ def test_the_row_of_a_decoder_of_spikes_compares_integers_with_the_float_step(
 ) -> None:
     save_possm_step(tmp_path / "step.safetensors", to_step(load_possm(pretrained), "session1"))
     monkeypatch.setattr(quantization_spikes, "_trained", lambda *_: tmp_path / "step.safetensors")
-    rows = spike_losses(make_session("session1", 1), ("gru",), 1, RECIPE, 0, tmp_path, silent)
+    case = SpikeCase("rat_possm_gru", make_session("session1", 1), "gru")
+    rows = spike_losses([case], SpikeStudy(1, 0, RECIPE, tmp_path), silent)
     assert [(row.case, row.way) for row in rows] == [
-        ("POSSM gru", "int8 after training"),
-        ("POSSM gru", "int8 in training"),
+        ("rat_possm_gru", "int8 after training"),
+        ("rat_possm_gru", "int8 in training"),
     ]
     for row in rows:
         assert row.seconds == pytest.approx(6.0)
@@ -48,4 +49,4 @@ def test_a_session_without_a_test_part_is_refused(make_session: Callable[..., Se
     session = make_session("session1", 1)
     untested = dataclasses.replace(session, data=dataclasses.replace(session.data, test=()))
     with pytest.raises(InputError, match="session1 has no test part"):
-        spike_losses(untested, ("gru",), 1, RECIPE, 0, tmp_path, silent)
+        spike_losses([SpikeCase("possm_gru", untested, "gru")], SpikeStudy(1, 0, RECIPE, tmp_path), silent)

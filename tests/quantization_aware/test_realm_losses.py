@@ -12,9 +12,9 @@ from edgebci.checkpoint import load_checkpoint
 from edgebci.pipeline import quantization_realm, quantization_sessions
 from edgebci.pipeline.quantization_realm import REALM_READOUTS, realm_decoder
 from edgebci.pipeline.quantization_sessions import FULL, QUICK, reproduce_quantization
+from edgebci.pipeline.quantization_spikes import SpikeCase
 from edgebci.pipeline.quantization_stream import Disturbance
 from edgebci.pipeline.quantization_study import MARGINS, Case, LossTable, measure_losses
-from edgebci.possm_spec import Backbone
 from edgebci.progress import silent
 from edgebci.session import Session
 from edgebci.training.quantization_aware.recipe import QuantizationAwareRecipe
@@ -66,32 +66,33 @@ def test_realms_decoders_are_quantized_both_ways_with_their_tokenizer_and_their_
         assert row.r2_integers != row.r2_float  # something was rounded
 
 
-def test_a_study_holds_every_cell_realm_and_every_backbone_on_every_session(
+def test_a_study_holds_every_cell_and_realm_on_every_session_and_what_learns_from_spikes_where_units_are_sorted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    backbones: list[Backbone] = []
 
     def measured(cases: list[Case], root: Path, _recipe: object, size: str, *_: object) -> LossTable:
         asked.extend(case.name for case in cases)
         return LossTable(size=size, rows=(), margins=dict(MARGINS), disturbance=Disturbance())
 
-    def spikes(_session: object, asked_of: tuple[Backbone, ...], *_: object) -> tuple[()]:
-        backbones.extend(asked_of)
+    def spikes(cases: list[SpikeCase], *_: object) -> tuple[()]:
+        asked.extend(case.name for case in cases)
         return ()
 
-    session: Any = SimpleNamespace(name="synthetic", data=None)
+    session: Any = SimpleNamespace(name="synthetic", data=None, spikes=())
+    without_units: Any = SimpleNamespace(name="rat", data=None, spikes=None)
     rat = SimpleNamespace(name="r1838", path=tmp_path / "rat.nwb", file="rat.nwb")
     rat.path.touch()
     monkeypatch.setattr(quantization_sessions, "RATS", (rat,))
     monkeypatch.setattr(quantization_sessions, "obtain_session", lambda *_: session)
-    monkeypatch.setattr(quantization_sessions, "obtain_rat", lambda *_: session)
+    monkeypatch.setattr(quantization_sessions, "obtain_rat", lambda *_: without_units)
     monkeypatch.setattr(quantization_sessions, "_student", lambda *_: tmp_path)
     monkeypatch.setattr(quantization_sessions, "realm_decoder", lambda *_: tmp_path)
+    monkeypatch.setattr(quantization_sessions, "crossmodal_decoder", lambda *_: tmp_path)
     monkeypatch.setattr(quantization_sessions, "measure_losses", measured)
     monkeypatch.setattr(quantization_sessions, "spike_losses", spikes)
     assert QUICK.realm == FULL.realm == REALM_READOUTS
     reproduce_quantization(FULL, tmp_path, silent)
     each = ["mamba2", "s4d", "gru", "realm_fine_tuned", "realm_label_free"]
-    assert asked == [f"{start}{name}" for start in ("", "r1838_") for name in each]
-    assert set(backbones) == {"gru", "mamba2", "s4d"}
+    of_units = ["possm_gru", "possm_mamba2", "possm_s4d"]
+    assert asked == [*each, "crossmodal", *(f"r1838_{name}" for name in each), *of_units]
