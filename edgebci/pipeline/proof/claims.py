@@ -12,6 +12,7 @@ from edgebci.pipeline.proof.firmware_claims import firmware_claims
 from edgebci.pipeline.proof.hardware_claims import hardware_claims
 from edgebci.pipeline.proof.large_recording_claim import measure_large_recording
 from edgebci.pipeline.proof.pipeline_claims import measure_quickstart, measure_rat
+from edgebci.pipeline.proof.quantization_claim import quantization_claim
 from edgebci.pipeline.proof.sources import Sources
 from edgebci.pipeline.proof.spectrum_claim import measure_spectrum
 from edgebci.pipeline.proof.start_up_claim import measure_start_up
@@ -50,7 +51,6 @@ CLAIMS = (
             "r2_device_host_twin",
             "r2_ridge",
             "ridge_difference",
-            "int8_difference",
             "bit_exact_frames",
             "seconds",
         ),
@@ -96,6 +96,7 @@ CLAIMS = (
             "utah96_lfp_power",
         ),
     ),
+    quantization_claim(_ASIDE),
     *firmware_claims(("fixed_step", "fixed_error", "helium", "host_speed"), _ASIDE),
     Claim(
         name="emulation",
@@ -135,7 +136,6 @@ CLAIMS = (
         sources=Sources((f"{_PROOF}.start_up_claim",), ("edgebci/cli/*.py", "edgebci/errors.py"), _ASIDE),
         minutes=0.2,
         measure=measure_start_up,
-        quoted=("help_seconds",),
     ),
     Claim(
         name="spectrum",

@@ -12,7 +12,7 @@ from edgebci.pipeline.proof.sources import Sources
 from edgebci.pipeline.quantization_study import MARGINS, LossRow, LossTable, Way
 from edgebci.progress import Progress
 
-MINUTES = 60.0
+MINUTES = 110.0
 
 
 def quantization_claim(aside: tuple[str, ...]) -> Claim:
@@ -28,6 +28,7 @@ def quantization_claim(aside: tuple[str, ...]) -> Claim:
         ),
         minutes=MINUTES,
         measure=measure_quantization,
+        quoted=tuple(slug(f"worst {way}") for way in MARGINS),
     )
 
 
