@@ -13,6 +13,7 @@ from edgebci.pipeline.proof.hardware_claims import hardware_claims
 from edgebci.pipeline.proof.large_recording_claim import measure_large_recording
 from edgebci.pipeline.proof.pipeline_claims import measure_quickstart, measure_rat
 from edgebci.pipeline.proof.quantization_claim import quantization_claim
+from edgebci.pipeline.proof.simulation_claim import measure_simulation
 from edgebci.pipeline.proof.sources import Sources
 from edgebci.pipeline.proof.spectrum_claim import measure_spectrum
 from edgebci.pipeline.proof.start_up_claim import measure_start_up
@@ -108,6 +109,16 @@ CLAIMS = (
         quoted=("profiled",),
     ),
     *hardware_claims(_ASIDE),
+    Claim(
+        name="simulation",
+        title="Simulating an implant",
+        command="edgebci proof --only simulation",
+        sources=Sources(
+            (f"{_PROOF}.simulation_claim", "edgebci.pipeline.simulation.run"), (*_STUDENT, *_C, *_PROFILES), _ASIDE
+        ),
+        minutes=6.0,
+        measure=measure_simulation,
+    ),
     Claim(
         name="synthetic",
         title="Synthetic recordings",
