@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from edgebci.device_reference import FrontEndForm
 from edgebci.export.c_generator import generate
 from edgebci.export.c_spikes import generate_spike_program
 from edgebci.features.front_end import FrontEnd
@@ -19,9 +20,9 @@ SHARED = "edgebci_vector.h"
 """What the vector kernels have in common."""
 
 
-def generate_for_host(graph: Path, front_end: FrontEnd, folder: Path) -> None:
+def generate_for_host(graph: Path, front_end: FrontEnd, folder: Path, form: FrontEndForm = "float32") -> None:
     """`c_generator.generate` for this machine; raises what it raises."""
-    generate(graph, front_end, folder, "host")
+    generate(graph, front_end, folder, "host", form=form)
     put_vector_kernels(folder)
 
 

@@ -4,20 +4,9 @@
 #include <stddef.h>
 
 #include "edgebci_features.h"
+#include "edgebci_front_end_sections.h"
 #include "edgebci_math.h"
 #include "front_end_tables.h"
-
-/* Channels that go through a filter side by side, so that one's arithmetic fills the other's waiting time: as many as
- * have room in registers. No channel needs another, so every divisor of EDGEBCI_COLUMNS gives the same bits. */
-#ifndef EDGEBCI_GROUP
-#if defined(__x86_64__) || defined(__aarch64__)
-#define EDGEBCI_GROUP 4u
-#else
-#define EDGEBCI_GROUP 2u
-#endif
-#endif
-
-enum { HIGH = 0, BAND = 1, LOW = 2 };
 
 static void clear(float *restrict v, uint32_t n, float value)
 {
@@ -166,81 +155,6 @@ static EDGEBCI_KERNEL void reference_row(edgebci_front_end_t *f)
     }
     f->waiting++;
 }
-
-/* One section for a group of channels, y in place. `section` is a constant where this is inlined. */
-static EDGEBCI_INLINE void run_section(const edgebci_section_t *section, float *restrict y, float *restrict s1,
-                                       float *restrict s2, float *restrict carry)
-{
-    float band[EDGEBCI_GROUP], t[EDGEBCI_GROUP];
-    for (uint32_t i = 0; i < EDGEBCI_GROUP; i++) {
-        const float high = section->a * ((y[i] - s2[i]) - section->r * s1[i]);
-        t[i] = section->g * high;
-        band[i] = s1[i] + t[i];
-        y[i] = section->output == HIGH ? high : band[i];
-    }
-    for (uint32_t i = 0; i < EDGEBCI_GROUP; i++) {
-        s1[i] = band[i] + t[i];
-        t[i] = section->g * band[i];
-        y[i] = section->output == LOW ? s2[i] + t[i] : y[i];
-        t[i] = t[i] + t[i];
-    }
-    for (uint32_t i = 0; i < EDGEBCI_GROUP; i++) {
-        const float u = section->carry ? t[i] + carry[i] : t[i];
-        const float sum = s2[i] + u;
-        carry[i] = section->carry ? u - (sum - s2[i]) : 0.0f;
-        s2[i] = sum;
-    }
-}
-
-static inline void copy_group(const float *restrict from, float *restrict to)
-{
-    for (uint32_t i = 0; i < EDGEBCI_GROUP; i++) {
-        to[i] = from[i];
-    }
-}
-
-/* One kind of feature: the waiting rows through its sections, which keep their states in registers. */
-static EDGEBCI_INLINE void filter_kind(edgebci_front_end_t *f, uint32_t kind, const edgebci_section_t *chain,
-                                       uint32_t first, uint32_t sections)
-{
-    for (uint32_t column = 0; column < EDGEBCI_COLUMNS; column += EDGEBCI_GROUP) {
-        float s1[EDGEBCI_LONGEST_CHAIN][EDGEBCI_GROUP], s2[EDGEBCI_LONGEST_CHAIN][EDGEBCI_GROUP];
-        float carry[EDGEBCI_LONGEST_CHAIN][EDGEBCI_GROUP], y[EDGEBCI_GROUP], value[EDGEBCI_GROUP];
-        for (uint32_t s = 0; s < sections; s++) {
-            copy_group(&f->s1[first + s][column], s1[s]);
-            copy_group(&f->s2[first + s][column], s2[s]);
-            if (chain[s].carry) {
-                copy_group(&f->carry[chain[s].carry - 1u][column], carry[s]);
-            }
-        }
-        copy_group(&f->value[kind][column], value);
-        for (uint32_t row = 0; row < f->waiting; row++) {
-            copy_group(&f->block[row][column], y);
-            for (uint32_t s = 0; s < sections; s++) {
-                run_section(&chain[s], y, s1[s], s2[s], carry[s]);
-            }
-            for (uint32_t i = 0; i < EDGEBCI_GROUP; i++) {
-                value[i] = EDGEBCI_IS_BAND(kind) ? value[i] + y[i] * y[i] : y[i];
-            }
-        }
-        copy_group(value, &f->value[kind][column]);
-        for (uint32_t s = 0; s < sections; s++) {
-            copy_group(s1[s], &f->s1[first + s][column]);
-            copy_group(s2[s], &f->s2[first + s][column]);
-            if (chain[s].carry) {
-                copy_group(carry[s], &f->carry[chain[s].carry - 1u][column]);
-            }
-        }
-    }
-}
-
-/* One function for each kind, its chain of sections known to the compiler. */
-#define DEFINE_FILTER(kind, first, sections)                                                      \
-    static EDGEBCI_KERNEL void filter_kind_##kind(edgebci_front_end_t *f)                         \
-    {                                                                                             \
-        filter_kind(f, kind, edgebci_section + first, first, sections);                           \
-    }
-EDGEBCI_FOR_EACH_CHAIN(DEFINE_FILTER)
 
 #define CALL_FILTER(kind, first, sections) filter_kind_##kind(f);
 

@@ -7,9 +7,6 @@
 #include "edgebci_front_end_fixed.h"
 #include "front_end_tables.h"
 
-/* Of a frame's outputs, whose places and weights then are constants. */
-#define EDGEBCI_UNROLL _Pragma("GCC unroll 32")
-
 #if EDGEBCI_GOOD == EDGEBCI_CHANNELS
 #define EDGEBCI_CHANNEL(g) (g)
 #else

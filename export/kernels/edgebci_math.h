@@ -13,6 +13,8 @@
 #define EDGEBCI_KERNEL __attribute__((noinline))
 /* The body of a kernel, inlined where its sizes are constants. */
 #define EDGEBCI_INLINE inline __attribute__((always_inline))
+/* Every turn of the loop below written out, so that what it counts is a constant. */
+#define EDGEBCI_UNROLL _Pragma("GCC unroll 32")
 /* Arrays of small integers begin on a word, so that a kernel may load four at once. */
 #define EDGEBCI_ALIGNED __attribute__((aligned(4)))
 

@@ -96,15 +96,19 @@ def test_every_optimization_gives_the_same_bits(
     assert other.state_bytes() == twin.state_bytes()
 
 
-def test_filtering_one_channel_at_a_time_gives_the_same_bits(build: Any, case: FrontEndCase, tmp_path: Path) -> None:
+@pytest.mark.parametrize("at_once", [1, 2, 4, 8, 16])
+def test_filtering_any_number_of_channels_at_once_gives_the_same_bits(
+    build: Any, case: FrontEndCase, tmp_path: Path, at_once: int
+) -> None:
+    assert case.counts.shape[1] == 10  # in twelve columns: of eight at once, four are left; of sixteen, all
     program = build(case.front_end)
     shutil.copytree(program.sources, tmp_path / "c")
     configuration = tmp_path / "c" / "edgebci_configuration.h"
-    configuration.write_text(configuration.read_text() + "\n#define EDGEBCI_GROUP 1u\n")
-    twin, one = HostTwin(program.host), HostTwin(compile_host(tmp_path / "c", tmp_path / "one.so", "gcc", "1"))
+    configuration.write_text(configuration.read_text() + f"\n#define EDGEBCI_GROUP {at_once}u\n")
+    twin, other = HostTwin(program.host), HostTwin(compile_host(tmp_path / "c", tmp_path / "other.so", "gcc", "1"))
     twin.run(case.counts, case.missing)
-    one.run(case.counts, case.missing)
-    assert one.state_bytes() == twin.state_bytes()
+    other.run(case.counts, case.missing)
+    assert other.state_bytes() == twin.state_bytes()
 
 
 def test_host_library_imports_no_symbol(build: Any, case: FrontEndCase) -> None:
