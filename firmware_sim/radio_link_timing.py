@@ -82,6 +82,32 @@ def exchange_uj(link: LinkTiming, payload_bits: float) -> float:
     return sent_uj + link.empty_us * link.rx_uw * 1e-6 + 2.0 * link.ramp_us * link.ramp_uw * 1e-6
 
 
+@dataclass(frozen=True)
+class Turn:
+    """One turn with a data packet, in seconds: how long until the next, when after its start the data begins, and for
+    how long; what it costs above idling; how long the other side speaks in it, and how long the radio ramps.
+    """
+
+    length_s: float
+    data_after_s: float
+    data_s: float
+    energy_uj: float
+    heard_s: float
+    ramped_s: float
+
+
+def turn_of(link: LinkTiming, payload_bits: float) -> Turn:
+    """The turn of a packet."""
+    return Turn(
+        length_s=exchange_us(link, payload_bits) * 1e-6,
+        data_after_s=data_begins_us(link) * 1e-6,
+        data_s=link.data_us(payload_bits) * 1e-6,
+        energy_uj=exchange_uj(link, payload_bits),
+        heard_s=link.empty_us * 1e-6,
+        ramped_s=2.0 * link.ramp_us * 1e-6,
+    )
+
+
 def empty_exchange_uj(link: LinkTiming) -> float:
     """Energy of a BLE event in which neither side has anything to say: a poll heard, an empty packet sent."""
     return link.empty_us * (link.rx_uw + link.tx_uw) * 1e-6 + 2.0 * link.ramp_us * link.ramp_uw * 1e-6

@@ -98,11 +98,11 @@ static EDGEBCI_INLINE void filter_columns(edgebci_front_end_t *f, uint32_t kind,
 static EDGEBCI_INLINE void filter_kind(edgebci_front_end_t *f, uint32_t kind, const edgebci_section_t *chain,
                                        uint32_t first, uint32_t sections)
 {
-    uint32_t column = 0;
-    for (; column + EDGEBCI_GROUP <= EDGEBCI_COLUMNS; column += EDGEBCI_GROUP) {
+    const uint32_t grouped = EDGEBCI_COLUMNS / EDGEBCI_GROUP * EDGEBCI_GROUP;
+    for (uint32_t column = 0; column < grouped; column += EDGEBCI_GROUP) {
         filter_columns(f, kind, chain, first, sections, column, EDGEBCI_GROUP);
     }
-    for (; column < EDGEBCI_COLUMNS; column += EDGEBCI_SMALL_GROUP) {
+    for (uint32_t column = grouped; column < EDGEBCI_COLUMNS; column += EDGEBCI_SMALL_GROUP) {
         filter_columns(f, kind, chain, first, sections, column, EDGEBCI_SMALL_GROUP);
     }
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,8 @@ from edgebci.synthetic.signals import F32, F64
 Codes = NDArray[np.int32]
 HIGHEST_DIGITAL_CORNER = 0.45
 """Of a signal's rate: a filter with a higher corner changes nothing that the signal holds."""
+MOST_BITS_IN_A_TABLE = 16
+"""Codes of more bits are converted one by one."""
 
 
 @dataclass(frozen=True)
@@ -47,19 +50,25 @@ class Sampler:
         return rows, samples
 
     def _late(self, signal_uv: F32, rows: slice, n: int) -> F32:
-        before = signal_uv[:1] if self._last is None else self._last[None]
-        slope = (signal_uv - np.concatenate([before, signal_uv[:-1]]))[rows]
+        before = signal_uv[0] if self._last is None else self._last
+        slope = np.empty_like(signal_uv)
+        np.subtract(signal_uv[1:], signal_uv[:-1], out=slope[1:])
+        np.subtract(signal_uv[0], before, out=slope[0])
         delay = self._jitter_samples * self._rng.standard_normal((n, 1), dtype=np.float32)
-        return np.asarray(slope * delay, dtype=np.float32)
+        return np.asarray(slope[rows] * delay, dtype=np.float32)
 
 
 def quantize(converter: Converter, samples_uv: F32) -> tuple[Codes, NDArray[np.int64]]:
     """Codes (T, C), stopped at the rails, and how many samples of each channel lay beyond them, (C,)."""
     half = 1 << (converter.bits - 1)
-    steps = np.rint(samples_uv * np.float32(1 / converter.step_uv))
-    beyond = (steps > half - 1) | (steps < -half)
-    clipped = beyond.sum(axis=0) if beyond.any() else np.zeros(samples_uv.shape[1], np.int64)
-    return np.clip(steps, -half, half - 1).astype(np.int32), clipped
+    steps = samples_uv * np.float32(1 / converter.step_uv)
+    np.rint(steps, out=steps)
+    clipped = np.zeros(steps.shape[1], np.int64)
+    # Two sweeps say that nothing is beyond, as is usual; finding what is takes more.
+    if steps.size and (steps.max() > half - 1 or steps.min() < -half):
+        clipped = ((steps > half - 1) | (steps < -half)).sum(axis=0)
+        np.clip(steps, -half, half - 1, out=steps)
+    return steps.astype(np.int32), clipped
 
 
 def as_counts(codes: Codes, converter: Converter, adc: Adc) -> Counts:
@@ -67,6 +76,19 @@ def as_counts(codes: Codes, converter: Converter, adc: Adc) -> Counts:
 
     An implant whose converter has another step multiplies by their ratio before the decoder, as here.
     """
+    if converter.bits > MOST_BITS_IN_A_TABLE:
+        return _counts_of(codes, converter, adc)
+    return np.take(_table(converter, adc), codes)
+
+
+@lru_cache(maxsize=16)
+def _table(converter: Converter, adc: Adc) -> Counts:
+    """The count of every code: of 0 and above, then of the negative ones, as an index counts from the end."""
+    half = 1 << (converter.bits - 1)
+    return _counts_of(np.concatenate([np.arange(half), np.arange(-half, 0)]).astype(np.int32), converter, adc)
+
+
+def _counts_of(codes: Codes, converter: Converter, adc: Adc) -> Counts:
     half = 1 << (converter.bits - 1)
     steps = np.rint(codes * np.float64(converter.step_uv / adc.uv_per_count))
     # What is not at the implant's rails must not read as saturated because the decoder's converter reaches less far.

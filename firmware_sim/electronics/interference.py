@@ -32,7 +32,7 @@ def crosstalk(signal_uv: F32, level_db: float) -> None:
     """Add to every channel of (T, C), in place, a share of both its neighbours."""
     share = np.float32(10 ** (level_db / 20))
     leaked = np.zeros_like(signal_uv)
-    leaked[:, 1:] += signal_uv[:, :-1]
+    leaked[:, 1:] = signal_uv[:, :-1]
     leaked[:, :-1] += signal_uv[:, 1:]
     leaked *= share
     signal_uv += leaked

@@ -15,11 +15,10 @@ import simpy
 
 from edgebci.firmware_sim.radio_link_timing import (
     MAY_BREAK_IN_A_ROW,
+    Turn,
     begin_uj,
-    data_begins_us,
     empty_exchange_uj,
-    exchange_uj,
-    exchange_us,
+    turn_of,
 )
 from edgebci.firmware_sim.radio_link_trace import BadTimes
 from edgebci.firmware_sim.timeline.plan import Plan
@@ -43,6 +42,7 @@ class Device:
         self._outputs: deque[Frame] = deque()
         self._core_asleep: simpy.Event | None = None
         self._radio_asleep: simpy.Event | None = None
+        self._turns = tuple(turn_of(plan.link, bits) for bits in plan.packets)
         self.env.process(self._sample())
         self.env.process(self._compute())
         radio = {"ble": self._ble, "acknowledged": self._acknowledged, "one_way": self._one_way}[plan.link.turns]
@@ -122,39 +122,36 @@ class Device:
             self.records.radio("ramp", env.now, link.ramp_us * 1e-6, begin_uj(link, 0.0))
             yield env.timeout(link.ramp_us * 1e-6)
             arrived = True
-            for bits in self.plan.packets:
-                air_s = link.data_us(bits) * 1e-6
+            for turn in self._turns:
                 arrived &= not self._channel.loses(env.now)
-                self.records.radio("tx", env.now, air_s, exchange_uj(link, bits), frame)
-                yield env.timeout(air_s)
+                self.records.radio("tx", env.now, turn.data_s, turn.energy_uj, frame)
+                yield env.timeout(turn.data_s)
             frame.delivered_s = env.now
             self.records.close(frame, Fate.DELIVERED if arrived else Fate.LOST_ON_AIR)
 
     def _acknowledged(self) -> Steps:
         """Repeat each packet until it is answered or its output is too old."""
-        env, link = self.env, self.plan.link
+        env = self.env
         while True:
             yield from self._something_to_say()
             frame = self._outputs.popleft()
-            left = deque(self.plan.packets)
+            left = deque(self._turns)
             latest_s = frame.last_sample_s + self.plan.settings.give_up_ms * 1e-3
             while left and env.now < latest_s:
-                bits = left[0]
-                if not self._turn(frame, bits, env.now):
+                turn = left[0]
+                if not self._turn(frame, turn, env.now):
                     left.popleft()
-                yield env.timeout(exchange_us(link, bits) * 1e-6)
+                yield env.timeout(turn.length_s)
             self.records.close(frame, Fate.LOST_ON_AIR if left else Fate.DELIVERED)
 
-    def _turn(self, frame: Frame, bits: float, start_s: float) -> bool:
+    def _turn(self, frame: Frame, turn: Turn, start_s: float) -> bool:
         """Send one packet and hear its answer, or the poll before it; True if it is lost."""
-        link = self.plan.link
-        sent_s = start_s + data_begins_us(link) * 1e-6
-        air_s = link.data_us(bits) * 1e-6
+        sent_s = start_s + turn.data_after_s
         lost = self._channel.loses(sent_s)
-        self.records.radio("tx", sent_s, air_s, exchange_uj(link, bits), frame)
-        self.records.listened(link.empty_us * 1e-6, 2.0 * link.ramp_us * 1e-6)
+        self.records.radio("tx", sent_s, turn.data_s, turn.energy_uj, frame)
+        self.records.listened(turn.heard_s, turn.ramped_s)
         if not lost:
-            frame.delivered_s = sent_s + air_s
+            frame.delivered_s = sent_s + turn.data_s
         return lost
 
     def _ble(self) -> Steps:
@@ -183,21 +180,27 @@ class Device:
             yield from self._event(phase_s + (event + 1) * interval_s)
 
     def _event(self, until_s: float) -> Steps:
-        """Send packets until nothing is left, the next event is due, or two in a row broke."""
-        env, link, broken = self.env, self.plan.link, 0
+        """Send packets until nothing is left, the next event is due, or two in a row broke.
+
+        Time passes at once over all packets between which nothing else happens in the device.
+        """
+        env, now_s, broken = self.env, self.env.now, 0
         while self._outputs and broken < MAY_BREAK_IN_A_ROW:
             frame = self._outputs[0]
-            bits = self.plan.packets[frame.packets_arrived]
-            turn_s = exchange_us(link, bits) * 1e-6
-            if env.now + turn_s > until_s:
+            turn = self._turns[frame.packets_arrived]
+            if now_s + turn.length_s > until_s:
                 break
-            lost = self._turn(frame, bits, env.now)
+            lost = self._turn(frame, turn, now_s)
             broken = broken + 1 if lost else 0
             frame.packets_arrived += not lost
-            yield env.timeout(turn_s)
-            if frame.packets_arrived == len(self.plan.packets) and frame.fate is None:
+            now_s += turn.length_s
+            if env.peek() <= now_s:
+                yield env.timeout(now_s - env.now)
+            if frame.packets_arrived == len(self._turns) and frame.fate is None:
                 self._outputs.remove(frame)
                 self.records.close(frame, Fate.DELIVERED)
+        if now_s > env.now:
+            yield env.timeout(now_s - env.now)
 
     def _begin(self, events: int, interval_s: float) -> None:
         """Open the window for an event that comes `events` after the last that was kept."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,8 +71,10 @@ class Device:
         return timeline_svg(self.design, seed, settings=self.settings)
 
 
-def device_side(setting: Setting, n_frames: int) -> Device | None:
+def device_side(setting: Setting, n_frames: int, library: Path) -> Device | None:
     """Emulate, ask the budget, and run the timeline for as long as the recording; None where no chip is named.
+
+    `library` is the bundle's program compiled for this machine.
 
     Raises:
         InputError: only one of chip and radio is named, or the design is impossible.
@@ -91,7 +94,7 @@ def device_side(setting: Setting, n_frames: int) -> Device | None:
         board=order.board,
         board_measured=order.board_measured,
     )
-    found = device_cycles(setting, asked, load_profile(ComputePart, order.compute))
+    found = device_cycles(setting, asked, load_profile(ComputePart, order.compute), library)
     design = design_of(found.loaded.load, asked)
     settings = TimelineSettings(step_cycles=found.step_cycles)
     frame_hz = setting.bundle.manifest.features.frame_rate_hz

@@ -6,16 +6,15 @@ Every step of the emulated stretch is compared with the host twin, so that what 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgebci.errors import InputError, MissingToolError, VerificationError
-from edgebci.features.specification import Counts
-from edgebci.firmware_sim.electronics.front_end import rate_factor
 from edgebci.firmware_sim.host_twin import HostTwin
 from edgebci.firmware_sim.target_run import TargetRun, run_on_target
-from edgebci.firmware_sim.toolchain import compile_host, compile_target
+from edgebci.firmware_sim.toolchain import compile_target
 from edgebci.hardware import ComputePart
 from edgebci.pipeline.budget.load import Loaded, RunCost, load_of, loaded_by_run
 from edgebci.pipeline.budget.order import BudgetOrder
@@ -38,14 +37,16 @@ class DeviceCycles:
     note: str | None
 
 
-def device_cycles(setting: Setting, asked: BudgetOrder, compute: ComputePart) -> DeviceCycles:
+def device_cycles(setting: Setting, asked: BudgetOrder, compute: ComputePart, library: Path) -> DeviceCycles:
     """Emulate the bundle's program on the chip's core where that can be built, else multiply counts by costs.
+
+    `library` is the same program compiled for this machine.
 
     Raises:
         InputError: the core is known to neither way. VerificationError: the core computed something else than the host.
     """
     try:
-        run = _run(setting, compute)
+        run = _run(setting, compute, library)
     except (MissingToolError, InputError) as why:
         note = f"the program was not emulated on {compute.core}, so cycles are counts x cycles per count: {why}"
         return DeviceCycles(load_of(asked, compute), None, note)
@@ -62,27 +63,16 @@ def device_cycles(setting: Setting, asked: BudgetOrder, compute: ComputePart) ->
     return DeviceCycles(loaded_by_run(asked, compute, cost, said), run.step_cycles[:, 0], None)
 
 
-def _run(setting: Setting, compute: ComputePart) -> TargetRun:
+def _run(setting: Setting, compute: ComputePart, library: Path) -> TargetRun:
     core = emulated_core(compute.core)
-    bundle, folder = setting.bundle, setting.folder
-    counts, missing = _first_frames(setting)
-    elf = compile_target(bundle.firmware, folder / "firmware.elf", core.name)
+    bundle = setting.bundle
+    counts, missing = setting.first_frames(EMULATED_FRAMES)
+    elf = compile_target(bundle.firmware, setting.folder / "firmware.elf", core.name)
     manifest = bundle.manifest
     sizes = manifest.n_channels, manifest.features.samples_per_frame, manifest.spec.n_outputs
     run = run_on_target(elf, counts, missing, *sizes)
-    host = HostTwin(compile_host(bundle.firmware, folder / "host_twin.so"))
+    host = HostTwin(library)
     difference = target_difference(host.run(counts, missing), host, run)
     if difference:
         raise VerificationError(f"{difference}, on {core.name}; report it with the bundle in {bundle.folder}")
     return run
-
-
-def _first_frames(setting: Setting) -> tuple[Counts, NDArray[np.bool_]]:
-    features, info = setting.bundle.manifest.features, setting.recording.info
-    rows = EMULATED_FRAMES * features.samples_per_frame
-    wanted = rows * rate_factor(info.lfp_rate_hz, features.rate_hz)
-    counts, missing = setting.clean().push(setting.recording.lfp_uv(0, min(wanted, info.n_samples)))
-    whole = len(counts) // features.samples_per_frame * features.samples_per_frame
-    if not whole:
-        raise InputError(f"the recording has {len(counts)} samples, one step takes {features.samples_per_frame}")
-    return counts[:whole], missing[:whole]

@@ -1,23 +1,27 @@
 """The shipped decoder compiled for this machine, and the same decoder with another reference or policy.
 
-The first is the bundle's own C. The others are generated anew from the bundle's graph, as nobody ships them: they
-answer what a choice of the feature specification is worth.
+The first is the bundle's own C. The others are generated anew from the bundle's graph with kernels for this machine's
+vectors: the shipped decoder to be played several times as fast, bit for bit the same, and decoders that nobody ships,
+which answer what a choice of the feature specification is worth.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgebci.bundle import Bundle, open_bundle
 from edgebci.errors import InputError
-from edgebci.export.c_generator import generate
+from edgebci.export.host_kernels import generate_for_host
 from edgebci.features.fitting import fit_front_end
 from edgebci.features.front_end import FrontEnd
 from edgebci.features.specification import FeatureSpec, Missing
+from edgebci.firmware_sim.host_twin import HostTwin
 from edgebci.firmware_sim.toolchain import compile_host
 from edgebci.pipeline.bundle_kinds import manifest_of
+from edgebci.pipeline.device import first_difference
 from edgebci.pipeline.simulation.playing import Portion, Source, chunks
 from edgebci.recordings import Recording
 
@@ -42,6 +46,28 @@ def bundle_with_program(folder: Path) -> Bundle:
 def shipped(bundle: Bundle, folder: Path) -> Path:
     """The library of the bundle's own C."""
     return compile_host(bundle.firmware, folder / "shipped.so")
+
+
+@dataclass(frozen=True)
+class Programs:
+    """shipped: the library of the bundle's own C. played: the same decoder with vector kernels, or the former."""
+
+    shipped: Path
+    played: Path
+
+
+def compiled(bundle: Bundle, folder: Path, portion: Portion) -> Programs:
+    """Compile both; the shipped C is played itself where the other, generated anew, differs from it on these samples."""
+    with ThreadPoolExecutor(2) as pool:
+        own = pool.submit(shipped, bundle, folder)
+        vectors = _generated(bundle, bundle.front_end(), folder, "vectors")
+    return Programs(own.result(), vectors if _are_alike(own.result(), vectors, portion) else own.result())
+
+
+def _are_alike(library: Path, other: Path, portion: Portion) -> bool:
+    one, two = (HostTwin(path).run(*portion) for path in (library, other))
+    pairs = (one.outputs, two.outputs), (one.valid, two.valid), (one.features, two.features)
+    return all(first_difference(*pair) is None for pair in pairs)
 
 
 def with_policy(bundle: Bundle, missing: Missing, folder: Path, name: str) -> Path:
@@ -83,5 +109,5 @@ def _fitted(spec: FeatureSpec, shipped_front_end: FrontEnd, recording: Recording
 
 
 def _generated(bundle: Bundle, front_end: FrontEnd, folder: Path, name: str) -> Path:
-    generate(bundle.shipped_onnx, front_end, folder / name, form=bundle.manifest.front_end)
+    generate_for_host(bundle.shipped_onnx, front_end, folder / name, bundle.manifest.front_end)
     return compile_host(folder / name, folder / f"{name}.so")

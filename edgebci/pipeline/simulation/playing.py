@@ -26,8 +26,8 @@ from edgebci.synthetic.signals import F32, F64
 
 Bool = NDArray[np.bool_]
 Portion = tuple[Counts, Bool]
-CHUNK_SAMPLES = 2_000_000
-"""Of all channels together."""
+CHUNK_SAMPLES = 400_000
+"""Of all channels together: little enough for the cache of a core."""
 
 
 class Source(Protocol):

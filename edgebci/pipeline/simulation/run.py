@@ -44,6 +44,9 @@ from edgebci.pipeline.simulation.truth import Truth, truth_of
 from edgebci.progress import Progress, part, silent
 from edgebci.recordings import open_recording
 
+COMPARED_FRAMES = 100
+"""Of the recording: where the shipped C and its form with vector kernels, which is played, must give the same bits."""
+
 
 @dataclass(frozen=True)
 class Simulated:
@@ -80,10 +83,10 @@ def _simulate(setting: Setting, progress: Progress) -> Simulated:
     # First, so that what cannot be scored is said before anything is played.
     n_frames = setting.n_rows // setting.bundle.manifest.features.samples_per_frame
     known = truth_of(setting.recording, setting.bundle, setting.order.behavior, n_frames)
-    device = device_side(setting, n_frames)
+    programs = forms.compiled(setting.bundle, setting.folder, setting.first_frames(COMPARED_FRAMES))
+    device, library = device_side(setting, n_frames, programs.shipped), programs.played
     losses, not_lost = losses_of(setting, device)
     order, degraded = setting.order, setting.degraded(setting.model)
-    library = forms.shipped(setting.bundle, setting.folder)
     sources, routes = _wiring(setting, losses, library)
     until = 0.2 if order.sweeps else 0.9
     played = play(

@@ -12,7 +12,7 @@ from edgebci.firmware_sim.electronics.front_end import rate_factor
 from edgebci.hardware import Implant
 from edgebci.pipeline.simulation.front_end import DescribedFrontEnd
 from edgebci.pipeline.simulation.order import SimulationOrder
-from edgebci.pipeline.simulation.playing import Degraded, Source, clean_source, n_samples
+from edgebci.pipeline.simulation.playing import Degraded, Portion, Source, clean_source, n_samples
 from edgebci.recordings import Recording
 
 
@@ -47,6 +47,20 @@ class Setting:
     def clean(self) -> Source:
         """The recording with nothing added."""
         return clean_source(self.model, self.bundle.manifest.features.adc, self.recording)
+
+    def first_frames(self, n: int) -> Portion:
+        """Samples of the first n frames, or of as many whole ones as the recording has, with nothing added.
+
+        Raises:
+            InputError: it has not one.
+        """
+        features, info = self.bundle.manifest.features, self.recording.info
+        wanted = n * features.samples_per_frame * rate_factor(info.lfp_rate_hz, features.rate_hz)
+        counts, missing = self.clean().push(self.recording.lfp_uv(0, min(wanted, info.n_samples)))
+        whole = len(counts) // features.samples_per_frame * features.samples_per_frame
+        if not whole:
+            raise InputError(f"the recording has {len(counts)} samples, one step takes {features.samples_per_frame}")
+        return counts[:whole], missing[:whole]
 
 
 def check_fit(order: SimulationOrder, bundle: Bundle, implant: Implant, recording: Recording) -> None:
