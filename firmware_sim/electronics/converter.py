@@ -78,7 +78,8 @@ def as_counts(codes: Codes, converter: Converter, adc: Adc) -> Counts:
     """
     if converter.bits > MOST_BITS_IN_A_TABLE:
         return _counts_of(codes, converter, adc)
-    return np.take(_table(converter, adc), codes)
+    counts: Counts = _table(converter, adc)[codes]
+    return counts
 
 
 @lru_cache(maxsize=16)

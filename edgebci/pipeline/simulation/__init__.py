@@ -6,6 +6,7 @@ playing       a recording played through front ends and host twins, in bounded m
 forms         the decoder with another reference or policy, compiled
 truth         what should have been decoded, and how well it was
 recovery      how long each disturbance is felt
+wiring        which front ends hear it, and which decoders listen to each
 losses        lost packets, under each policy
 setting       what is known before the first sample is played
 accuracy      the parts of the report about R2

@@ -57,7 +57,7 @@ class Programs:
 
 
 def compiled(bundle: Bundle, folder: Path, portion: Portion) -> Programs:
-    """Compile both; the shipped C is played itself where the other, generated anew, differs from it on these samples."""
+    """Compile both; where the other, generated anew, differs on these samples, the shipped C is played itself."""
     with ThreadPoolExecutor(2) as pool:
         own = pool.submit(shipped, bundle, folder)
         vectors = _generated(bundle, bundle.front_end(), folder, "vectors")

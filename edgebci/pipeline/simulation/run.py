@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,28 +20,25 @@ from edgebci.pipeline.simulation.accuracy import (
     DEGRADED,
     HELD,
     HELD_UNDISTURBED,
-    LOSSY,
-    OTHER,
     UNDISTURBED,
     accuracies,
     clipping_of,
     compared,
-    other_reference,
     output_loss,
     packet_loss,
-    whole_name,
 )
 from edgebci.pipeline.simulation.closed_loop import ClosedLoop, channel_of, close_loop
 from edgebci.pipeline.simulation.device_side import Device, device_side
 from edgebci.pipeline.simulation.front_end import described
-from edgebci.pipeline.simulation.losses import Losses, losses_of, policies
+from edgebci.pipeline.simulation.losses import Losses, losses_of
 from edgebci.pipeline.simulation.order import SimulationOrder
-from edgebci.pipeline.simulation.playing import Lossy, Played, Route, Source, play
+from edgebci.pipeline.simulation.playing import Played, play
 from edgebci.pipeline.simulation.recovery import Pair, Recovery, recoveries
 from edgebci.pipeline.simulation.report import SimulationReport
 from edgebci.pipeline.simulation.setting import Setting, check_fit
 from edgebci.pipeline.simulation.sweeping import run_sweeps
 from edgebci.pipeline.simulation.truth import Truth, truth_of
+from edgebci.pipeline.simulation.wiring import variants_of, wiring
 from edgebci.progress import Progress, part, silent
 from edgebci.recordings import open_recording
 
@@ -84,10 +82,12 @@ def _simulate(setting: Setting, progress: Progress) -> Simulated:
     n_frames = setting.n_rows // setting.bundle.manifest.features.samples_per_frame
     known = truth_of(setting.recording, setting.bundle, setting.order.behavior, n_frames)
     programs = forms.compiled(setting.bundle, setting.folder, setting.first_frames(COMPARED_FRAMES))
-    device, library = device_side(setting, n_frames, programs.shipped), programs.played
-    losses, not_lost = losses_of(setting, device)
+    with ThreadPoolExecutor(1) as aside:
+        modelled = aside.submit(_modelled, setting, n_frames, programs.shipped)
+        variants = variants_of(setting, programs.played)
+        device, losses, not_lost = modelled.result()
     order, degraded = setting.order, setting.degraded(setting.model)
-    sources, routes = _wiring(setting, losses, library)
+    sources, routes = wiring(setting, losses, variants)
     until = 0.2 if order.sweeps else 0.9
     played = play(
         setting.recording,
@@ -101,7 +101,7 @@ def _simulate(setting: Setting, progress: Progress) -> Simulated:
     quality = source_quality(setting.recording, setting.conditions.source)
     adc = setting.bundle.manifest.features.adc
     sweeps = run_sweeps(
-        order, setting.recording, setting.model, quality, library, truth, adc, part(progress, until, 0.95)
+        order, setting.recording, setting.model, quality, variants.shipped, truth, adc, part(progress, until, 0.95)
     )
     progress(0.95, "scoring")
     lag_ms = truth.effective_lag_ms(played[DEGRADED])
@@ -157,30 +157,10 @@ def _closed_loop(setting: Setting, truth: Truth, degraded: Played) -> ClosedLoop
     return close_loop(channel, truth.unit, setting.conditions.seed)
 
 
-def _wiring(setting: Setting, losses: Losses | None, library: Path) -> tuple[dict[str, Source], dict[str, Route]]:
-    """What is played but for the degraded source, and the decoders that listen."""
-    bundle, folder = setting.bundle, setting.folder
-    other = other_reference(setting)
-    sources: dict[str, Source] = {CLEAN: setting.clean()}
-    routes = {CLEAN: Route(CLEAN, library), DEGRADED: Route(DEGRADED, library)}
-    unlike = forms.with_reference(bundle, other, setting.recording, setting.clean(), folder)
-    routes[OTHER] = Route(DEGRADED, unlike)
-    if setting.model.events:
-        sources[UNDISTURBED] = setting.degraded(setting.model.model_copy(update={"events": ()}))
-        routes[UNDISTURBED] = Route(UNDISTURBED, library)
-        if bundle.manifest.features.normalization.mode == "running":
-            held = forms.with_held_statistics(bundle, folder)
-            routes |= {HELD: Route(DEGRADED, held), HELD_UNDISTURBED: Route(UNDISTURBED, held)}
-    if losses is not None:
-        received = LOSSY if losses.rows.any() else CLEAN
-        if received == LOSSY:
-            sources[LOSSY] = Lossy(setting.clean(), losses.rows)
-        for i, (name, policy) in enumerate(policies(bundle.manifest.features).items()):
-            # The policy that the decoder was made with is in the C that ships.
-            same = policy == bundle.manifest.features.missing
-            program = library if same else forms.with_policy(bundle, policy, folder, f"policy_{i}")
-            routes |= {name: Route(received, program), whole_name(name): Route(CLEAN, program)}
-    return sources, routes
+def _modelled(setting: Setting, n_frames: int, library: Path) -> tuple[Device | None, Losses | None, str | None]:
+    """The device, and what gets lost on its way to a decoder outside."""
+    device = device_side(setting, n_frames, library)
+    return device, *losses_of(setting, device)
 
 
 def _notes(setting: Setting, more: tuple[str | None, ...]) -> tuple[str, ...]:
