@@ -23,7 +23,8 @@ def report(
     Runs that decoded the same test frames are compared frame by frame, with a verdict; others by their own intervals.
     """
     from edgebci.files import write_text
-    from edgebci.reporting import load_report, render
+    from edgebci.reporting import load_report
+    from edgebci.reporting.page import render
 
     if other is None:
         loaded = load_report(run)

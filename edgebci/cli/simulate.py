@@ -79,7 +79,6 @@ def _simulated(asked: dict[str, object], out: Path | None) -> tuple[SimulationRe
     from edgebci.documents import parse
     from edgebci.files import make_folder
     from edgebci.pipeline.simulation.order import SimulationOrder
-    from edgebci.pipeline.simulation.pictures import write_simulation
     from edgebci.pipeline.simulation.run import simulate as run
 
     order = parse(asked, SimulationOrder, "the simulation")
@@ -88,7 +87,11 @@ def _simulated(asked: dict[str, object], out: Path | None) -> tuple[SimulationRe
         make_folder(out.parent)
     with progress_bar("simulate") as progress:
         found = run(order, progress)
-    return found.report, write_simulation(found, out) if out else ()
+    if not out:
+        return found.report, ()
+    from edgebci.pipeline.simulation.pictures import write_simulation
+
+    return found.report, write_simulation(found, out)
 
 
 def _show(report: SimulationReport, written: Rows) -> None:

@@ -24,7 +24,8 @@ from edgebci.pipeline.report_timeline import with_timeline
 from edgebci.pipeline.scoring import TORCH_FORM, Alarms, TestPart, judge, residual_autocorrelation_s, score_forms
 from edgebci.pipeline.split import gap_reasons_s
 from edgebci.recordings import open_recording
-from edgebci.reporting import Report, render
+from edgebci.reporting import Report
+from edgebci.reporting.page import render
 from edgebci.reporting.schema import (
     BaselineSection,
     DataSection,

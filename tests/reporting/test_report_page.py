@@ -11,7 +11,8 @@ import pytest
 from edgebci.documents import load_json
 from edgebci.errors import InputError
 from edgebci.files import write_text
-from edgebci.reporting import Report, render
+from edgebci.reporting import Report
+from edgebci.reporting.page import render
 from edgebci.reporting.sections import TransportSection
 from edgebci.reporting.sentences import bit_exact_line, decision
 

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from edgebci.documents import Document
 from edgebci.errors import InputError
 from edgebci.firmware_sim.design import Design
-from edgebci.firmware_sim.timeline.figure import timeline_svg
 from edgebci.firmware_sim.timeline.plan import TimelineSettings
 from edgebci.firmware_sim.timeline.response import feature_delays
 from edgebci.firmware_sim.timeline.simulation import TimelinePart, simulate_timeline
@@ -68,6 +67,9 @@ class Device:
 
     def picture(self, seed: int) -> str:
         """A few frames in time, as SVG."""
+        # Only here: matplotlib takes half a second to load, and most simulations draw nothing.
+        from edgebci.firmware_sim.timeline.figure import timeline_svg
+
         return timeline_svg(self.design, seed, settings=self.settings)
 
 
