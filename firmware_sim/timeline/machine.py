@@ -148,8 +148,7 @@ class Device:
         """Send one packet and hear its answer, or the poll before it; True if it is lost."""
         sent_s = start_s + turn.data_after_s
         lost = self._channel.loses(sent_s)
-        self.records.radio("tx", sent_s, turn.data_s, turn.energy_uj, frame)
-        self.records.listened(turn.heard_s, turn.ramped_s)
+        self.records.turn(sent_s, turn, frame)
         if not lost:
             frame.delivered_s = sent_s + turn.data_s
         return lost

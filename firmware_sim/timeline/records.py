@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import deque
+from collections import defaultdict, deque
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Literal
@@ -11,12 +11,15 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from edgebci.firmware_sim.radio_link_timing import Turn
 from edgebci.firmware_sim.timeline.plan import Plan
 
 F64 = NDArray[np.float64]
 PARTS = ("front_end", "adc", "compute", "radio", "standing")
 CoreState = Literal["run", "wake"]
 RadioState = Literal["tx", "rx", "ramp"]
+_CORE: dict[CoreState, str] = {"run": "core_run", "wake": "core_wake"}
+_RADIO: dict[RadioState, str] = {"tx": "radio_tx", "rx": "radio_rx", "ramp": "radio_ramp"}
 
 
 class Fate(IntEnum):
@@ -66,14 +69,12 @@ class Records:
     plan: Plan
     draw_until_s: float = 0.0
     spans: list[Span] = field(default_factory=list)
-    state_s: dict[str, float] = field(
-        default_factory=lambda: dict.fromkeys(("core_run", "core_wake", "radio_tx", "radio_rx", "radio_ramp"), 0.0)
-    )
+    state_s: dict[str, float] = field(default_factory=lambda: dict.fromkeys((*_CORE.values(), *_RADIO.values()), 0.0))
     disconnections: int = 0
     _frames: deque[Frame] = field(default_factory=deque)
     _first_second: int = 0
-    _core_uj: dict[int, float] = field(default_factory=dict)
-    _radio_uj: dict[int, float] = field(default_factory=dict)
+    _core_uj: defaultdict[int, float] = field(default_factory=lambda: defaultdict(float))
+    _radio_uj: defaultdict[int, float] = field(default_factory=lambda: defaultdict(float))
 
     def open(self, index: int, last_sample_s: float) -> Frame:
         """A frame has begun."""
@@ -89,23 +90,25 @@ class Records:
 
     def core(self, state: CoreState, start_s: float, length_s: float, uw: float, frame: Frame | None = None) -> None:
         """The core was not asleep."""
-        self.state_s[f"core_{state}"] += length_s
+        self.state_s[_CORE[state]] += length_s
         self._spend(self._core_uj, start_s, length_s, uw - self.plan.sleep_uw)
-        self._draw("core", state, start_s, length_s, frame)
+        if start_s < self.draw_until_s:
+            self.spans.append(Span("core", state, start_s, length_s, frame.index if frame else -1))
 
     def radio(
         self, state: RadioState, start_s: float, length_s: float, energy_uj: float, frame: Frame | None = None
     ) -> None:
         """The radio was not idle; `energy_uj` above idling is booked where it began."""
-        self.state_s[f"radio_{state}"] += length_s
-        second = max(int(start_s), self._first_second)
-        self._radio_uj[second] = self._radio_uj.get(second, 0.0) + energy_uj
-        self._draw("radio", state, start_s, length_s, frame)
+        self.state_s[_RADIO[state]] += length_s
+        self._radio_uj[max(int(start_s), self._first_second)] += energy_uj
+        if start_s < self.draw_until_s:
+            self.spans.append(Span("radio", state, start_s, length_s, frame.index if frame else -1))
 
-    def listened(self, heard_s: float, ramped_s: float) -> None:
-        """Time in which the other side spoke and in which the radio ramped up; its energy is booked elsewhere."""
-        self.state_s["radio_rx"] += heard_s
-        self.state_s["radio_ramp"] += ramped_s
+    def turn(self, start_s: float, turn: Turn, frame: Frame) -> None:
+        """A data packet from `start_s` on, and what the other side said."""
+        self.radio("tx", start_s, turn.data_s, turn.energy_uj, frame)
+        self.state_s["radio_rx"] += turn.heard_s
+        self.state_s["radio_ramp"] += turn.ramped_s
 
     def take_frames(self, all_of_them: bool) -> list[Frame]:
         """Frames in order whose fate is known, removed; at the end the rest too, as lost."""
@@ -129,22 +132,12 @@ class Records:
         self._first_second = until_s
         return rows
 
-    def _spend(self, uj: dict[int, float], start_s: float, length_s: float, uw: float) -> None:
+    @staticmethod
+    def _spend(uj: defaultdict[int, float], start_s: float, length_s: float, uw: float) -> None:
         """Book power over a stretch, second by second."""
         stop_s = start_s + length_s
         second = int(start_s)
         while second + 1 < stop_s:
-            uj[second] = uj.get(second, 0.0) + uw * (second + 1 - max(start_s, second))
+            uj[second] += uw * (second + 1 - max(start_s, second))
             second += 1
-        uj[second] = uj.get(second, 0.0) + uw * (stop_s - max(start_s, second))
-
-    def _draw(
-        self,
-        lane: Literal["core", "radio"],
-        state: CoreState | RadioState,
-        at_s: float,
-        long_s: float,
-        of: Frame | None,
-    ) -> None:
-        if at_s < self.draw_until_s:
-            self.spans.append(Span(lane, state, at_s, long_s, of.index if of else -1))
+        uj[second] += uw * (stop_s - max(start_s, second))
