@@ -146,6 +146,26 @@ def test_what_is_played_in_chunks_is_what_the_twin_gives_at_once(
     assert np.abs(others["ideal"].outputs - whole.outputs).max() < 0.15 * whole.outputs.std()
 
 
+def test_vector_kernels_are_played_where_they_give_the_bits_of_what_ships_and_else_what_ships(
+    shipped: Shipped, tmp_path: Path
+) -> None:
+    copied = shutil.copytree(shipped.bundle, tmp_path / "bundle")
+    bundle = forms.bundle_with_program(copied)
+    with open_recording(shipped.recording) as recording:
+        counts = bundle.manifest.features.adc.counts(recording.lfp_uv(0, 4000))
+    portion = counts, np.zeros(len(counts), bool)
+    (tmp_path / "same").mkdir()
+    same = forms.compiled(bundle, tmp_path / "same", portion)
+    assert same.played != same.shipped
+    assert same.played.name == "vectors.so"
+    tables = bundle.firmware / "front_end_tables.h"
+    name, of_shape, rows = tables.read_text().partition("edgebci_inverse_sd[EDGEBCI_KINDS][EDGEBCI_GOOD]")
+    tables.write_text(name + of_shape + rows.replace("0x1.", "0x1.8", 1))
+    (tmp_path / "other").mkdir()
+    other = forms.compiled(bundle, tmp_path / "other", portion)
+    assert other.played == other.shipped
+
+
 def test_the_command_writes_its_report_and_pictures(shipped: Shipped, tmp_path: Path) -> None:
     import typer
 
