@@ -17,7 +17,7 @@ from edgebci.arithmetic import I8
 from edgebci.export.c_graph import StepGraph
 from edgebci.export.c_literals import Constant
 from edgebci.export.c_operation import Operation
-from edgebci.export.operators.fixed_inputs import STATES, WEIGHTS
+from edgebci.export.operators.fixed_functions import STATES, WEIGHTS
 
 HELIUM_CORES = ("cortex-m55",)
 BLOCK, VECTOR = 64, 16

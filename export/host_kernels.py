@@ -9,7 +9,6 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from edgebci.device_reference import FrontEndForm
 from edgebci.export.c_generator import generate
 from edgebci.export.c_spikes import generate_spike_program
 from edgebci.features.front_end import FrontEnd
@@ -20,9 +19,9 @@ SHARED = "edgebci_vector.h"
 """What the vector kernels have in common."""
 
 
-def generate_for_host(graph: Path, front_end: FrontEnd, folder: Path, form: FrontEndForm = "float32") -> None:
+def generate_for_host(graph: Path, front_end: FrontEnd, folder: Path) -> None:
     """`c_generator.generate` for this machine; raises what it raises."""
-    generate(graph, front_end, folder, "host", form=form)
+    generate(graph, front_end, folder, "host")
     put_vector_kernels(folder)
 
 

@@ -25,8 +25,8 @@ class StreamFilter:
 
     def push(self, signal: F32) -> F32:
         """Filter (T, C) and remember where it stopped."""
-        # Time last: scipy walks one channel at a time, over a copy in that order.
-        filtered, state = sosfilt(self._sections, signal.T, axis=1, zi=self._state)
+        # Time last and contiguous: scipy walks one channel at a time.
+        filtered, state = sosfilt(self._sections, np.ascontiguousarray(signal.T), axis=1, zi=self._state)
         self._state = np.asarray(state, dtype=np.float32)
         return np.asarray(filtered.T, dtype=np.float32)
 

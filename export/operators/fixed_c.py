@@ -12,7 +12,7 @@ from edgebci.export.c_graph import Node, StepGraph
 from edgebci.export.c_literals import Constant, identifier, literal
 from edgebci.export.c_operation import Buffer, Operation, Translate, c_name, check_columns, check_lanes, per_row
 from edgebci.export.core_kernels import GROUP, packed_rows
-from edgebci.export.operators.fixed_inputs import STATES, WEIGHTS
+from edgebci.export.operators.fixed_functions import STATES, WEIGHTS
 
 _FLOATS = ("dt_bias", "A", "skip", "state_gain", "inject")
 

@@ -22,10 +22,14 @@ from edgebci.block_spec import BlockSpec
 from edgebci.export.graph_builder import formal
 from edgebci.export.graph_functions import EPSILON
 from edgebci.export.operators.exact_functions import ExactBody
-from edgebci.export.operators.fixed_inputs import STATES, WEIGHTS
 from edgebci.export.operators.integer_body import FLOAT, INT16, INT32, IntegerBody
 from edgebci.operators.mamba2_fixed import FOLDED_LIMIT, GATE_UNIT, SLOTS, STATE_BITS, padded_taps, readout_limit
 
+STATES = ("conv", "ssm", "x", "B", "kept", "phase")
+WEIGHTS = (
+    *("conv_weight", "conv_multiplier", "conv_bias", "silu", "dt_bias", "A", "skip"),
+    *("readout", "state_gain", "inject", "c_shift", "gate_shift"),
+)
 _TINY, _LARGEST = 1e-20, 2.0**31 - 128
 
 

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from edgebci.bundle import Bundle, open_bundle
 from edgebci.errors import InputError
-from edgebci.export.host_kernels import generate_for_host
+from edgebci.export.c_generator import generate
+from edgebci.export.host_kernels import put_vector_kernels
 from edgebci.features.fitting import fit_front_end
 from edgebci.features.front_end import FrontEnd
 from edgebci.features.specification import FeatureSpec, Missing
@@ -109,5 +110,6 @@ def _fitted(spec: FeatureSpec, shipped_front_end: FrontEnd, recording: Recording
 
 
 def _generated(bundle: Bundle, front_end: FrontEnd, folder: Path, name: str) -> Path:
-    generate_for_host(bundle.shipped_onnx, front_end, folder / name, bundle.manifest.front_end)
+    generate(bundle.shipped_onnx, front_end, folder / name, "host", form=bundle.manifest.front_end)
+    put_vector_kernels(folder / name)
     return compile_host(folder / name, folder / f"{name}.so")
