@@ -89,6 +89,20 @@ def test_an_interrupted_claim_finds_what_it_left_and_finished_ones_are_kept(chec
     assert list(ledger.claims) == ["count", "second"]
 
 
+def test_what_another_proof_wrote_while_this_one_measured_stays(checkout: Path) -> None:
+    quick, slow = Counter(), Counter()
+    claims = claim(quick, "quick"), claim(slow, "slow")
+
+    def measure(place: Place, progress: Progress) -> tuple[Figure, ...]:
+        prove(checkout, checkout / "runs", claims, claims[:1], silent)
+        return slow(place, progress)
+
+    meanwhile = replace(claims[1], measure=measure)
+    ledger = prove(checkout, checkout / "runs", (claims[0], meanwhile), (meanwhile,), silent)
+    assert list(ledger.claims) == ["quick", "slow"]
+    assert load_ledger(checkout / PROOF_NAME) == ledger
+
+
 def test_a_claim_without_its_recording_keeps_earlier_figures_and_says_so(
     checkout: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

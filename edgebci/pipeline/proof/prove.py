@@ -62,10 +62,11 @@ def prove(
         share = part(progress, done / total, (done + claim.minutes) / total)
         record = _measure(claim, checkout, runs, ledger.claims.get(claim.name), share)
         if record is not None:
-            ledger = ledger.with_claim(claim.name, record, order)
+            # Read again: another proof may have written while this one measured.
+            ledger = load_ledger(path).with_claim(claim.name, record, order)
             save_ledger(path, ledger)
         done += claim.minutes
-    return write_readme(checkout, ledger, claims)
+    return write_readme(checkout, load_ledger(path), claims)
 
 
 def write_readme(checkout: Path, ledger: Ledger, claims: tuple[Claim, ...]) -> Ledger:
