@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from edgebci.pipeline.configuration import ComparisonConfig
 from edgebci.pipeline.gating import populations
 from edgebci.pipeline.gating.populations import Noise, Pool, Population, as_good, rescaled, unchanged, worse
 from edgebci.pipeline.gating.retrained_needs import Spread
-from edgebci.pipeline.gating.self_test import SimulatedKind, self_test
+from edgebci.pipeline.gating.self_test import Asked, SimulatedKind, self_test
 from edgebci.pipeline.gating.simulation import count, draw, same_weights
 from edgebci.pipeline.gating.step_times import FormTimes
 from edgebci.pipeline.proof.gate_claim import gate_figures
@@ -113,9 +114,12 @@ def test_a_bundle_that_became_half_as_fast_fails_the_same_bytes(pool: Pool) -> N
     assert 30 <= counted(pool, unchanged(pool, FORM), (slow,))[0] <= 70
 
 
-def test_the_self_test_counts_every_request_and_says_both_goals(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_self_test_counts_every_request_and_says_both_goals(
+    pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(populations, "TILES", 2)
-    found = self_test("a test", pool, (), CONFIG, ComparisonConfig(), 3, (10.0,), silent)
+    asked = Asked(pool, (), CONFIG, ComparisonConfig(), 3, (10.0,))
+    found = self_test("a test", asked, tmp_path, silent)
     assert all(one.failed + one.undecided + one.passed == one.requests == 3 for one in found.kinds)
     assert len(found.kinds) == 5 + 2 * (4 + 4 + 1)
     assert [one.truth for one in found.kinds].count("no change") == 5
@@ -124,12 +128,35 @@ def test_the_self_test_counts_every_request_and_says_both_goals(pool: Pool, monk
     assert "goal of 1% is MISSED" in found.sentences()[0]
     assert not found.reached
     assert len(gate_figures(found)) == 2 + len(found.kinds)
-    without = self_test(
-        "a test", dataclasses.replace(pool, dead=None), (), CONFIG, ComparisonConfig(), 1, (5.0,), silent
-    )
+    fewer = dataclasses.replace(asked, pool=dataclasses.replace(pool, dead=None), requests=1, minutes=(5.0,))
+    without = self_test("a test", fewer, tmp_path, silent)
     assert not any("dead" in one.name for one in without.kinds)
     assert "dead channel was not tried" in without.notes[1]
     assert "seeds a side in 10 minutes: a loss is known to" in without.notes[0]
+
+
+def test_a_self_test_that_was_interrupted_goes_on_and_counts_the_same(
+    pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(populations, "TILES", 2)
+    asked, said = Asked(pool, (), CONFIG, ComparisonConfig(), 3, (5.0,)), []
+
+    def until_the_gain(_: float, what: str) -> None:
+        if what.startswith("gain"):
+            raise KeyboardInterrupt
+        said.append(what)
+
+    with pytest.raises(KeyboardInterrupt):
+        self_test("a test", asked, tmp_path / "interrupted", until_the_gain)
+    done = len(said)
+    resumed = self_test("a test", asked, tmp_path / "interrupted", lambda _, what: said.append(what))
+    assert done == 9
+    assert said[done] == "gain, 5 min"
+    assert len(said) == len(resumed.kinds)
+    assert resumed == self_test("a test", asked, tmp_path / "whole", silent)
+    said.clear()
+    self_test("a test", dataclasses.replace(asked, seed=1), tmp_path / "whole", lambda _, what: said.append(what))
+    assert len(said) == len(resumed.kinds), "other requests are not taken for these"
 
 
 def test_what_retrained_decoders_need_falls_with_seeds_and_few_seeds_never_do() -> None:

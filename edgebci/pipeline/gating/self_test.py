@@ -7,22 +7,29 @@ as it is.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from scipy.stats import beta
 
-from edgebci.documents import Document
+from edgebci.documents import Document, load_json
+from edgebci.files import write_text
 from edgebci.gating_limits import GateConfig
 from edgebci.gating_statistics import FEWEST_SEEDS
+from edgebci.pipeline.cache import run_stage, share
 from edgebci.pipeline.configuration import ComparisonConfig
 from edgebci.pipeline.gating.populations import Noise, Pool, Population, as_good, rescaled, unchanged, worse
 from edgebci.pipeline.gating.retrained_needs import Spread
 from edgebci.pipeline.gating.simulation import SEED_SPREAD, Trial, count, draw, retrained, same_weights
 from edgebci.pipeline.gating.step_times import FormTimes
-from edgebci.progress import Progress
+from edgebci.pipeline.imports import package_digest
+from edgebci.progress import Progress, part
 
 LOSS = 0.02
 REQUESTS = 2000
@@ -35,6 +42,7 @@ by one step; another calibration interval moves the scales; another seed makes e
 RESCALED = 0.02
 """Of a trace whose gain another calibration moved by far more than the 0.05 % between float and int8 forms."""
 _NEEDS_REQUESTS = 50
+_COUNTS_NAME = "counts.json"
 Truth = Literal["no change", "loss"]
 
 
@@ -130,57 +138,104 @@ class _Kind:
     make: Callable[[np.random.Generator], Trial]
 
 
-def self_test(
-    source: str,
-    pool: Pool,
-    times: Sequence[FormTimes],
-    config: GateConfig,
-    margins: ComparisonConfig,
-    requests: int,
-    minutes: Sequence[float],
-    progress: Progress,
-    seed: int = 0,
-) -> SelfTest:
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """What pull requests are made of, how many of each kind there are, and what the gate allows.
+
+    Fields:
+        times: of a bundle against itself; empty: times are left out.
+        minutes: lengths of test parts.
+    """
+
+    pool: Pool
+    times: Sequence[FormTimes]
+    config: GateConfig
+    margins: ComparisonConfig
+    requests: int
+    minutes: Sequence[float]
+    seed: int = 0
+
+    @property
+    def fingerprint(self) -> list[str]:
+        """Of all that a count depends on."""
+        arrays = [self.pool.truth, *self.pool.errors.values(), *([] if self.pool.dead is None else [self.pool.dead])]
+        arrays += [side for one in self.times for side in (one.before_us, one.after_us)]
+        data = hashlib.sha256(b"".join(one.tobytes() for one in arrays)).hexdigest()
+        numbers = [self.pool.rate_hz, self.requests, *self.minutes, self.seed]
+        return [data, json.dumps(numbers), self.config.model_dump_json(), self.margins.model_dump_json()]
+
+
+class _Counts(Document):
+    """One kind, at every length."""
+
+    rows: tuple[SimulatedKind, ...]
+
+
+def self_test(source: str, asked: Asked, root: Path, progress: Progress) -> SelfTest:
     """Count what the gate says to so many pull requests of each kind and length.
+
+    Finished kinds are kept in `root`; a second process on the same folder takes the kinds that the first is not at.
 
     Args:
         source: whose residuals they are, for the result.
-        times: of a bundle against itself; empty: times are left out.
     """
-    kinds, found = list(_kinds(pool, margins)), []
-    for k, kind in enumerate(kinds):
-        random = np.random.default_rng([seed, k])
-        trial = kind.make(random)
-        for i, one in enumerate(minutes):
-            progress((k + i / len(minutes)) / len(kinds), f"{kind.name}, {one:g} min")
-            said = count(trial, pool, one, requests, config, times, random)
-            given = {"requests": requests, "failed": said.failed, "undecided": said.undecided, "passed": said.passed}
-            what = {"name": kind.name, "truth": kind.truth, "weights": kind.weights}
-            found.append(
-                SimulatedKind.model_validate(what | given | {"tau_s": kind.tau_s, "drift": kind.drift, "minutes": one})
-            )
-    needs = _needs(next(one for one in kinds if one.weights == "retrained" and one.truth == "loss"), pool, config, seed)
-    notes = (
-        (needs,)
-        if pool.dead is not None
-        else (
-            needs,
-            "no decoder was at hand to lose a channel: a dead channel was not tried",
-        )
-    )
-    if not times:
-        notes = (*notes, "times were left out: no bundle was at hand")
+    kinds = list(_kinds(asked.pool, asked.margins))
+    counts = [partial(_kept, asked, k, kind, len(kinds), root, progress) for k, kind in enumerate(kinds)]
+    share((root, _stage_name(k), do) for k, do in enumerate(counts))
+    found = [row for do in counts for row in do()]
     return SelfTest(
         source=source,
-        r2=pool.r2(next(iter(pool.errors))),
-        pool_s=len(pool.truth) / pool.rate_hz,
-        level=config.level,
+        r2=asked.pool.r2(next(iter(asked.pool.errors))),
+        pool_s=len(asked.pool.truth) / asked.pool.rate_hz,
+        level=asked.config.level,
         loss=LOSS,
-        artefacts=tuple(pool.errors),
-        timed_forms=tuple(one.form for one in times),
+        artefacts=tuple(asked.pool.errors),
+        timed_forms=tuple(one.form for one in asked.times),
         kinds=tuple(found),
-        notes=notes,
+        notes=tuple(_notes(asked, kinds)),
     )
+
+
+def _stage_name(k: int) -> str:
+    return f"kind_{k}"
+
+
+def _kept(asked: Asked, k: int, kind: _Kind, n_kinds: int, root: Path, progress: Progress) -> tuple[SimulatedKind, ...]:
+    def work(folder: Path) -> None:
+        rows = tuple(_count(asked, k, kind, part(progress, k / n_kinds, (k + 1) / n_kinds)))
+        write_text(folder / _COUNTS_NAME, _Counts(rows=rows).model_dump_json(indent=1) + "\n")
+
+    stage = run_stage(root, _stage_name(k), asked.fingerprint, work, package_digest(__name__))
+    return load_json(stage.folder / _COUNTS_NAME, _Counts).rows
+
+
+def _count(asked: Asked, k: int, kind: _Kind, progress: Progress) -> Iterator[SimulatedKind]:
+    random = np.random.default_rng([asked.seed, k])
+    trial = kind.make(random)
+    for i, minutes in enumerate(asked.minutes):
+        progress(i / len(asked.minutes), f"{kind.name}, {minutes:g} min")
+        said = count(trial, asked.pool, minutes, asked.requests, asked.config, asked.times, random)
+        yield SimulatedKind(
+            name=kind.name,
+            truth=kind.truth,
+            weights=kind.weights,
+            tau_s=kind.tau_s,
+            drift=kind.drift,
+            minutes=minutes,
+            requests=asked.requests,
+            failed=said.failed,
+            undecided=said.undecided,
+            passed=said.passed,
+        )
+
+
+def _notes(asked: Asked, kinds: Sequence[_Kind]) -> Iterator[str]:
+    lossy = next(one for one in kinds if one.weights == "retrained" and one.truth == "loss")
+    yield _needs(lossy, asked.pool, asked.config, asked.seed)
+    if asked.pool.dead is None:
+        yield "no decoder was at hand to lose a channel: a dead channel was not tried"
+    if not asked.times:
+        yield "times were left out: no bundle was at hand"
 
 
 def _needs(kind: _Kind, pool: Pool, config: GateConfig, seed: int) -> str:

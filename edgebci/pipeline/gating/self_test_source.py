@@ -7,22 +7,30 @@ from pathlib import Path
 import numpy as np
 
 from edgebci.arithmetic import F32
+from edgebci.bundle import MANIFEST
+from edgebci.documents import Document, load_json
 from edgebci.errors import InputError
 from edgebci.export.step_runner import OnnxStepRunner
+from edgebci.files import sha256, write_text
 from edgebci.frame_stream import part_stream
 from edgebci.gating_baseline import read_predictions
 from edgebci.gating_limits import GateConfig
 from edgebci.metrics import F64
+from edgebci.pipeline.cache import run_stage
 from edgebci.pipeline.configuration import ComparisonConfig, load_pipeline
 from edgebci.pipeline.exporting import load_bundle
 from edgebci.pipeline.gating.command import GateOrder
 from edgebci.pipeline.gating.from_run import as_built, rebuilt
 from edgebci.pipeline.gating.populations import Pool
-from edgebci.pipeline.gating.self_test import MINUTES, SelfTest, self_test
+from edgebci.pipeline.gating.self_test import MINUTES, Asked, SelfTest, self_test
 from edgebci.pipeline.gating.step_times import FormTimes, interleave
+from edgebci.pipeline.imports import package_digest
 from edgebci.pipeline.preparation import load_prepared
 from edgebci.progress import Progress, part
 
+FOLDER = "gate_self_test"
+"""In the folder of a run: what is finished of it."""
+_TIMES_NAME = "times.json"
 ROUNDS = 400
 """Of the bundle against itself, from which every simulated pull request takes as many as the gate would."""
 
@@ -38,7 +46,7 @@ def run_self_test(
     if requests < 1:
         raise InputError(f"{requests} pull requests of each kind were asked for; ask for at least 1, or leave 2,000")
     if order.predictions is not None:
-        return _of_predictions(order.predictions, requests, minutes, progress)
+        return _of_predictions(order.predictions, order.out, requests, minutes, progress)
     config = load_pipeline(order.pipeline, order.recording)
     if config.recording.task == "detection":
         raise InputError(f"{order.pipeline} detects, and the self-test simulates losses in R²; give it a regression's")
@@ -48,20 +56,47 @@ def run_self_test(
     else:
         candidate = rebuilt(config, root, f"edgebci run {order.pipeline}", part(progress, 0.0, 0.1))
     pool = Pool.of(candidate.predictions, config.gate.artefacts, without_a_channel(root))
-    times: tuple[FormTimes, ...] = ()
+    kept, times = root / FOLDER, _Times(rows=())
     if candidate.bundle is not None:
-        times = interleave(candidate.bundle, candidate.bundle, ROUNDS, part(progress, 0.1, 0.15))
-    rest = part(progress, 0.15, 1.0)
-    return self_test(config.name, pool, times, config.gate, config.comparison, requests, minutes, rest)
+        times = _kept_times(candidate.bundle, kept, part(progress, 0.1, 0.15))
+    asked = Asked(pool, times.arrays(), config.gate, config.comparison, requests, minutes)
+    return self_test(config.name, asked, kept, part(progress, 0.15, 1.0))
 
 
-def _of_predictions(path: Path, requests: int, minutes: tuple[float, ...], progress: Progress) -> SelfTest:
+class _FormTimes(Document):
+    form: str
+    before_us: tuple[float, ...]
+    after_us: tuple[float, ...]
+
+
+class _Times(Document):
+    """What was measured once, so that a self-test that goes on goes on with the same."""
+
+    rows: tuple[_FormTimes, ...]
+
+    def arrays(self) -> tuple[FormTimes, ...]:
+        return tuple(FormTimes(one.form, np.array(one.before_us), np.array(one.after_us)) for one in self.rows)
+
+
+def _kept_times(bundle: Path, root: Path, progress: Progress) -> _Times:
+    def work(folder: Path) -> None:
+        rows = interleave(bundle, bundle, ROUNDS, progress)
+        times = [_FormTimes(form=r.form, before_us=tuple(r.before_us), after_us=tuple(r.after_us)) for r in rows]
+        write_text(folder / _TIMES_NAME, _Times(rows=tuple(times)).model_dump_json(indent=1) + "\n")
+
+    inputs = [sha256(bundle / MANIFEST), str(ROUNDS)]
+    stage = run_stage(root, "times", inputs, work, package_digest(interleave.__module__))
+    return load_json(stage.folder / _TIMES_NAME, _Times)
+
+
+def _of_predictions(path: Path, out: Path, requests: int, minutes: tuple[float, ...], progress: Progress) -> SelfTest:
     stored = read_predictions(path)
     if stored.task == "detection":
         raise InputError(f"{path} is of a detector, and the self-test simulates losses in R²; give it a regression's")
     limits = GateConfig(artefacts=tuple(stored.decoded))
     pool = Pool.of(stored, limits.artefacts)
-    return self_test(path.stem, pool, (), limits, ComparisonConfig(), requests, minutes, progress)
+    asked = Asked(pool, (), limits, ComparisonConfig(), requests, minutes)
+    return self_test(path.stem, asked, out / path.stem / FOLDER, progress)
 
 
 def without_a_channel(root: Path) -> F64:
