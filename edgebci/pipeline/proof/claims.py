@@ -98,7 +98,9 @@ CLAIMS = (
         ),
     ),
     quantization_claim(_ASIDE),
-    *firmware_claims(("fixed_step", "fixed_error", "helium", "host_speed", "firmware_day", "fuzzing"), _ASIDE),
+    *firmware_claims(
+        ("fixed_step", "fixed_error", "helium", "host_speed", "firmware_bits", "firmware_day", "fuzzing"), _ASIDE
+    ),
     Claim(
         name="emulation",
         title="Emulator",
