@@ -24,7 +24,7 @@ from edgebci.firmware_sim.electronics.converter import (
 )
 from edgebci.firmware_sim.electronics.events import render
 from edgebci.firmware_sim.electronics.interference import MainsHum, Saturation, crosstalk
-from edgebci.firmware_sim.electronics.noise import InputNoise, white_uv_per_rthz
+from edgebci.firmware_sim.electronics.noise import InputNoise, NoiseAhead, white_uv_per_rthz
 from edgebci.synthetic.signals import F32, F64, StreamFilter
 
 
@@ -49,7 +49,7 @@ class FrontEndStream:
         self._events = render(model.events, n_channels, source_rate_hz, model.seed)
         hum = mains_uv(model, self.channels)
         self._mains = MainsHum(model.mains, hum, source_rate_hz, model.seed) if model.mains else None
-        self._noise = InputNoise(model, self.channels, source_rate_hz)
+        self._noise = NoiseAhead(InputNoise(model, self.channels, source_rate_hz))
         self._saturation = Saturation(model.amplifier, self.channels.offset_uv, source_rate_hz)
         self._filter = _filters(model, n_channels, source_rate_hz)
         self._sampler = Sampler(factor, model.converter.jitter_us, source_rate_hz, model.seed)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor
+
 import numpy as np
 
 from edgebci.firmware_sim.electronics.channel_state import ChannelState
@@ -36,6 +38,33 @@ class InputNoise:
             if self._thermal_uv.any():
                 noise += _white(self._of_electrode, n, self._thermal_uv)
         return noise
+
+
+class NoiseAhead:
+    """The same noise, whose next samples are made in a thread of their own while the last ones are used.
+
+    As many are made ahead as were asked for last; whatever is asked for then, the stream stays the same.
+    """
+
+    def __init__(self, noise: InputNoise) -> None:
+        self._noise, self._thread = noise, ThreadPoolExecutor(1)
+        self._ahead: Future[F32 | None] | None = None
+        self._left: F32 | None = None
+
+    def next_uv(self, n: int) -> F32 | None:
+        """The next n samples, (n, C); None where there is no noise at all."""
+        made = self._ahead.result() if self._ahead else self._noise.next_uv(n)
+        if made is None:
+            return None
+        if self._left is not None:
+            made = np.concatenate([self._left, made])
+        if len(made) < n:
+            rest = self._noise.next_uv(n - len(made))
+            assert rest is not None  # there was noise before
+            made = np.concatenate([made, rest])
+        self._left = made[n:] if len(made) > n else None
+        self._ahead = self._thread.submit(self._noise.next_uv, n)
+        return made[:n]
 
 
 def white_uv_per_rthz(model: FrontEndModel, state: ChannelState) -> F64:

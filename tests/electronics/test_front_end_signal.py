@@ -23,6 +23,7 @@ from edgebci.firmware_sim.electronics.conditions import (
 from edgebci.firmware_sim.electronics.converter import as_counts, quantize
 from edgebci.firmware_sim.electronics.events import Chewing, MotionStep, ReferenceFailure, Stimulation
 from edgebci.firmware_sim.electronics.front_end import FrontEndStream
+from edgebci.firmware_sim.electronics.noise import InputNoise, NoiseAhead
 
 FINE = Converter(bits=24, full_scale_uv=100_000.0)
 RATE_HZ = 1000.0
@@ -233,6 +234,22 @@ def test_any_chunks_give_the_same_codes(cuts: list[int]) -> None:
     assert np.array_equal(np.concatenate([part.codes for part in parts]), whole.codes)
     assert np.array_equal(np.concatenate([part.missing for part in parts]), whole.missing)
     assert whole.missing.sum() == 10
+
+
+@settings(max_examples=20)
+@given(asked=st.lists(st.integers(1, 40), min_size=1, max_size=12))
+def test_noise_that_is_made_ahead_is_the_same_noise(asked: list[int]) -> None:
+    amplifier = Amplifier(noise_nv_per_rthz=60.0, flicker_corner_hz=100.0)
+    model = FrontEndModel(
+        rate_hz=RATE_HZ, converter=FINE, amplifier=amplifier, electrode=Electrode(impedance_kohm=200.0)
+    )
+    plain, other = (InputNoise(model, draw_channels(model, 3), RATE_HZ) for _ in range(2))
+    ahead = NoiseAhead(other)
+    given_uv = [ahead.next_uv(n) for n in asked]
+    assert [len(one) for one in given_uv if one is not None] == asked
+    np.testing.assert_array_equal(
+        np.concatenate([one for one in given_uv if one is not None]), plain.next_uv(sum(asked))
+    )
 
 
 def test_a_code_at_a_rail_reads_as_saturated_to_the_decoder() -> None:

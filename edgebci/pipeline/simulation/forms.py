@@ -8,7 +8,7 @@ which answer what a choice of the feature specification is worth.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -53,16 +53,19 @@ def shipped(bundle: Bundle, folder: Path) -> Path:
 class Programs:
     """shipped: the library of the bundle's own C. played: the same decoder with vector kernels, or the former."""
 
-    shipped: Path
-    played: Path
+    shipped: Future[Path]
+    played: Future[Path]
 
 
-def compiled(bundle: Bundle, folder: Path, portion: Portion) -> Programs:
-    """Compile both; where the other, generated anew, differs on these samples, the shipped C is played itself."""
-    with ThreadPoolExecutor(2) as pool:
-        own = pool.submit(shipped, bundle, folder)
-        vectors = _generated(bundle, bundle.front_end(), folder, "vectors")
-    return Programs(own.result(), vectors if _are_alike(own.result(), vectors, portion) else own.result())
+def compiled(bundle: Bundle, folder: Path, portion: Portion, pool: Executor) -> Programs:
+    """Compile both in `pool`; where the other, generated anew, differs on these samples, the shipped C is played."""
+    own = pool.submit(shipped, bundle, folder)
+    return Programs(own, pool.submit(_played, bundle, folder, own, portion))
+
+
+def _played(bundle: Bundle, folder: Path, own: Future[Path], portion: Portion) -> Path:
+    vectors = _generated(bundle, bundle.front_end(), folder, "vectors")
+    return vectors if _are_alike(own.result(), vectors, portion) else own.result()
 
 
 def _are_alike(library: Path, other: Path, portion: Portion) -> bool:

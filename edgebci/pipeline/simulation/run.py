@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,10 +81,10 @@ def _simulate(setting: Setting, progress: Progress) -> Simulated:
     # First, so that what cannot be scored is said before anything is played.
     n_frames = setting.n_rows // setting.bundle.manifest.features.samples_per_frame
     known = truth_of(setting.recording, setting.bundle, setting.order.behavior, n_frames)
-    programs = forms.compiled(setting.bundle, setting.folder, setting.first_frames(COMPARED_FRAMES))
-    with ThreadPoolExecutor(1) as aside:
-        modelled = aside.submit(_modelled, setting, n_frames, programs.shipped)
-        variants = variants_of(setting, programs.played)
+    with ThreadPoolExecutor() as pool:
+        programs = forms.compiled(setting.bundle, setting.folder, setting.first_frames(COMPARED_FRAMES), pool)
+        modelled = pool.submit(_modelled, setting, n_frames, programs.shipped)
+        variants = variants_of(setting, programs.played, pool)
         device, losses, not_lost = modelled.result()
     order, degraded = setting.order, setting.degraded(setting.model)
     sources, routes = wiring(setting, losses, variants)
@@ -157,9 +157,11 @@ def _closed_loop(setting: Setting, truth: Truth, degraded: Played) -> ClosedLoop
     return close_loop(channel, truth.unit, setting.conditions.seed)
 
 
-def _modelled(setting: Setting, n_frames: int, library: Path) -> tuple[Device | None, Losses | None, str | None]:
+def _modelled(
+    setting: Setting, n_frames: int, library: Future[Path]
+) -> tuple[Device | None, Losses | None, str | None]:
     """The device, and what gets lost on its way to a decoder outside."""
-    device = device_side(setting, n_frames, library)
+    device = device_side(setting, n_frames, library.result())
     return device, *losses_of(setting, device)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,22 +36,26 @@ class Variants:
     policies: Mapping[str, Path]
 
 
-def variants_of(setting: Setting, shipped: Path) -> Variants:
-    """Compile every decoder that may be played, `shipped` apart."""
+def variants_of(setting: Setting, shipped: Future[Path], pool: Executor) -> Variants:
+    """Compile every decoder that may be played, in `pool`, `shipped` apart."""
     bundle, folder = setting.bundle, setting.folder
     features = bundle.manifest.features
+    named = policies(features)
+    # The policy that the decoder was made with is in the C that ships.
+    others = {
+        name: pool.submit(forms.with_policy, bundle, policy, folder, f"policy_{i}")
+        for i, (name, policy) in enumerate(named.items())
+        if policy != features.missing
+    }
     learns = setting.model.events and features.normalization.mode == "running"
+    held = pool.submit(forms.with_held_statistics, bundle, folder) if learns else None
+    # Last, and here: it looks at a minute of the recording while the others compile.
+    reference = forms.with_reference(bundle, other_reference(setting), setting.recording, setting.clean(), folder)
     return Variants(
-        shipped=shipped,
-        other_reference=forms.with_reference(
-            bundle, other_reference(setting), setting.recording, setting.clean(), folder
-        ),
-        held=forms.with_held_statistics(bundle, folder) if learns else None,
-        policies={
-            # The policy that the decoder was made with is in the C that ships.
-            name: shipped if policy == features.missing else forms.with_policy(bundle, policy, folder, f"policy_{i}")
-            for i, (name, policy) in enumerate(policies(features).items())
-        },
+        shipped=shipped.result(),
+        other_reference=reference,
+        held=held.result() if held else None,
+        policies={name: others.get(name, shipped).result() for name in named},
     )
 
 
