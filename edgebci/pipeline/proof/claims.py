@@ -9,6 +9,7 @@ from edgebci.pipeline.proof.claim import Claim
 from edgebci.pipeline.proof.device_claims import measure_edge_student, measure_emulation
 from edgebci.pipeline.proof.feature_claim import measure_features
 from edgebci.pipeline.proof.firmware_claims import firmware_claims
+from edgebci.pipeline.proof.gate_claim import gate_claim
 from edgebci.pipeline.proof.hardware_claims import hardware_claims
 from edgebci.pipeline.proof.large_recording_claim import measure_large_recording
 from edgebci.pipeline.proof.pipeline_claims import measure_quickstart, measure_rat
@@ -110,6 +111,7 @@ CLAIMS = (
         measure=measure_emulation,
         quoted=("profiled",),
     ),
+    gate_claim(_ASIDE),
     *hardware_claims(_ASIDE),
     Claim(
         name="simulation",
